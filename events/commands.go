@@ -1,0 +1,129 @@
+package events
+
+// JobSubmit: the payload is the script, options are headers (Hero-*). Captured
+// by the stream HERO_JOBS, whose acknowledgement means "accepted".
+type JobSubmit struct {
+	Type   string `json:"type" subject:"0"`
+	Script string `json:"script"`
+}
+
+// JobRun: submit and answer with the result.
+type JobRun struct {
+	Type   string `json:"type" subject:"0"`
+	Script string `json:"script"`
+}
+
+// JobAwait: answer at the job's end; at once when it has ended.
+type JobAwait struct {
+	Job string `json:"job" subject:"0"`
+}
+
+// JobCreate: submit a job given as JSON (the Hero record's field names).
+type JobCreate struct {
+	ID           string            `json:"id,omitempty"`
+	ScriptType   string            `json:"script_type"`
+	Script       string            `json:"script"`
+	CallerID     string            `json:"caller_id,omitempty"`
+	ContextID    string            `json:"context_id,omitempty"`
+	Timeout      Seconds           `json:"timeout,omitempty"`
+	Delay        Seconds           `json:"delay,omitempty"`
+	Retries      int               `json:"retries,omitempty"`
+	Priority     int               `json:"priority,omitempty"`
+	Prereqs      []string          `json:"prerequisites,omitempty"`
+	Env          map[string]string `json:"env_vars,omitempty"`
+	StartBy      Seconds           `json:"start_by,omitempty"`
+	AdoptedRedis bool              `json:"adopted,omitempty"`
+}
+
+// JobCancel: take the job out.
+type JobCancel struct {
+	Job string `json:"job" subject:"0"`
+}
+
+// JobRetry: queue a dead job again.
+type JobRetry struct {
+	Job string `json:"job" subject:"0"`
+}
+
+// JobList asks for jobs; the answer is a JSON array.
+type JobList struct {
+	Type  string `json:"type,omitempty"`
+	State string `json:"state,omitempty"`
+	// Limit bounds the answer; 0 means 100, at most 1,000.
+	Limit int `json:"limit,omitempty"`
+}
+
+// JobShow asks for one job's record.
+type JobShow struct {
+	Job string `json:"job" subject:"0"`
+}
+
+// ActorStart, ActorStop, ActorRestart, ActorPing and ActorReset are intents: the
+// keeper alone turns them into orders.
+type ActorStart struct {
+	Actor string `json:"actor" subject:"0"`
+}
+
+// ActorStop: end the actor once it holds no job.
+type ActorStop struct {
+	Actor string `json:"actor" subject:"0"`
+	// Deadline ends the wait for its job: then it is killed. 0 waits for ever;
+	// a scale-down always does.
+	Deadline Seconds `json:"deadline,omitempty"`
+	Reason   string  `json:"reason,omitempty"`
+}
+
+// ActorRestart: replace the actor's process once it holds no job.
+type ActorRestart struct {
+	Actor    string  `json:"actor" subject:"0"`
+	Deadline Seconds `json:"deadline,omitempty"`
+	Reason   string  `json:"reason,omitempty"`
+}
+
+// ActorPing: ask an idle actor for a sign of life.
+type ActorPing struct {
+	Actor string `json:"actor" subject:"0"`
+}
+
+// ActorReset: let a quarantined actor start again.
+type ActorReset struct {
+	Actor string `json:"actor" subject:"0"`
+}
+
+// ActorList asks for the actors as the monitor sees them.
+type ActorList struct {
+	Pool string `json:"pool,omitempty"`
+}
+
+// PoolScale: fix the pool's size.
+type PoolScale struct {
+	Pool string `json:"pool" subject:"0"`
+	// Count is the size, or -1 to let the scaler decide again.
+	Count int `json:"count"`
+	// For ends the override; 0 means one hour, -1 until it is cleared.
+	For Seconds `json:"for,omitempty"`
+}
+
+// PoolPause: neither grow nor shrink the pool.
+type PoolPause struct {
+	Pool string `json:"pool" subject:"0"`
+}
+
+// PoolResume ends a pause.
+type PoolResume struct {
+	Pool string `json:"pool" subject:"0"`
+}
+
+// PoolList asks for the pools as the monitor sees them.
+type PoolList struct{}
+
+// SystemStatus asks for the whole picture.
+type SystemStatus struct{}
+
+// SystemShutdown: end the daemon.
+type SystemShutdown struct {
+	// StopActors ends the actors, and the Redis and zinit that `up` started.
+	StopActors bool `json:"stop_actors"`
+	// Deadline bounds the wait for running jobs; then their actors are killed.
+	Deadline Seconds `json:"deadline,omitempty"`
+}

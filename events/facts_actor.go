@@ -1,0 +1,77 @@
+package events
+
+// ActorRegistered: a process said hello in Redis under this actor's name.
+type ActorRegistered struct {
+	Pool        string      `json:"pool" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Type        string      `json:"type"`
+	Incarnation Incarnation `json:"incarnation"`
+}
+
+// ActorStateChanged: the actor's machine moved. From is "" for its first state.
+type ActorStateChanged struct {
+	Pool  string `json:"pool" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+	// On is the table's event that moved it.
+	On          string      `json:"on"`
+	Incarnation Incarnation `json:"incarnation,omitzero"`
+	// Reason is for people.
+	Reason string `json:"reason,omitempty"`
+}
+
+// ActorPinged: a ping was put on the actor's wake list.
+type ActorPinged struct {
+	Pool  string `json:"pool" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	Nonce string `json:"nonce"`
+}
+
+// ActorPonged: the actor answered that ping.
+type ActorPonged struct {
+	Pool        string      `json:"pool" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Nonce       string      `json:"nonce"`
+	Incarnation Incarnation `json:"incarnation"`
+}
+
+// ActorDrained: the actor's intake is closed and it holds no job.
+type ActorDrained struct {
+	Pool        string      `json:"pool" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Incarnation Incarnation `json:"incarnation,omitzero"`
+}
+
+// ActorOrphaned: the actor's process is gone, but the process group of the
+// script it ran is not; nobody may run that job again before it is.
+type ActorOrphaned struct {
+	Pool        string      `json:"pool" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Incarnation Incarnation `json:"incarnation"`
+	Group       ScriptGroup `json:"group"`
+}
+
+// ScriptGroup is the process group of a script, recorded before its first
+// instruction. Leader guards against a reused number; zero means none recorded.
+type ScriptGroup struct {
+	PGID   int         `json:"pgid"`
+	Leader Incarnation `json:"leader,omitzero"`
+}
+
+// ActorUnresponsive: as many pings as allowed stayed without an answer.
+type ActorUnresponsive struct {
+	Pool        string      `json:"pool" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Incarnation Incarnation `json:"incarnation,omitzero"`
+	Lost        int         `json:"lost"`
+}
+
+// ActorQuarantined: the actor exited too often too fast and is held down.
+type ActorQuarantined struct {
+	Pool   string  `json:"pool" subject:"0"`
+	Actor  string  `json:"actor" subject:"1"`
+	Exits  int     `json:"exits"`
+	Within Seconds `json:"within"`
+	Reason string  `json:"reason"`
+}

@@ -1,0 +1,48 @@
+package events
+
+// ProcessStarted: a process runs for this actor.
+type ProcessStarted struct {
+	Pool        string      `json:"pool" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Incarnation Incarnation `json:"incarnation"`
+}
+
+// ProcessReady: that process said it can take work. Comes after its
+// ProcessStarted.
+type ProcessReady struct {
+	Pool        string      `json:"pool" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Incarnation Incarnation `json:"incarnation"`
+}
+
+// ProcessExited: no process of this incarnation is left, its group and the
+// group of the script it ran included.
+type ProcessExited struct {
+	Pool        string      `json:"pool" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Incarnation Incarnation `json:"incarnation"`
+	// ExitCode is -1 when a signal ended it or the cause is not known.
+	ExitCode int    `json:"exit_code"`
+	Signal   string `json:"signal,omitempty"`
+	// ByUs says that an order of ours ended it, so that it is nobody's crash.
+	ByUs bool `json:"by_us"`
+}
+
+// ProcessObserved: what the process manager says of this actor at a start or
+// after a gap. Incarnation is zero when no process runs.
+type ProcessObserved struct {
+	Pool        string      `json:"pool" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Incarnation Incarnation `json:"incarnation,omitzero"`
+	// WantedUp says that the process manager would start it again.
+	WantedUp bool `json:"wanted_up"`
+	// State is the process manager's own word.
+	State string `json:"state"`
+}
+
+// ProcessStartFailed: no process came of a start order.
+type ProcessStartFailed struct {
+	Pool   string `json:"pool" subject:"0"`
+	Actor  string `json:"actor" subject:"1"`
+	Reason string `json:"reason"`
+}

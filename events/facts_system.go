@@ -1,0 +1,68 @@
+package events
+
+// SystemStarted: every component is ready.
+type SystemStarted struct {
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+	State   string `json:"state"`
+}
+
+// SystemStopping: the daemon goes down. Actors go on unless StopActors.
+type SystemStopping struct {
+	StopActors bool   `json:"stop_actors"`
+	Reason     string `json:"reason"`
+}
+
+// Resynchronised: a component read the truth anew.
+type Resynchronised struct {
+	Component string `json:"component" subject:"0"`
+	Reason    string `json:"reason"`
+}
+
+// FactsLost: entries of the actors' facts stream were cut off before they were
+// read; what they said is read from the records instead.
+type FactsLost struct {
+	Reason string `json:"reason"`
+}
+
+// RedisLost: Redis does not answer or refuses.
+type RedisLost struct {
+	Reason string `json:"reason"`
+}
+
+// RedisBack: Redis answers again. Every claim of readiness may be told anew.
+type RedisBack struct{}
+
+// RedisRefilled: Redis had lost its data and was filled again from the log.
+type RedisRefilled struct {
+	Epoch  int64  `json:"epoch"`
+	Jobs   int    `json:"jobs"`
+	Reason string `json:"reason"`
+}
+
+// ZinitLost: the process manager does not answer.
+type ZinitLost struct {
+	Reason string `json:"reason"`
+}
+
+// ZinitBack: it answers again; ProcessObserved facts follow.
+type ZinitBack struct{}
+
+// CommandRejected: a command was refused and changed nothing.
+type CommandRejected struct {
+	// Command is "<entity>-<verb>" of what was refused.
+	Command string `json:"command" subject:"0"`
+	// Code is a stable word; Reason and Hint are for people.
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+	Hint   string `json:"hint,omitempty"`
+	// On is the subject that the command came on.
+	On    string `json:"on,omitempty"`
+	Job   string `json:"job,omitempty"`
+	Actor string `json:"actor,omitempty"`
+	Pool  string `json:"pool,omitempty"`
+	// Sequence is the log's message when a submission was refused.
+	Sequence uint64 `json:"sequence,omitempty"`
+	// History is the last steps of the machine that refused.
+	History []string `json:"history,omitempty"`
+}

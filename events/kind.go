@@ -1,0 +1,122 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// Branch is the second token of a subject.
+type Branch string
+
+const (
+	// Fact is what was observed to be true.
+	Fact Branch = "evt"
+	// Command is what somebody outside a component wants.
+	Command Branch = "cmd"
+	// Order is what one component asks of another; exported to no role.
+	Order Branch = "int"
+)
+
+// Event is a fact, a command or an order. The set is closed: the catalogue
+// lists all of them.
+type Event interface{ isEvent() }
+
+// Kind describes one entry of the catalogue.
+type Kind struct {
+	Branch Branch
+	// Entity is what it is about: job, actor, process, pool, queue, system.
+	Entity string
+	// Verb is a past participle for facts, an imperative for commands.
+	Verb string
+	// Tokens are the names of the tokens behind the verb, in order.
+	Tokens []string
+	// Raw says that the payload is not JSON but the field Script, as it is.
+	Raw bool
+
+	typ    reflect.Type
+	fields []int // index of the struct field of each token
+}
+
+// Type is the CloudEvents type: "hero.<entity>.<verb>.v1".
+func (k *Kind) Type() string { return "hero." + k.Entity + "." + k.Verb + ".v1" }
+
+// Name is the entry's short name as it stands in CommandRejected.Command and in
+// the subject of one: "<entity>-<verb>".
+func (k *Kind) Name() string { return k.Entity + "-" + k.Verb }
+
+// Pattern is the subject without the prefix, "*" for each token.
+func (k *Kind) Pattern() string {
+	return strings.Join([]string{string(k.Branch), k.Entity, k.Verb}, ".") + strings.Repeat(".*", len(k.Tokens))
+}
+
+// declare makes the entry of type T. A field tagged `subject:"0"` is the first
+// token behind the verb. Faults in a declaration are faults of ours: it panics,
+// and any test that imports the package shows it.
+func declare[T Event](b Branch, entity, verb string) *Kind {
+	t := reflect.TypeFor[T]()
+	k := &Kind{Branch: b, Entity: entity, Verb: verb, typ: t}
+	for n := 0; ; n++ {
+		i := fieldWithToken(t, n)
+		if i < 0 {
+			break
+		}
+		f := t.Field(i)
+		if f.Type.Kind() != reflect.String {
+			panic(fmt.Sprintf("events: %s.%s: a subject token must be a string", t, f.Name))
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		k.Tokens = append(k.Tokens, name)
+		k.fields = append(k.fields, i)
+	}
+	return k
+}
+
+// raw marks the kind's payload as a script rather than JSON.
+func raw(k *Kind) *Kind { k.Raw = true; return k }
+
+func fieldWithToken(t reflect.Type, n int) int {
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("subject") == strconv.Itoa(n) {
+			return i
+		}
+	}
+	return -1
+}
+
+// subject builds the full subject of e, checking every token.
+func (k *Kind) subject(prefix string, e Event) (string, error) {
+	v := reflect.ValueOf(e)
+	var b strings.Builder
+	b.WriteString(prefix + "." + string(k.Branch) + "." + k.Entity + "." + k.Verb)
+	for i, f := range k.fields {
+		tok := v.Field(f).String()
+		if err := CheckToken(k.Tokens[i], tok); err != nil {
+			return "", fmt.Errorf("%s: %w", k.Name(), err)
+		}
+		b.WriteString("." + tok)
+	}
+	return b.String(), nil
+}
+
+// decode makes the event from its subject tokens and the JSON of its data
+// (which may be empty). Tokens win over fields of the same meaning in the data.
+func (k *Kind) decode(tokens []string, data []byte) (Event, error) {
+	p := reflect.New(k.typ)
+	if k.Raw {
+		p.Elem().FieldByName("Script").SetString(string(data))
+	} else if len(data) > 0 {
+		if err := json.Unmarshal(data, p.Interface()); err != nil {
+			return nil, fmt.Errorf("%s: payload: %w", k.Name(), err)
+		}
+	}
+	for i, f := range k.fields {
+		if err := CheckToken(k.Tokens[i], tokens[i]); err != nil {
+			return nil, fmt.Errorf("%s: %w", k.Name(), err)
+		}
+		p.Elem().Field(f).SetString(tokens[i])
+	}
+	return p.Elem().Interface().(Event), nil
+}

@@ -1,0 +1,59 @@
+package events
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Message is one received event with what its envelope said.
+type Message struct {
+	Event Event
+	// On is the full subject it came on.
+	On string
+	// ID, Source and Time are the envelope's; empty for a bare command.
+	ID, Source string
+	Time       time.Time
+	// CausationID is the message that led to this one, CorrelationID the first
+	// of that chain.
+	CausationID, CorrelationID string
+	// Missed is how many facts of this source were lost before this one. Above
+	// zero, what the reader knows may be wrong: it must read the truth again.
+	Missed uint64
+	// Header carries the options of raw commands (Hero-*); may be nil.
+	Header nats.Header
+
+	answer answerer
+}
+
+// answerer hides whether a request came to a micro endpoint or a subscription.
+type answerer interface {
+	respond(data []byte) error
+	fail(code, description string, data []byte) error
+}
+
+// decode turns a raw message into a Message. The error names what is wrong, in
+// words for the sender.
+func decode(prefix string, m *nats.Msg) (Message, uint64, error) {
+	k, tokens, err := kindOfSubject(prefix, m.Subject)
+	if err != nil {
+		return Message{}, 0, err
+	}
+	msg := Message{On: m.Subject, Header: m.Header}
+	data, seq := m.Data, uint64(0)
+	if !k.Raw && (k.Branch != Command || isEnvelope(m.Data)) {
+		var e envelope
+		if e, seq, err = openEnvelope(m.Data); err != nil {
+			return Message{}, 0, fmt.Errorf("%s: %w", k.Name(), err)
+		}
+		if e.Type != k.Type() {
+			return Message{}, 0, fmt.Errorf("%s: envelope of type %q on a subject of %q", k.Name(), e.Type, k.Type())
+		}
+		msg.ID, msg.Source, msg.Time = e.ID, e.Source, e.Time
+		msg.CausationID, msg.CorrelationID = e.CausationID, e.CorrelationID
+		data = e.Data
+	}
+	msg.Event, err = k.decode(tokens, data)
+	return msg, seq, err
+}

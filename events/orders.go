@@ -1,0 +1,71 @@
+package events
+
+// LocalNode is the node token of a host that joined nothing.
+const LocalNode = "local"
+
+// StartProcess: write the actor's service and let it run.
+type StartProcess struct {
+	Node  string `json:"node" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	Pool  string `json:"pool"`
+}
+
+// StopProcess: TERM, then KILL after the service's timeout; it stays down.
+type StopProcess struct {
+	Node  string `json:"node" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	Pool  string `json:"pool"`
+}
+
+// KillProcess: KILL the actor's process group now.
+type KillProcess struct {
+	Node  string `json:"node" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	Pool  string `json:"pool"`
+	// Down: it shall stay down. Otherwise the process manager starts it again.
+	Down bool `json:"down"`
+}
+
+// RestartProcess: TERM, KILL after the timeout, and start again.
+type RestartProcess struct {
+	Node  string `json:"node" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	Pool  string `json:"pool"`
+}
+
+// CloseIntake: the actor takes no further job; ActorDrained follows once it
+// holds none.
+type CloseIntake struct {
+	Node  string `json:"node" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	Pool  string `json:"pool"`
+}
+
+// OpenIntake takes a CloseIntake back.
+type OpenIntake struct {
+	Node  string `json:"node" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	Pool  string `json:"pool"`
+}
+
+// PingIntake: put a ping on the actor's wake list.
+type PingIntake struct {
+	Node  string `json:"node" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	Pool  string `json:"pool"`
+	Nonce string `json:"nonce"`
+}
+
+// AskScriptGroup is a request: which process group did the actor's script have?
+// The answer is a ScriptGroup.
+type AskScriptGroup struct {
+	Node        string      `json:"node" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Incarnation Incarnation `json:"incarnation"`
+}
+
+// ObserveProcesses: tell all processes anew, as ProcessObserved facts.
+type ObserveProcesses struct {
+	Node   string `json:"node" subject:"0"`
+	Reason string `json:"reason"`
+}

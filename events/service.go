@@ -1,0 +1,88 @@
+package events
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+)
+
+// Service answers commands as a NATS micro service, so that `nats micro ls`,
+// `info` and `stats` show it.
+type Service struct {
+	// C holds the requests of all endpoints. It is never closed.
+	C <-chan Message
+
+	svc micro.Service
+}
+
+// ServiceConfig names a service and what it answers.
+type ServiceConfig struct {
+	// Name is a token ("keeper"); Version is a semantic version ("1.0.0").
+	Name, Description, Version string
+	// Patterns are the commands it answers. Commands of one pattern keep their
+	// order, those of two patterns do not: give one pattern to what must not be
+	// reordered (start and stop of one actor).
+	Patterns []Pattern
+}
+
+// requestsInHand bounds the requests that wait for a component's loop; further
+// ones are refused at once with status 503.
+const requestsInHand = 4096
+
+// Serve starts the service and returns when requests reach it. A message that
+// does not decode is rejected here; every other one is for the reader of C to
+// answer, with Message.Respond or Bus.Reject.
+func (b *Bus) Serve(cfg ServiceConfig) (*Service, error) {
+	if cfg.Version == "" {
+		cfg.Version = "1.0.0"
+	}
+	svc, err := micro.AddService(b.nc, micro.Config{Name: cfg.Name, Description: cfg.Description, Version: cfg.Version})
+	if err != nil {
+		return nil, fmt.Errorf("serve %s: %w", cfg.Name, err)
+	}
+	c := make(chan Message, requestsInHand)
+	handle := micro.HandlerFunc(func(req micro.Request) {
+		m, r := b.open(req)
+		if r == nil {
+			select {
+			case c <- m:
+				return
+			default:
+				r = &Refusal{Status: 503, Code: "busy", Reason: fmt.Sprintf("%d requests wait already", requestsInHand), Hint: "try again in a second"}
+			}
+		}
+		if err := b.Reject(m, r); err != nil {
+			b.log.Warn("reject", "reason", r.Reason, "err", err)
+		}
+	})
+	for _, p := range cfg.Patterns {
+		name := strings.Trim(strings.NewReplacer("cmd.", "", ".*", "", ".>", "", ".", "-").Replace(string(p)), "-")
+		if err := svc.AddEndpoint(name, handle, micro.WithEndpointSubject(b.prefix+"."+string(p))); err != nil {
+			return nil, fmt.Errorf("serve %s: endpoint %s: %w", cfg.Name, p, err)
+		}
+	}
+	ctx, cancel := flushContext()
+	defer cancel()
+	if err := b.Flush(ctx); err != nil {
+		return nil, fmt.Errorf("serve %s: %w", cfg.Name, err)
+	}
+	return &Service{C: c, svc: svc}, nil
+}
+
+// Stop ends the service; requests in C can still be answered.
+func (s *Service) Stop() error { return s.svc.Stop() }
+
+func (b *Bus) open(req micro.Request) (Message, *Refusal) {
+	raw := &nats.Msg{Subject: req.Subject(), Reply: req.Reply(), Data: req.Data(), Header: nats.Header(req.Headers())}
+	m, _, err := decode(b.prefix, raw)
+	m.On = raw.Subject
+	if isInbox(raw.Reply) {
+		m.answer = microAnswer{req}
+	}
+	if err != nil {
+		return m, Malformed(err)
+	}
+	return m, nil
+}

@@ -1,0 +1,83 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Names of the streams and the key-value bucket.
+const (
+	// JobsStream is the log behind Redis: accepted submissions until they end.
+	JobsStream = "HERO_JOBS"
+	// EventsStream is the history of facts.
+	EventsStream = "HERO_EVENTS"
+	// StateBucket holds the epoch of Redis and what else must outlive it.
+	StateBucket = "HERO_STATE"
+)
+
+const (
+	// MaxScript is the largest script in bytes.
+	MaxScript = 1 << 20
+	// maxSubmission leaves room for the options beside the script.
+	maxSubmission = MaxScript + 128<<10
+	historyAge    = 7 * 24 * time.Hour
+	historyBytes  = 256 << 20
+)
+
+// EnsureStreams makes the streams and the bucket, or brings their settings up to
+// date. The context must have a deadline: a server with a full disk gives no
+// answer at all.
+func EnsureStreams(ctx context.Context, b *Bus) error {
+	js, err := jetstream.New(b.nc)
+	if err != nil {
+		return fmt.Errorf("jetstream: %w", err)
+	}
+	if err := ensureStream(ctx, js, jetstream.StreamConfig{
+		Name: JobsStream, Description: "accepted jobs until they have ended",
+		Subjects: []string{b.prefix + ".cmd.job.submit.*"},
+		// Limits, not a work queue: retention can not be changed later, and each
+		// daemon reads from its own position.
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
+		MaxMsgSize: maxSubmission, Duplicates: 2 * time.Minute, AllowDirect: true,
+		// A submitter's headers must not be able to make other people's jobs
+		// vanish: no per-message TTL, no rollup, no schedules.
+		AllowMsgTTL: false, AllowRollup: false,
+		// Ids of plain publishes are <stream>-<sequence>; starting from the
+		// clock, those of a lost state folder do not come again.
+		FirstSeq: uint64(time.Now().UnixMilli()),
+	}); err != nil {
+		return err
+	}
+	if err := ensureStream(ctx, js, jetstream.StreamConfig{
+		Name: EventsStream, Description: "history of facts",
+		Subjects:  []string{b.prefix + ".evt.>"},
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
+		MaxAge: historyAge, MaxBytes: historyBytes, AllowDirect: true,
+	}); err != nil {
+		return err
+	}
+	_, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: StateBucket, Description: "epoch of Redis", History: 4, Storage: jetstream.FileStorage})
+	if err != nil {
+		return fmt.Errorf("bucket %s: %w", StateBucket, err)
+	}
+	return nil
+}
+
+func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+	have, err := js.Stream(ctx, want.Name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		_, err = js.CreateStream(ctx, want)
+	case err == nil:
+		want.FirstSeq = have.CachedInfo().Config.FirstSeq // fixed at creation
+		_, err = js.UpdateStream(ctx, want)
+	}
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", want.Name, err)
+	}
+	return nil
+}

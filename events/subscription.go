@@ -1,0 +1,74 @@
+package events
+
+import (
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Backlog is how many messages wait for one reader. At 65,536 facts of half a
+// kilobyte that is 32 MiB at the worst; when it is full the newest are lost, and
+// the next message that is read says so (Message.Missed).
+const Backlog = 65_536
+
+// Subscription delivers the messages of several patterns in one channel, in the
+// order they were published by each publisher.
+type Subscription struct {
+	// C holds raw messages; pass each to Open. It is never closed.
+	C <-chan *nats.Msg
+
+	bus  *Bus
+	subs []*nats.Subscription
+	last map[string]uint64 // source -> number of its last fact; nil when not all facts are read
+}
+
+// Subscribe starts delivery of what matches any of the patterns. It returns
+// after the server has acted on it, so nothing published later is missed. The
+// patterns must not overlap, or what both match comes twice.
+func (b *Bus) Subscribe(patterns ...Pattern) (*Subscription, error) {
+	c := make(chan *nats.Msg, Backlog)
+	s := &Subscription{C: c, bus: b}
+	for _, p := range patterns {
+		sub, err := b.nc.ChanSubscribe(b.prefix+"."+string(p), c)
+		if err != nil {
+			s.Unsubscribe()
+			return nil, fmt.Errorf("subscribe to %s: %w", p, err)
+		}
+		s.subs = append(s.subs, sub)
+		if p == Facts {
+			s.last = map[string]uint64{}
+		}
+	}
+	ctx, cancel := flushContext()
+	defer cancel()
+	if err := b.Flush(ctx); err != nil {
+		s.Unsubscribe()
+		return nil, fmt.Errorf("subscribe: %w", err)
+	}
+	return s, nil
+}
+
+// Unsubscribe ends delivery. Messages already in C can still be read.
+func (s *Subscription) Unsubscribe() {
+	for _, sub := range s.subs {
+		_ = sub.Unsubscribe() // fails only when the connection is gone, and with it the interest
+	}
+}
+
+// Open decodes a message of C. The error is for Reject: it says what is wrong
+// with the message; the Message then still has On and can be answered.
+// Call it from one goroutine only.
+func (s *Subscription) Open(raw *nats.Msg) (Message, error) {
+	m, seq, err := decode(s.bus.prefix, raw)
+	if err != nil {
+		return Message{On: raw.Subject, answer: plainAnswer(raw)}, err
+	}
+	m.answer = plainAnswer(raw)
+	if s.last != nil && seq > 0 {
+		if last := s.last[m.Source]; last > 0 && seq > last+1 {
+			m.Missed = seq - last - 1
+		}
+		s.last[m.Source] = seq
+	}
+	return m, nil
+}
