@@ -1,0 +1,151 @@
+package config
+
+import (
+	"runtime"
+	"time"
+)
+
+// Config is the whole configuration with defaults in place.
+type Config struct {
+	Redis Redis           `yaml:"redis"`
+	NATS  NATS            `yaml:"nats"`
+	Zinit Zinit           `yaml:"zinit"`
+	Log   Log             `yaml:"log"`
+	Pools map[string]Pool `yaml:"pools"`
+
+	// File is where it was read from; "" for the defaults.
+	File string `yaml:"-"`
+}
+
+// Redis says which Redis to use.
+type Redis struct {
+	// URL: redis://, rediss:// or unix://; "" starts one of our own.
+	URL string `yaml:"url"`
+	// Prefix begins every key: two daemons on one Redis need two.
+	Prefix string `yaml:"prefix"`
+}
+
+// NATS says where the bus listens.
+type NATS struct {
+	// Listen is host:port; "" means loopback and a free port, kept.
+	Listen string `yaml:"listen"`
+	// Sync is how much acknowledged work a power cut may cost: a duration, or
+	// "always" for none.
+	Sync string `yaml:"sync"`
+}
+
+// Zinit says which process manager to use.
+type Zinit struct {
+	// Socket of a running one; "" looks for one, then starts our own; "own"
+	// starts our own without looking.
+	Socket string `yaml:"socket"`
+}
+
+// Log says what is logged.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Pool is one pool of actors.
+type Pool struct {
+	// Type is the script type whose jobs it takes; "" means the pool's name.
+	Type string `yaml:"type"`
+	// Command is an actor program that speaks the actor contract; "" means our
+	// own actor with Interpreter.
+	Command string `yaml:"command"`
+	// Args follow Command. {actor}, {redis} and {type} stand for the actor's
+	// id, the Redis URL and the script type.
+	Args []string `yaml:"args"`
+	// Interpreter is the command that gets each script on its standard input;
+	// "" means the one known for Type.
+	Interpreter string            `yaml:"interpreter"`
+	Env         map[string]string `yaml:"env"`
+	Dir         string            `yaml:"dir"`
+	// After are zinit services that must be up first.
+	After []string `yaml:"after"`
+	Min   int      `yaml:"min"`
+	// Max bounds the pool; absent means the number of CPUs.
+	Max *int `yaml:"max"`
+	// TargetBacklog is how many waiting and running jobs one actor is for.
+	TargetBacklog int `yaml:"target_backlog"`
+	// Activation is how many jobs may wait before the first actor is started.
+	Activation int `yaml:"activation"`
+	// IdleTimeout is how long an actor above min may be idle.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// StartTimeout is how long an actor may take to say hello.
+	StartTimeout time.Duration `yaml:"start_timeout"`
+	// StopTimeout is how long an actor may take from TERM to its end.
+	StopTimeout time.Duration `yaml:"stop_timeout"`
+	Health      Health        `yaml:"health"`
+	Restart     Restart       `yaml:"restart"`
+
+	// Part of the design, not built yet.
+	User        string         `yaml:"user"`
+	HealthCheck string         `yaml:"health_check"`
+	Limits      map[string]any `yaml:"limits"`
+}
+
+// Health says when an idle actor is asked for a sign of life.
+type Health struct {
+	PingEvery   time.Duration `yaml:"ping_every"`
+	PingTimeout time.Duration `yaml:"ping_timeout"`
+	PingLost    int           `yaml:"ping_lost"`
+}
+
+// Restart says how a dying actor is brought back.
+type Restart struct {
+	// Backoff is [first, longest] wait.
+	Backoff []time.Duration `yaml:"backoff"`
+	// CrashLoop: so many exits within that time hold the actor down.
+	CrashLoop CrashLoop `yaml:"crash_loop"`
+}
+
+// CrashLoop is a budget of exits.
+type CrashLoop struct {
+	Exits  int           `yaml:"exits"`
+	Within time.Duration `yaml:"within"`
+}
+
+// MaxActors bounds the size of one pool.
+const MaxActors = 1024
+
+func (p *Pool) setDefaults(name string) {
+	if p.Type == "" {
+		p.Type = name
+	}
+	if p.Max == nil {
+		n := runtime.NumCPU()
+		p.Max = &n
+	}
+	def(&p.TargetBacklog, 1)
+	def(&p.IdleTimeout, 5*time.Minute)
+	def(&p.StartTimeout, 30*time.Second)
+	def(&p.StopTimeout, 10*time.Second)
+	def(&p.Health.PingEvery, 10*time.Minute)
+	def(&p.Health.PingTimeout, 5*time.Second)
+	def(&p.Health.PingLost, 3)
+	if p.Restart.Backoff == nil {
+		p.Restart.Backoff = []time.Duration{time.Second, time.Minute}
+	}
+	def(&p.Restart.CrashLoop.Exits, 5)
+	def(&p.Restart.CrashLoop.Within, 2*time.Minute)
+}
+
+func (c *Config) setDefaults() {
+	def(&c.Redis.Prefix, "hero")
+	def(&c.NATS.Sync, "1s")
+	def(&c.Log.Level, "info")
+	def(&c.Log.Format, "auto")
+	for name, p := range c.Pools {
+		p.setDefaults(name)
+		c.Pools[name] = p
+	}
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}

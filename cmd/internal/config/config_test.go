@@ -1,0 +1,105 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func both(t string) ([]string, bool) { return []string{t}, t == "bash" || t == "python" }
+
+func load(t *testing.T, text string) (Config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "herosup.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(file, both)
+}
+
+func TestEmptyRunsWithAPoolPerInterpreter(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "log: {level: debug}\n"} {
+		c, err := load(t, text)
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if len(c.Pools) != 2 || c.Pools["bash"].Type != "bash" || *c.Pools["python"].Max < 1 || c.Pools["bash"].Min != 0 {
+			t.Errorf("%q: pools %+v", text, c.Pools)
+		}
+	}
+	c, err := Load("", func(t string) ([]string, bool) { return nil, t == "bash" })
+	if err != nil || len(c.Pools) != 1 {
+		t.Errorf("without python: %v %v", c.Pools, err)
+	}
+}
+
+func TestEveryKeyIsRead(t *testing.T) {
+	c, err := load(t, `
+redis: {url: "unix:///r.sock", prefix: "{hero2}"}
+nats: {listen: "127.0.0.1:4222", sync: always}
+zinit: {socket: /z.sock}
+log: {level: warn, format: json}
+pools:
+  etl:
+    type: py
+    interpreter: "python3 -X utf8 -"
+    env: {A: b}
+    dir: /tmp
+    after: [db]
+    min: 1
+    max: 4
+    target_backlog: 2
+    activation: 3
+    idle_timeout: 30s
+    start_timeout: 5s
+    stop_timeout: 7s
+    health: {ping_every: 1m, ping_timeout: 2s, ping_lost: 2}
+    restart: {backoff: [2s, 9s], crash_loop: {exits: 4, within: 1m}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.Pools["etl"]
+	if p.Type != "py" || *p.Max != 4 || p.IdleTimeout != 30*time.Second || p.Restart.Backoff[1] != 9*time.Second || p.Health.PingLost != 2 || c.Redis.Prefix != "{hero2}" {
+		t.Errorf("%+v", c)
+	}
+	if _, always, err := c.SyncInterval(); !always || err != nil {
+		t.Error("sync: always was not read")
+	}
+}
+
+// Each fault names line, key, what was got and what is allowed.
+func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
+	for text, want := range map[string][]string{
+		"pools:\n  bash:\n    mn: 1\n":                    {":[3:5]", "mn", `did you mean "min"`},
+		"pols: {}\n":                                      {":[1:1]", "pols", `did you mean "pools"`},
+		"pools:\n  bash:\n    max: -1\n":                  {":3", "pools.bash.max", "got -1", "0 to 1024"},
+		"pools:\n  bash:\n    max: 2\n    min: 3\n":       {":4", "pools.bash.min", "got 3", "max (2)"},
+		"pools:\n  bash:\n    max: many\n":                {"3:", "max: many"},
+		"pools:\n  a.b: {}\n":                             {"a.b", "A-Z a-z 0-9"},
+		"pools:\n  bash:\n    idle_timeout: -5s\n":        {":3", "idle_timeout", "-5s", "above 0"},
+		"pools:\n  bash:\n    restart: {backoff: [1s]}\n": {":3", "restart.backoff", "[first, longest]"},
+		"pools:\n  bash:\n    user: me\n":                 {":3", "not supported yet"},
+		"pools:\n  bash:\n    max: 1\n    max: 2\n":       {"4:", "max"},
+		"log: {level: loud}\n":                            {":1", "log.level", "loud", "debug, info"},
+		"nats: {sync: never}\n":                           {":1", "nats.sync", "always"},
+		"pools:\n  bash:\n    env: {'A=B': x}\n":          {":3", "pools.bash.env", "letters"},
+		"pools:\n  bash: {command: /x, interpreter: y}\n": {":2", "interpreter", "not both"},
+		"pools: [\n":               {"1:8", "not found"},
+		"redis: {prefix: 'a:b'}\n": {":1", "redis.prefix"},
+		"pools:\n  bash:\n    min: 5\n    max: 2\n    target_backlog: -1\n": {"pools.bash.min", "pools.bash.target_backlog"},
+	} {
+		_, err := load(t, text)
+		if err == nil {
+			t.Errorf("%q was accepted", text)
+			continue
+		}
+		for _, w := range want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%q: no %q in:\n%v", text, w, err)
+			}
+		}
+	}
+}

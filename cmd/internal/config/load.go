@@ -1,0 +1,123 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Interpreter finds the command that runs scripts of a type on its standard
+// input; ok is false when this machine has none.
+type Interpreter func(scriptType string) (argv []string, ok bool)
+
+// Load reads the file; "" gives the defaults. find tells which interpreters
+// there are, for the default pools.
+func Load(file string, find Interpreter) (Config, error) {
+	c := Config{File: file}
+	if file == "" {
+		c.Pools = defaultPools(find)
+		c.setDefaults()
+		return c, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	const limit = 1 << 20
+	if len(b) > limit {
+		return Config{}, fmt.Errorf("configuration %s: %d bytes, at most %d are read", file, len(b), limit)
+	}
+	if strings.TrimSpace(string(b)) != "" {
+		if err := yaml.UnmarshalWithOptions(b, &c, yaml.Strict()); err != nil {
+			return Config{}, fmt.Errorf("configuration %s:%s", file, explain(err))
+		}
+	}
+	if c.Pools == nil {
+		c.Pools = defaultPools(find)
+	}
+	c.File = file
+	c.setDefaults()
+	if err := c.validate(positions{file: file, src: b}); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// defaultPools is one pool per interpreter found, so that an empty file runs.
+func defaultPools(find Interpreter) map[string]Pool {
+	pools := map[string]Pool{}
+	for _, t := range []string{"bash", "python"} {
+		if _, ok := find(t); ok {
+			pools[t] = Pool{Type: t}
+		}
+	}
+	return pools
+}
+
+// explain turns a YAML fault into position, text and excerpt, and adds the
+// nearest key that exists to an unknown one.
+func explain(err error) string {
+	text := yaml.FormatError(err, false, true)
+	var unknown *yaml.UnknownFieldError
+	if !errors.As(err, &unknown) {
+		return text
+	}
+	name := between(text, `unknown field "`, `"`)
+	if near := nearest(name, knownKeys()); near != "" {
+		text += fmt.Sprintf("\nhint: did you mean %q?", near)
+	} else {
+		text += "\nhint: known keys: " + strings.Join(knownKeys(), " ")
+	}
+	return text
+}
+
+func between(s, a, b string) string {
+	_, s, _ = strings.Cut(s, a)
+	s, _, _ = strings.Cut(s, b)
+	return s
+}
+
+// nearest is the known word within two edits, or "".
+func nearest(word string, known []string) string {
+	best, at := "", 3
+	for _, k := range known {
+		if d := distance(word, k); d < at {
+			best, at = k, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diag := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diag
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diag = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func sorted[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"herosup/events"
+)
+
+// Error is one value that is not allowed.
+type Error struct {
+	// Where is "file:line", or the file when the key stands on no line.
+	Where string
+	// Path is the key: "pools.etl.max".
+	Path string
+	// Got and Want are for people.
+	Got, Want string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("configuration %s: %s: got %s, want %s", e.Where, e.Path, e.Got, e.Want)
+}
+
+// positions finds the line of a key.
+type positions struct {
+	file string
+	src  []byte
+}
+
+func (p positions) line(path string) string {
+	yp, err := yaml.PathString("$." + path)
+	if err != nil {
+		return p.file
+	}
+	n, err := yp.ReadNode(strings.NewReader(string(p.src)))
+	if err != nil || n.GetToken() == nil {
+		return p.file
+	}
+	return fmt.Sprintf("%s:%d", p.file, n.GetToken().Position.Line)
+}
+
+type checker struct {
+	at   positions
+	errs []error
+}
+
+func (c *checker) want(ok bool, path string, got any, want string) {
+	if ok {
+		return
+	}
+	text := fmt.Sprint(got)
+	if s, isString := got.(string); isString {
+		text = fmt.Sprintf("%q", s)
+	}
+	c.errs = append(c.errs, &Error{Where: c.at.line(path), Path: path, Got: text, Want: want})
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// validate checks every value and returns all faults.
+func (c *Config) validate(at positions) error {
+	k := &checker{at: at}
+	k.want(events.CheckToken("prefix", strings.Trim(c.Redis.Prefix, "{}")) == nil, "redis.prefix", c.Redis.Prefix, "1 to 64 of A-Z a-z 0-9 _ -, in one pair of {} for a Redis Cluster")
+	_, _, err := c.SyncInterval()
+	k.want(err == nil, "nats.sync", c.NATS.Sync, `a duration of 1ms to 2m, or "always"`)
+	k.want(new(slog.Level).UnmarshalText([]byte(c.Log.Level)) == nil, "log.level", c.Log.Level, "debug, info, warn or error")
+	k.want(slices.Contains([]string{"auto", "text", "json"}, c.Log.Format), "log.format", c.Log.Format, "auto, text or json")
+	for _, name := range sorted(c.Pools) {
+		c.Pools[name].validate(k, name)
+	}
+	return errors.Join(k.errs...)
+}
+
+func (p Pool) validate(k *checker, name string) {
+	path := func(key string) string { return "pools." + name + "." + key }
+	k.want(events.CheckToken("pool", name) == nil && len(name) <= 48, "pools."+name, name, "a name of 1 to 48 of A-Z a-z 0-9 _ -")
+	k.want(events.CheckToken("type", p.Type) == nil, path("type"), p.Type, "1 to 64 of A-Z a-z 0-9 _ -")
+	k.want(p.Command == "" || p.Interpreter == "", path("interpreter"), p.Interpreter, "either command or interpreter, not both")
+	k.want(p.Command != "" || len(p.Args) == 0, path("args"), p.Args, "none without command")
+	k.want(*p.Max >= 0 && *p.Max <= MaxActors, path("max"), *p.Max, fmt.Sprintf("0 to %d (0: nothing runs, jobs wait)", MaxActors))
+	k.want(p.Min >= 0 && p.Min <= *p.Max, path("min"), p.Min, fmt.Sprintf("0 to max (%d)", *p.Max))
+	k.want(p.TargetBacklog >= 1, path("target_backlog"), p.TargetBacklog, "1 or more jobs per actor")
+	k.want(p.Activation >= 0, path("activation"), p.Activation, "0 or more jobs")
+	for _, d := range []struct {
+		key string
+		v   time.Duration
+	}{
+		{"idle_timeout", p.IdleTimeout}, {"start_timeout", p.StartTimeout}, {"stop_timeout", p.StopTimeout},
+		{"health.ping_every", p.Health.PingEvery}, {"health.ping_timeout", p.Health.PingTimeout}, {"restart.crash_loop.within", p.Restart.CrashLoop.Within},
+	} {
+		k.want(d.v > 0 && d.v <= 365*24*time.Hour, path(d.key), d.v, "a duration above 0, such as 30s or 10m")
+	}
+	k.want(p.Health.PingLost >= 1, path("health.ping_lost"), p.Health.PingLost, "1 or more pings")
+	k.want(p.Restart.CrashLoop.Exits >= 1, path("restart.crash_loop.exits"), p.Restart.CrashLoop.Exits, "1 or more exits")
+	b := p.Restart.Backoff
+	k.want(len(b) == 2 && b[0] > 0 && b[0] <= b[1], path("restart.backoff"), b, "[first, longest], such as [1s, 1m]")
+	for _, v := range sorted(p.Env) {
+		k.want(envName.MatchString(v), path("env"), v, "names of letters, digits and _")
+		k.want(!strings.ContainsAny(p.Env[v], "\x00\n"), path("env."+v), p.Env[v], "no line break")
+	}
+	const later = "nothing: this is not supported yet"
+	k.want(p.User == "", path("user"), p.User, later)
+	k.want(p.HealthCheck == "", path("health_check"), p.HealthCheck, later)
+	k.want(p.Limits == nil, path("limits"), p.Limits, later)
+}
+
+// SyncInterval is NATS.Sync as a duration, or always.
+func (c *Config) SyncInterval() (d time.Duration, always bool, err error) {
+	if c.NATS.Sync == "always" {
+		return 0, true, nil
+	}
+	d, err = time.ParseDuration(c.NATS.Sync)
+	if err == nil && (d < time.Millisecond || d > 2*time.Minute) {
+		err = fmt.Errorf("nats.sync %s is out of range", d)
+	}
+	return d, false, err
+}
+
+// knownKeys are all keys of all levels, for hints.
+func knownKeys() []string {
+	seen := map[string]bool{}
+	var walk func(t reflect.Type)
+	walk = func(t reflect.Type) {
+		switch t.Kind() {
+		case reflect.Map, reflect.Pointer:
+			walk(t.Elem())
+		case reflect.Struct:
+			for i := range t.NumField() {
+				if key := t.Field(i).Tag.Get("yaml"); key != "" && key != "-" {
+					seen[key] = true
+					walk(t.Field(i).Type)
+				}
+			}
+		}
+	}
+	walk(reflect.TypeFor[Config]())
+	return sorted(seen)
+}

@@ -1,0 +1,113 @@
+package redisd
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// Kind is which of the three ways a Redis came by.
+type Kind string
+
+// The kinds, in the order in which they are tried.
+const (
+	Given    Kind = "given"
+	Server   Kind = "server"
+	Embedded Kind = "embedded"
+)
+
+// Choice is a decision for one Redis.
+type Choice struct {
+	Kind Kind
+	// URL reaches it. It may hold a password: print Public.
+	URL string
+	// Exec is the service to run; nil for a given one.
+	Exec []string
+	// Dir is the service's working folder.
+	Dir string
+	// Means is one line for people: what it is and what that means for the work
+	// kept in it.
+	Means string
+}
+
+// Options are what Choose looks at.
+type Options struct {
+	// URL is the one given by configuration, flag or environment; "" for none.
+	URL string
+	// Socket and Dir are where a server of ours listens and keeps its file.
+	Socket, Dir string
+	// Self is our own program's kept copy.
+	Self string
+	// LookPath finds a program; nil means exec.LookPath.
+	LookPath func(string) (string, error)
+}
+
+// Choose decides which Redis to use; it starts nothing.
+func Choose(o Options) (Choice, error) {
+	if o.URL != "" {
+		if err := CheckURL(o.URL); err != nil {
+			return Choice{}, err
+		}
+		return Choice{Kind: Given, URL: o.URL, Means: "given: what it keeps is up to its own settings; accepted jobs are in the log as well"}, nil
+	}
+	look := o.LookPath
+	if look == nil {
+		look = exec.LookPath
+	}
+	c := Choice{URL: "unix://" + o.Socket, Dir: o.Dir}
+	for _, name := range []string{"redis-server", "valkey-server"} {
+		path, err := look(name)
+		if err != nil {
+			continue
+		}
+		c.Kind = Server
+		c.Exec = []string{
+			path, "--port", "0", "--unixsocket", o.Socket, "--unixsocketperm", "700", "--dir", o.Dir,
+			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no",
+		}
+		c.Means = name + " of this machine, append-only file: a power cut can lose its last second, which the log makes good"
+		return c, nil
+	}
+	c.Kind = Embedded
+	c.Exec = []string{o.Self, "redis", "--socket", o.Socket}
+	c.Means = "embedded, in memory: if its process dies, jobs come back from the log, results not fetched yet do not (install redis-server for ten times the speed and an append-only file)"
+	return c, nil
+}
+
+// CheckURL refuses what go-redis would misread.
+func CheckURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil {
+		return fmt.Errorf("redis url: %s (want redis://host:6379/0 or unix:///path/redis.sock)", hidden(err, s))
+	}
+	switch u.Scheme {
+	case "redis", "rediss":
+		if u.Host == "" {
+			return fmt.Errorf("redis url %s: no host (want redis://host:6379/0)", Public(s))
+		}
+	case "unix":
+		if u.Path == "" {
+			return fmt.Errorf("redis url %s: no path (want unix:///path/redis.sock)", Public(s))
+		}
+	default:
+		return fmt.Errorf("redis url %s: scheme %q is unknown (want redis, rediss or unix)", Public(s), u.Scheme)
+	}
+	return nil
+}
+
+// Public is the URL without its password.
+func Public(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "(unreadable)"
+	}
+	return u.Redacted()
+}
+
+// hidden keeps a URL that did not parse, password and all, out of the message.
+func hidden(err error, s string) string { return strings.ReplaceAll(err.Error(), s, "(unreadable)") }
+
+// FromEnv is the URL that the environment gives, or "".
+func FromEnv() string { return os.Getenv("HEROSUP_REDIS_URL") }
