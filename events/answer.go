@@ -3,7 +3,7 @@ package events
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,45 +32,50 @@ func (m Message) Respond(v any) error {
 	if err != nil {
 		return err
 	}
-	return m.answer.respond(data)
+	return m.answer.send(data, nil)
 }
 
 // RespondRaw answers a request with bytes and headers (may be nil).
 func (m Message) RespondRaw(data []byte, h nats.Header) error {
-	switch a := m.answer.(type) {
-	case nil:
+	if m.answer == nil {
 		return nil
-	case microAnswer:
-		return a.req.Respond(data, micro.WithHeaders(micro.Headers(h)))
-	case msgAnswer:
-		return a.msg.RespondMsg(&nats.Msg{Data: data, Header: h})
 	}
-	return errors.New("respond: unknown kind of request")
+	return m.answer.send(data, h)
 }
 
-type microAnswer struct{ req micro.Request }
-
-func (a microAnswer) respond(data []byte) error { return a.req.Respond(data) }
-
-func (a microAnswer) fail(code, text string, data []byte) error { return a.req.Error(code, text, data) }
-
-type msgAnswer struct{ msg *nats.Msg }
-
-func (a msgAnswer) respond(data []byte) error { return a.msg.Respond(data) }
-
-func (a msgAnswer) fail(code, text string, data []byte) error {
-	h := nats.Header{micro.ErrorHeader: {text}, micro.ErrorCodeHeader: {code}}
-	return a.msg.RespondMsg(&nats.Msg{Data: data, Header: h})
+// refuse answers in the way of NATS micro services: headers say that it is an
+// error, the body has the details.
+func (m Message) refuse(r *Refusal) error {
+	if m.answer == nil {
+		return nil
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return m.answer.send(data, nats.Header{micro.ErrorHeader: {r.Reason}, micro.ErrorCodeHeader: {strconv.Itoa(r.Status)}})
 }
 
-// plainAnswer is nil for a message without a reply subject, and for one whose
+// answer is where the answer to one request goes. It does not go through
+// micro.Request, which may be used only while its handler runs: we answer later,
+// from the loop that owns the state.
+type answer struct {
+	nc *nats.Conn
+	to string
+}
+
+func (a *answer) send(data []byte, h nats.Header) error {
+	return a.nc.PublishMsg(&nats.Msg{Subject: a.to, Data: data, Header: h})
+}
+
+// answerTo is nil for a message without a reply subject, and for one whose
 // reply subject is no inbox: a sender who names a command subject there would
 // have us speak with our rights (research/nats.md, 0.1).
-func plainAnswer(m *nats.Msg) answerer {
-	if !isInbox(m.Reply) {
+func (b *Bus) answerTo(reply string) *answer {
+	if !isInbox(reply) {
 		return nil
 	}
-	return msgAnswer{m}
+	return &answer{nc: b.nc, to: reply}
 }
 
 // isInbox accepts the replies of clients ("_INBOX...") and those that the server

@@ -62,6 +62,9 @@ func (b *Bus) Conn() *nats.Conn { return b.nc }
 // Prefix is the first token of every subject.
 func (b *Bus) Prefix() string { return b.prefix }
 
+// Source names this publisher in envelopes.
+func (b *Bus) Source() string { return b.source }
+
 // Close ends the connection and everything subscribed on it. What was published
 // before is sent first, within a second.
 func (b *Bus) Close() {

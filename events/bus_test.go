@@ -178,6 +178,7 @@ func TestMalformedMessages(t *testing.T) {
 		"hero.evt":                          "{}",
 		"hero.cmd.pool.scale.bash":          `{"count":"many"}`,
 		"hero.cmd.pool.scale.a..b":          "{}",
+		"hero.cmd.pool.scale.uncounted":     "",
 		"hero.cmd.pool.scale.\x00":          "{}",
 		"hero.cmd.actor.explode.bash_1":     "{}",
 		"hero.cmd.job.await.j1":             "\xff\xfe",

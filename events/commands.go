@@ -98,8 +98,9 @@ type ActorList struct {
 // PoolScale: fix the pool's size.
 type PoolScale struct {
 	Pool string `json:"pool" subject:"0"`
-	// Count is the size, or -1 to let the scaler decide again.
-	Count int `json:"count"`
+	// Count is the size, or -1 to let the scaler decide again. It must be said:
+	// an empty payload does not mean zero.
+	Count int `json:"count" required:"true"`
 	// For ends the override; 0 means one hour, -1 until it is cleared.
 	For Seconds `json:"for,omitempty"`
 }

@@ -36,11 +36,13 @@ type ActorPonged struct {
 	Incarnation Incarnation `json:"incarnation"`
 }
 
-// ActorDrained: the actor's intake is closed and it holds no job.
+// ActorDrained: the actor's intake is closed and it holds no job. Nonce is that
+// of the CloseIntake it answers.
 type ActorDrained struct {
 	Pool        string      `json:"pool" subject:"0"`
 	Actor       string      `json:"actor" subject:"1"`
 	Incarnation Incarnation `json:"incarnation,omitzero"`
+	Nonce       string      `json:"nonce,omitempty"`
 }
 
 // ActorOrphaned: the actor's process is gone, but the process group of the

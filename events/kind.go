@@ -36,8 +36,9 @@ type Kind struct {
 	// Raw says that the payload is not JSON but the field Script, as it is.
 	Raw bool
 
-	typ    reflect.Type
-	fields []int // index of the struct field of each token
+	typ      reflect.Type
+	fields   []int    // index of the struct field of each token
+	required []string // JSON names that the data must have
 }
 
 // Type is the CloudEvents type: "hero.<entity>.<verb>.v1".
@@ -70,6 +71,12 @@ func declare[T Event](b Branch, entity, verb string) *Kind {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		k.Tokens = append(k.Tokens, name)
 		k.fields = append(k.fields, i)
+	}
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Tag.Get("required") == "true" {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			k.required = append(k.required, name)
+		}
 	}
 	return k
 }
@@ -112,6 +119,9 @@ func (k *Kind) decode(tokens []string, data []byte) (Event, error) {
 			return nil, fmt.Errorf("%s: payload: %w", k.Name(), err)
 		}
 	}
+	if err := k.missing(data); err != nil {
+		return nil, err
+	}
 	for i, f := range k.fields {
 		if err := CheckToken(k.Tokens[i], tokens[i]); err != nil {
 			return nil, fmt.Errorf("%s: %w", k.Name(), err)
@@ -119,4 +129,19 @@ func (k *Kind) decode(tokens []string, data []byte) (Event, error) {
 		p.Elem().Field(f).SetString(tokens[i])
 	}
 	return p.Elem().Interface().(Event), nil
+}
+
+// missing names the first required member that the data do not have.
+func (k *Kind) missing(data []byte) error {
+	if len(k.required) == 0 {
+		return nil
+	}
+	var have map[string]json.RawMessage
+	_ = json.Unmarshal(data, &have) // an empty payload has nothing; a bad one was refused before
+	for _, name := range k.required {
+		if _, ok := have[name]; !ok {
+			return fmt.Errorf("%s: payload: %q is missing", k.Name(), name)
+		}
+	}
+	return nil
 }

@@ -24,13 +24,7 @@ type Message struct {
 	// Header carries the options of raw commands (Hero-*); may be nil.
 	Header nats.Header
 
-	answer answerer
-}
-
-// answerer hides whether a request came to a micro endpoint or a subscription.
-type answerer interface {
-	respond(data []byte) error
-	fail(code, description string, data []byte) error
+	answer *answer // nil when the sender asked for none
 }
 
 // decode turns a raw message into a Message. The error names what is wrong, in

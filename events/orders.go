@@ -33,12 +33,14 @@ type RestartProcess struct {
 	Pool  string `json:"pool"`
 }
 
-// CloseIntake: the actor takes no further job; ActorDrained follows once it
-// holds none.
+// CloseIntake: the actor takes no further job; ActorDrained with the same Nonce
+// follows once it holds none. The nonce tells the answer to this close from a
+// late one to a close that was withdrawn meanwhile.
 type CloseIntake struct {
 	Node  string `json:"node" subject:"0"`
 	Actor string `json:"actor" subject:"1"`
 	Pool  string `json:"pool"`
+	Nonce string `json:"nonce,omitempty"`
 }
 
 // OpenIntake takes a CloseIntake back.

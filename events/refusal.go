@@ -54,19 +54,8 @@ func (b *Bus) Reject(m Message, r *Refusal) error {
 	return errors.Join(err, m.refuse(r))
 }
 
-func (m Message) refuse(r *Refusal) error {
-	if m.answer == nil {
-		return nil
-	}
-	data, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	return m.answer.fail(strconv.Itoa(r.Status), r.Reason, data)
-}
-
-// refusalOf reads a negative answer; nil when the answer is none.
-func refusalOf(m *nats.Msg) *Refusal {
+// RefusalOf reads a negative answer; nil when the answer is none.
+func RefusalOf(m *nats.Msg) *Refusal {
 	text := m.Header.Get(micro.ErrorHeader)
 	if text == "" {
 		return nil
@@ -97,7 +86,7 @@ func (b *Bus) Request(ctx context.Context, e Event, out any, opts ...Option) err
 	case err != nil:
 		return fmt.Errorf("request %s: %w", m.Subject, err)
 	}
-	if r := refusalOf(answer); r != nil {
+	if r := RefusalOf(answer); r != nil {
 		return r
 	}
 	if out == nil {

@@ -78,9 +78,7 @@ func (b *Bus) open(req micro.Request) (Message, *Refusal) {
 	raw := &nats.Msg{Subject: req.Subject(), Reply: req.Reply(), Data: req.Data(), Header: nats.Header(req.Headers())}
 	m, _, err := decode(b.prefix, raw)
 	m.On = raw.Subject
-	if isInbox(raw.Reply) {
-		m.answer = microAnswer{req}
-	}
+	m.answer = b.answerTo(raw.Reply)
 	if err != nil {
 		return m, Malformed(err)
 	}

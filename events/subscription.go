@@ -2,6 +2,7 @@ package events
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 )
@@ -10,6 +11,10 @@ import (
 // kilobyte that is 32 MiB at the worst; when it is full the newest are lost, and
 // the next message that is read says so (Message.Missed).
 const Backlog = 65_536
+
+// CommandBacklog is the same for a reader of all commands: among them are
+// scripts of up to a megabyte each.
+const CommandBacklog = 512
 
 // Subscription delivers the messages of several patterns in one channel, in the
 // order they were published by each publisher.
@@ -26,7 +31,11 @@ type Subscription struct {
 // after the server has acted on it, so nothing published later is missed. The
 // patterns must not overlap, or what both match comes twice.
 func (b *Bus) Subscribe(patterns ...Pattern) (*Subscription, error) {
-	c := make(chan *nats.Msg, Backlog)
+	size := Backlog
+	if slices.Contains(patterns, Commands) {
+		size = CommandBacklog
+	}
+	c := make(chan *nats.Msg, size)
 	s := &Subscription{C: c, bus: b}
 	for _, p := range patterns {
 		sub, err := b.nc.ChanSubscribe(b.prefix+"."+string(p), c)
@@ -61,9 +70,9 @@ func (s *Subscription) Unsubscribe() {
 func (s *Subscription) Open(raw *nats.Msg) (Message, error) {
 	m, seq, err := decode(s.bus.prefix, raw)
 	if err != nil {
-		return Message{On: raw.Subject, answer: plainAnswer(raw)}, err
+		return Message{On: raw.Subject, answer: s.bus.answerTo(raw.Reply)}, err
 	}
-	m.answer = plainAnswer(raw)
+	m.answer = s.bus.answerTo(raw.Reply)
 	if s.last != nil && seq > 0 {
 		if last := s.last[m.Source]; last > 0 && seq > last+1 {
 			m.Missed = seq - last - 1

@@ -26,6 +26,9 @@ type Config struct {
 	// Listen is "host:port" for clients outside the daemon. "" means loopback
 	// with a free port, chosen once and kept; port 0 the same.
 	Listen string
+	// NoListen serves in-process connections only; for tests with a clock of
+	// their own, which a listening socket would hold up.
+	NoListen bool
 	// Prefix is the first token of every subject; "" means events.DefaultPrefix.
 	Prefix string
 	// State is the state folder's id, for the source of envelopes.
@@ -105,6 +108,9 @@ func (s *Server) settle(logs *logger) error {
 	if err := join(s.srv, s.cfg.Prefix); err != nil {
 		return fmt.Errorf("nats server: %w", err)
 	}
+	if s.cfg.NoListen {
+		return nil
+	}
 	addr, ok := s.srv.Addr().(*net.TCPAddr)
 	if !ok {
 		return errors.New("nats server: no address")
@@ -146,7 +152,7 @@ func options(cfg Config, host string, port int) (*server.Options, nkeys.KeyPair,
 		maxStore = defaultMaxStore(store)
 	}
 	return &server.Options{
-		ServerName: "herosup", Host: host, Port: port,
+		ServerName: "herosup", Host: host, Port: port, DontListen: cfg.NoListen,
 		NoSigs: true, MaxPayload: MaxPayload, MaxControlLine: 4096,
 		JetStream: true, StoreDir: store, JetStreamMaxMemory: maxMemory, JetStreamMaxStore: maxStore,
 		SyncInterval: cfg.SyncInterval, SyncAlways: cfg.SyncAlways, DisableJetStreamBanner: true,
