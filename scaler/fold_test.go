@@ -1,0 +1,276 @@
+package scaler
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"pgregory.net/rapid"
+
+	"herosup/events"
+)
+
+// Facts in, picture out. Facts of one line each:
+//
+//	queued j1 ready=1 | started j1 bash_1 | ended j1 bash_1 | retried j1 bash_1 ready=0 | cancelled j1 | dead j1
+//	bash_1 idle>running | measured ready=2 | missed | redislost | redisback | rejected bash_1 | wait 5s
+func TestFacts(t *testing.T) {
+	datadriven.Walk(t, "testdata/fold", func(t *testing.T, path string) {
+		var v *View
+		now := epoch
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "pools":
+				v, now = NewView(parsePools(d.Input)), epoch
+			case "facts":
+				for _, line := range strings.Split(strings.TrimSpace(d.Input), "\n") {
+					f := strings.Fields(line)
+					if f[0] == "wait" {
+						w, err := time.ParseDuration(f[1])
+						if err != nil {
+							d.Fatalf(t, "%v", err)
+						}
+						now = now.Add(w)
+						continue
+					}
+					if f[0] == "missed" {
+						v.Missed()
+						continue
+					}
+					v.Fold(parseFact(t, d, f), now)
+				}
+			}
+			return show(v, now)
+		})
+	})
+}
+
+func parsePools(in string) []Pool {
+	var list []Pool
+	for _, line := range strings.Split(strings.TrimSpace(in), "\n") {
+		f := strings.Fields(line)
+		list = append(list, Pool{Name: f[0], Type: f[1], Policy: DefaultPolicy()})
+	}
+	return list
+}
+
+func parseFact(t *testing.T, d *datadriven.TestData, f []string) events.Event {
+	t.Helper()
+	n := map[string]int{}
+	for _, w := range f {
+		var k string
+		var x int
+		if i := strings.IndexByte(w, '='); i > 0 {
+			k = w[:i]
+			if _, err := fmt.Sscan(w[i+1:], &x); err != nil {
+				d.Fatalf(t, "%v: %v", f, err)
+			}
+			n[k] = x
+		}
+	}
+	const script = "bash"
+	switch f[0] {
+	case "queued":
+		e := events.JobQueued{Type: script, Job: f[1], Ready: n["ready"]}
+		if s := n["delay"]; s > 0 {
+			e.DelayedUntil = epoch.Add(time.Duration(s) * time.Second)
+		}
+		return e
+	case "started":
+		return events.JobStarted{Type: script, Job: f[1], Actor: f[2], Attempt: max(1, n["attempt"])}
+	case "ended":
+		return events.JobEnded{Type: script, Job: f[1], Actor: f[2], Attempt: 1}
+	case "retried":
+		return events.JobRetried{Type: script, Job: f[1], Actor: f[2], Attempt: 1, Ready: n["ready"]}
+	case "dead":
+		return events.JobDead{Type: script, Job: f[1]}
+	case "cancelled":
+		return events.JobCancelled{Type: script, Job: f[1]}
+	case "measured":
+		return events.QueueMeasured{Type: script, Ready: n["ready"], InFlight: n["inflight"], Delayed: n["delayed"]}
+	case "redislost":
+		return events.RedisLost{}
+	case "redisback":
+		return events.RedisBack{}
+	case "rejected":
+		return events.CommandRejected{Command: "actor-start", On: "hero.cmd.actor.start." + f[1]}
+	}
+	from, to, ok := strings.Cut(f[1], ">")
+	if !ok {
+		d.Fatalf(t, "what is %v?", f)
+	}
+	pool := f[0]
+	if i := strings.LastIndexByte(pool, '_'); i > 0 {
+		pool = pool[:i]
+	}
+	return events.ActorStateChanged{Pool: pool, Actor: f[0], From: from, To: to}
+}
+
+func show(v *View, now time.Time) string {
+	var b strings.Builder
+	for _, name := range v.Names() {
+		s, p := v.Snapshot(name, now)
+		t := count(s, p)
+		fmt.Fprintf(&b, "%s: %d ready, %d in flight, %d usable", name, s.Ready, t.inFlight, t.usable)
+		if old, why := stale(s, p); old {
+			fmt.Fprintf(&b, " (%s)", strings.TrimSuffix(why, ", so nothing is stopped"))
+		}
+		b.WriteByte('\n')
+		for _, a := range s.Actors {
+			fmt.Fprintf(&b, "  %s %s", ActorID(name, a.Slot), a.State)
+			if a.Busy {
+				b.WriteString(" busy")
+			}
+			if a.State == Idle {
+				fmt.Fprintf(&b, " %s", now.Sub(a.Since))
+			}
+			if now.Before(a.RefusedUntil) {
+				b.WriteString(" refused")
+			}
+			if a.Recall {
+				b.WriteString(" ours")
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// Three publishers tell one story: dispatch's intake (queued), its tail of the
+// actors' facts (started, ended), and the keeper (states). Each keeps its own
+// order, nothing is promised across them. However they are shuffled, the count
+// never asks for more actors than there was work, and it ends right.
+func TestCountsDoNotDependOnTheOrderOfPublishers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const slots = 3
+		var intake, tail, keeper []events.Event
+		// A sequential truth: jobs come, idle actors take them, they end.
+		waiting, holds := []string{}, map[int]string{}
+		jobs := 0
+		for range rapid.IntRange(0, 40).Draw(t, "steps") {
+			switch rapid.SampledFrom([]string{"submit", "take", "end"}).Draw(t, "what") {
+			case "submit":
+				jobs++
+				id := fmt.Sprint("j", jobs)
+				waiting = append(waiting, id)
+				intake = append(intake, events.JobQueued{Type: "bash", Job: id, Ready: len(waiting)})
+			case "take":
+				n := rapid.IntRange(1, slots).Draw(t, "actor")
+				if len(waiting) == 0 || holds[n] != "" {
+					continue
+				}
+				holds[n], waiting = waiting[0], waiting[1:]
+				tail = append(tail, events.JobStarted{Type: "bash", Job: holds[n], Actor: ActorID("bash", n), Attempt: 1})
+				keeper = append(keeper, events.ActorStateChanged{Pool: "bash", Actor: ActorID("bash", n), From: "idle", To: "running"})
+			case "end":
+				n := rapid.IntRange(1, slots).Draw(t, "actor")
+				if holds[n] == "" {
+					continue
+				}
+				tail = append(tail, events.JobEnded{Type: "bash", Job: holds[n], Actor: ActorID("bash", n), Attempt: 1})
+				keeper = append(keeper, events.ActorStateChanged{Pool: "bash", Actor: ActorID("bash", n), From: "running", To: "idle"})
+				holds[n] = ""
+			}
+		}
+		v := NewView([]Pool{{Name: "bash", Type: "bash", Policy: DefaultPolicy()}})
+		v.Fold(events.QueueMeasured{Type: "bash"}, epoch)
+		for n := range slots {
+			v.Fold(events.ActorStateChanged{Pool: "bash", Actor: ActorID("bash", n+1), To: "idle"}, epoch)
+		}
+		queued := 0
+		for len(intake)+len(tail)+len(keeper) > 0 {
+			from := rapid.SampledFrom([]*[]events.Event{&intake, &tail, &keeper}).Draw(t, "from")
+			if len(*from) == 0 {
+				continue
+			}
+			e := (*from)[0]
+			*from = (*from)[1:]
+			v.Fold(e, epoch)
+			if _, ok := e.(events.JobQueued); ok {
+				queued++
+			}
+			if s, _ := v.Snapshot("bash", epoch); s.Ready > queued {
+				t.Fatalf("%d ready of %d queued", s.Ready, queued)
+			}
+		}
+		s, p := v.Snapshot("bash", epoch)
+		busy := 0
+		for _, j := range holds {
+			if j != "" {
+				busy++
+			}
+		}
+		if got := count(s, p).inFlight; s.Ready != len(waiting) || got != busy {
+			t.Errorf("%d ready, %d in flight; want %d, %d", s.Ready, got, len(waiting), busy)
+		}
+	})
+}
+
+// The picture is a function of the facts: two views fed alike give equal
+// decisions, and a measurement in the end makes any count right.
+func TestMeasurementSettlesEveryCount(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := NewView([]Pool{{Name: "bash", Type: "bash", Policy: DefaultPolicy()}})
+		for range rapid.IntRange(0, 60).Draw(t, "n") {
+			job := fmt.Sprint("j", rapid.IntRange(1, 9).Draw(t, "job"))
+			e := rapid.SampledFrom([]events.Event{
+				events.JobQueued{Type: "bash", Job: job, Ready: rapid.IntRange(0, 5).Draw(t, "ready")},
+				events.JobStarted{Type: "bash", Job: job, Actor: "bash_1", Attempt: 1},
+				events.JobEnded{Type: "bash", Job: job, Actor: "bash_1"},
+				events.JobRetried{Type: "bash", Job: job, Actor: "bash_1", Attempt: 1},
+				events.JobCancelled{Type: "bash", Job: job},
+				events.RedisLost{}, events.RedisBack{}, events.FactsLost{},
+			}).Draw(t, "fact")
+			v.Fold(e, epoch)
+			if s, _ := v.Snapshot("bash", epoch); s.Ready < 0 {
+				t.Fatal("a negative count")
+			}
+		}
+		m := events.QueueMeasured{Type: "bash", Ready: rapid.IntRange(0, 9).Draw(t, "measured")}
+		v.Fold(m, epoch)
+		v.Fold(m, epoch.Add(time.Second))
+		if s, _ := v.Snapshot("bash", epoch); s.Ready != m.Ready {
+			t.Errorf("%d ready after measuring %d twice", s.Ready, m.Ready)
+		}
+	})
+}
+
+func TestOvertakersAndTypesAreBounded(t *testing.T) {
+	v := NewView([]Pool{{Name: "bash", Type: "bash", Policy: DefaultPolicy()}})
+	for i := range 10_000 {
+		v.Fold(events.JobStarted{Type: "bash", Job: fmt.Sprint("j", i), Actor: "bash_1", Attempt: 1}, epoch)
+		v.Fold(events.JobQueued{Type: fmt.Sprint("t", i), Job: "j", Ready: 1}, epoch)
+		v.Fold(events.ActorStateChanged{Pool: "bash", Actor: ActorID("bash", i), To: "idle"}, epoch)
+		v.Fold(events.ActorStateChanged{Pool: "nope", Actor: ActorID("nope", i), To: "idle"}, epoch)
+	}
+	if n := len(v.queues["bash"].overtakers); n > overtakersKept {
+		t.Errorf("%d overtakers", n)
+	}
+	if n := len(v.queues); n > maxTypes {
+		t.Errorf("%d types", n)
+	}
+	if n := len(v.pools["bash"].slots); n > MaxActors {
+		t.Errorf("%d slots", n)
+	}
+	if len(v.pools) != 1 {
+		t.Errorf("%d pools", len(v.pools))
+	}
+}
+
+func TestAnswersDoNotOverwriteNewerFacts(t *testing.T) {
+	v := NewView([]Pool{{Name: "bash", Type: "bash", Policy: DefaultPolicy()}})
+	v.Fold(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", To: "idle"}, epoch)
+	v.Fold(events.ActorStateChanged{Pool: "bash", Actor: "bash_2", To: "running"}, epoch)
+	asked := v.facts
+	v.Fold(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", From: "idle", To: "failed"}, epoch)
+	v.adopt(answer{facts: asked, actors: []known{
+		{Name: "bash_1", State: Idle}, {Name: "bash_2", State: Idle, Since: epoch.Add(-time.Hour)},
+		{Name: "bash_3", State: Running, Job: "j"}, {Name: "bash_x", State: Idle}, {Name: "v_1", State: Idle},
+	}}, epoch)
+	want := "bash: 0 ready, 1 in flight, 2 usable (no measurement to go by)\n  bash_1 failed\n  bash_2 idle 1h0m0s\n  bash_3 running busy\n"
+	if got := show(v, epoch); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

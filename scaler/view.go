@@ -1,0 +1,146 @@
+package scaler
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxTypes bounds the script types that are counted, those without a pool
+// included: types come from whoever submits. Jobs of further types are not
+// reported as unserved.
+const maxTypes = 1024
+
+// View is the picture of all pools that the facts add up to. It does no I/O; the
+// time comes with each fact.
+type View struct {
+	pools  map[string]*pool
+	names  []string            // of all pools, sorted
+	byType map[string][]string // names of the pools of one type, sorted
+	queues map[string]*queue
+	// redisLost forbids to shrink.
+	redisLost bool
+	// facts numbers the facts about actors, so that an older answer to a
+	// question does not overwrite them.
+	facts uint64
+}
+
+type pool struct {
+	Pool
+	slots    map[int]*slot // at most MaxActors
+	paused   bool
+	override *Override
+}
+
+// Pool is one pool to size.
+type Pool struct {
+	Name string
+	// Type is the script type whose jobs its actors run; case does not matter.
+	Type   string
+	Policy Policy
+}
+
+// NewView makes the picture of nothing heard yet. The pools must be valid.
+func NewView(pools []Pool) *View {
+	v := &View{pools: map[string]*pool{}, byType: map[string][]string{}, queues: map[string]*queue{}}
+	for _, p := range pools {
+		p.Type = strings.ToLower(p.Type) // as dispatch tells it
+		v.pools[p.Name] = &pool{Pool: p, slots: map[int]*slot{}}
+		v.byType[p.Type] = append(v.byType[p.Type], p.Name)
+		v.queues[p.Type] = &queue{}
+	}
+	v.names = slices.Sorted(maps.Keys(v.pools))
+	for _, names := range v.byType {
+		slices.Sort(names)
+	}
+	return v
+}
+
+// Names lists the pools in their order.
+func (v *View) Names() []string { return v.names }
+
+// Snapshot is what Decide needs of one pool.
+func (v *View) Snapshot(name string, now time.Time) (Snapshot, Policy) {
+	p := v.pools[name]
+	q := v.queues[p.Type]
+	ready := q.ready
+	for _, other := range v.byType[p.Type] {
+		if other != name {
+			ready -= v.pools[other].appetite(now)
+		}
+	}
+	return Snapshot{
+		Pool: name, Now: now, Ready: max(0, ready), MeasuredAt: q.measuredAt, RedisLost: v.redisLost,
+		Actors: p.actors(now), Paused: p.paused, Override: p.override,
+	}, p.Policy
+}
+
+// appetite is how many waiting jobs the pool's actors without a job are for.
+func (p *pool) appetite(now time.Time) int {
+	t := count(Snapshot{Now: now, Actors: p.actors(now)}, p.Policy)
+	return (t.usable - t.inFlight) * p.Policy.TargetBacklog
+}
+
+func (p *pool) actors(now time.Time) []Actor {
+	list := make([]Actor, 0, len(p.slots))
+	for _, n := range slices.Sorted(maps.Keys(p.slots)) {
+		list = append(list, p.slots[n].actor(n, now, p.Policy.StartTimeout))
+	}
+	return list
+}
+
+// queue finds or makes the count of a type; nil when there are too many.
+func (v *View) queue(script string) *queue {
+	q := v.queues[script]
+	if q == nil && len(v.queues) < maxTypes {
+		q = &queue{}
+		v.queues[script] = q
+	}
+	return q
+}
+
+// slot finds or makes the slot of an actor of ours, and its pool; nil for
+// anybody else's.
+func (v *View) slot(actor string) (*slot, *pool) {
+	i := strings.LastIndexByte(actor, '_')
+	if i < 0 {
+		return nil, nil
+	}
+	p := v.pools[actor[:i]]
+	n, err := strconv.Atoi(actor[i+1:])
+	if p == nil || err != nil || n < 1 || n > MaxActors || ActorID(p.Name, n) != actor {
+		return nil, nil
+	}
+	s := p.slots[n]
+	if s == nil {
+		s = &slot{}
+		p.slots[n] = s
+	}
+	return s, p
+}
+
+// apply notes what a decision asked for, so that it counts from now on.
+func (v *View) apply(d Decision, at time.Time) {
+	for _, id := range d.Start {
+		if s, _ := v.slot(id); s != nil {
+			s.asked, s.refused = at, time.Time{}
+		}
+	}
+	for _, id := range d.Stop {
+		if s, _ := v.slot(id); s != nil {
+			s.leaving = at
+		}
+	}
+}
+
+// refuse notes that a request to an actor was refused or could not be sent.
+func (v *View) refuse(actor string, at time.Time) []string {
+	s, p := v.slot(actor)
+	if s == nil || s.asked.IsZero() && s.leaving.IsZero() {
+		return nil
+	}
+	s.refuse(at)
+	return v.byType[p.Type]
+}

@@ -1,0 +1,135 @@
+package zinit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"herosup/zinit/wire"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// conn is one connection, used by one call at a time.
+type conn struct {
+	net  net.Conn
+	scan *wire.Scanner
+	last uint64 // id of the latest request
+}
+
+// dial reaches the socket, or says in the user's words why not.
+func dial(ctx context.Context, socket string) (*conn, error) {
+	n, err := wire.Dial(ctx, socket)
+	if err != nil {
+		return nil, fmt.Errorf("dial zinit at %s: %w", socket, dialReason(socket, err))
+	}
+	return &conn{net: n, scan: wire.NewScanner(n)}, nil
+}
+
+func dialReason(socket string, err error) error {
+	fi, statErr := os.Stat(socket)
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return fmt.Errorf("%w: no such file; is it running, and is this its socket?", ErrNoServer)
+	case statErr == nil && fi.Mode()&os.ModeSocket == 0:
+		return fmt.Errorf("%w but a %s; name the socket that zinit listens on", ErrNotASocket, kindOfFile(fi))
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: the socket is there but nobody listens; start zinit again", ErrNoServer)
+	default:
+		return fmt.Errorf("%w: %w", ErrNoServer, err)
+	}
+}
+
+func kindOfFile(fi os.FileInfo) string {
+	if fi.IsDir() {
+		return "folder"
+	}
+	return "file"
+}
+
+func (k *conn) close() { _ = k.net.Close() }
+
+// exchange sends one request and waits for its answer, until ctx ends. sent
+// says whether the request may have reached zinit whole. An error that is not
+// an *Error leaves the connection unusable.
+func (k *conn) exchange(ctx context.Context, method string, params any) (result json.RawMessage, sent bool, err error) {
+	deadline, _ := ctx.Deadline()
+	if err := k.net.SetDeadline(deadline); err != nil {
+		return nil, false, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = k.net.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	k.last++
+	id := strconv.FormatUint(k.last, 10)
+	raw, err := json.Marshal(params)
+	if err != nil {
+		return nil, false, fmt.Errorf("encode parameters of %s: %w", method, err)
+	}
+	msg, err := wire.Encode(wire.Request{Version: wire.Version, ID: json.RawMessage(id), Method: method, Params: raw})
+	if err != nil {
+		return nil, false, fmt.Errorf("encode %s: %w", method, err)
+	}
+	if len(msg) > wire.MaxMessage {
+		return nil, false, fmt.Errorf("encode %s: %w: %d bytes, at most %d", method, wire.ErrTooLong, len(msg), wire.MaxMessage)
+	}
+	if _, err := k.net.Write(msg); err != nil {
+		return nil, false, ended(ctx, err)
+	}
+	for {
+		answer, err := k.scan.Next()
+		if err != nil {
+			return nil, true, ended(ctx, err)
+		}
+		var r wire.Response
+		if err := json.Unmarshal(answer, &r); err != nil {
+			return nil, true, fmt.Errorf("%w: answer %.80q: %w", ErrDialect, answer, err)
+		}
+		if r.Version != wire.Version {
+			return nil, true, fmt.Errorf("%w: answer %.80q%s", ErrDialect, answer, textHint(answer))
+		}
+		// An answer to nobody in particular can only be about our request, since
+		// it is the only one here; any other id is of somebody who gave up.
+		if string(r.ID) == id || r.Error != nil && (len(r.ID) == 0 || string(r.ID) == "null") {
+			if r.Error != nil {
+				return nil, true, refusal(r.Error)
+			}
+			return r.Result, true, nil
+		}
+	}
+}
+
+// ended is err, or the end of ctx when that is what cut the connection.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return context.DeadlineExceeded // the deadline is a moment before ctx's
+	}
+	return err
+}
+
+// textHint recognises the dialect before ours, which answers a JSON-RPC request
+// as an unknown command.
+func textHint(answer []byte) string {
+	if bytes.Contains(answer, []byte(`"state":"error"`)) {
+		return "; this is the text dialect of zinit v0.2.0 to v0.2.14, which is not supported yet"
+	}
+	return ""
+}
+
+// refusal is the typed form of an error answer. Data in another shape than
+// ours is dropped rather than made an error of its own.
+func refusal(e *wire.Error) *Error {
+	r := &Error{Code: Code(e.Code), Message: e.Message}
+	var data ErrorData
+	if len(e.Data) > 0 && json.Unmarshal(e.Data, &data) == nil && data.CodeName != "" {
+		r.Data = &data
+	}
+	return r
+}

@@ -1,0 +1,45 @@
+// Package zinit is the hand on the process: the only part of Herosup that
+// starts, stops or signals an actor, and it does so through a zinit, the
+// process manager that keeps actors alive without us.
+//
+// It is three things, each usable by itself:
+//
+//   - Client speaks to a zinit's unix socket (the JSON-RPC dialect of v0.2.15
+//     and later, research/zinit.md 3), be it the original or zinit/server.
+//   - Service is a service file as a value: what is to run, said as an
+//     argument list, so that no text of a user is ever pasted into a command.
+//   - Executor is the component: it obeys hero.int.process.<verb>.<node>.<actor>
+//     and tells what became of the processes.
+//
+// Comes in: process commands from the fsm keeper, and ActorRegistered facts,
+// which carry the PID of a process that zinit itself started again. Goes out:
+// ProcessStarted, ProcessReady, ProcessExited, ProcessObserved,
+// ProcessStartFailed, ZinitLost and ZinitBack.
+//
+// What the executor promises:
+//
+//   - For one incarnation the facts come in the order started, ready, exited,
+//     each at most once, from one publisher on one connection.
+//   - ProcessExited is published when the process is gone, its process group
+//     is empty and the recorded group of its script is empty too, or the bound
+//     for that is over, which the fact then says. No process of a dead attempt
+//     is alive when a job is given to the next.
+//   - An exit is known in the moment it happens, whoever is the parent: each
+//     known process is watched through a pidfd. Polling is only the net.
+//   - Services without our prefix (herosup-<state id>-) are never touched, not
+//     even looked at beyond their names in the list.
+//   - Each command ends in a fact: its effect, ProcessStartFailed, or
+//     CommandRejected with the reason.
+//
+// What can be lost: an exit that happens while nobody watches (the daemon is
+// down) is not told as ProcessExited; at the next start ProcessObserved says
+// what is there, and recovery of jobs is level-triggered in dispatch for that
+// reason. Output of actors is zinit's to keep (a ring in memory).
+//
+// Who owns what: zinit owns the processes and their service files, the fsm
+// keeper the decision what should run; the executor owns nothing that outlives
+// it. It can be started and stopped at any time without an effect on actors.
+//
+// Layout: zinit/wire is the grammar of the socket, zinit/server our own process
+// manager, zinit/zinittest the suite both it and the original have to pass.
+package zinit

@@ -1,0 +1,160 @@
+package zinit
+
+import (
+	"context"
+	"errors"
+	"herosup/events"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Executor is the component: see the package comment. One loop owns its state;
+// it never waits for a zinit, a process or the bus: short workers do, and what
+// they found comes back to the loop as a message.
+type Executor struct {
+	cfg   ExecutorConfig
+	bus   *events.Bus
+	log   *slog.Logger
+	ready chan struct{}
+
+	// What follows belongs to the loop.
+	actors  map[string]*process
+	lost    bool // zinit does not answer
+	retry   time.Duration
+	waiting []events.Message // requests that wait for the look that runs
+	looking bool
+
+	results chan result
+	workers sync.WaitGroup
+}
+
+// result is what a worker found; apply runs in the loop.
+type result struct {
+	apply func()
+	// err, if it means that zinit is away, is told once.
+	err error
+}
+
+// resultsBuffer is room for what workers find while the loop is busy; more of
+// them wait, nothing is lost.
+const resultsBuffer = 256
+
+// NewExecutor checks the configuration. Nothing runs before Run.
+func NewExecutor(cfg ExecutorConfig, bus *events.Bus, log *slog.Logger) (*Executor, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Executor{
+		cfg: cfg, bus: bus, log: log, ready: make(chan struct{}),
+		actors: map[string]*process{}, results: make(chan result, resultsBuffer),
+	}, nil
+}
+
+// Ready is closed when orders are obeyed and the services that there are have
+// been told.
+func (x *Executor) Ready() <-chan struct{} { return x.ready }
+
+// Run obeys until ctx ends. Actors do not notice.
+func (x *Executor) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer x.workers.Wait()
+	defer cancel()
+	sub, err := x.bus.Subscribe(
+		events.OrdersOf("process", x.cfg.Node), events.Of(events.ObserveProcesses{}),
+		events.Of(events.ActorRegistered{}), events.Of(events.ActorOrphaned{}),
+	)
+	if err != nil {
+		return err
+	}
+	defer sub.Unsubscribe()
+	x.look(ctx)
+	again := time.NewTimer(time.Hour)
+	again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case raw := <-sub.C:
+			m, err := sub.Open(raw)
+			if err != nil {
+				x.log.Warn("order does not decode", "err", err)
+				if err := x.bus.Reject(m, events.Malformed(err)); err != nil {
+					return err
+				}
+				continue
+			}
+			x.handle(ctx, m)
+		case r := <-x.results:
+			if away(r.err) {
+				if !x.lost {
+					x.lost, x.retry = true, firstRetry
+					x.publish(events.ZinitLost{Reason: r.err.Error()})
+				}
+				again.Reset(x.retry)
+				x.retry = min(2*x.retry, maxRetry)
+			}
+			r.apply()
+		case <-again.C:
+			x.look(ctx)
+		}
+	}
+}
+
+// away tells that zinit was not reached from a refusal by it.
+func away(err error) bool {
+	var refused *Error
+	return err != nil && !errors.As(err, &refused) && !errors.Is(err, context.Canceled) && !errors.Is(err, errGoneAtOnce)
+}
+
+func (x *Executor) publish(e events.Event, o ...events.Option) {
+	if err := x.bus.Publish(e, o...); err != nil {
+		x.log.Error("publish", "event", e, "err", err)
+	}
+}
+
+// work runs f beside the loop; what it returns is applied in the loop.
+func (x *Executor) work(ctx context.Context, f func(context.Context) result) {
+	x.workers.Go(func() {
+		r := f(ctx)
+		select {
+		case x.results <- r:
+		case <-ctx.Done():
+		}
+	})
+}
+
+func (x *Executor) handle(ctx context.Context, m events.Message) {
+	switch e := m.Event.(type) {
+	case events.StartProcess:
+		x.order(ctx, m, e.Actor, e.Pool)
+	case events.StopProcess:
+		x.order(ctx, m, e.Actor, e.Pool)
+	case events.RestartProcess:
+		x.order(ctx, m, e.Actor, e.Pool)
+	case events.KillProcess:
+		x.kill(ctx, m, e)
+	case events.ObserveProcesses:
+		if e.Node == x.cfg.Node {
+			x.waiting = append(x.waiting, m)
+			x.look(ctx)
+		}
+	case events.ActorRegistered:
+		x.hello(ctx, e)
+	case events.ActorOrphaned:
+		x.orphan(ctx, e)
+	}
+}
+
+// poolOf is the pool of an actor's id "<pool>_<n>".
+func poolOf(actor string) string {
+	if i := strings.LastIndexByte(actor, '_'); i > 0 {
+		return actor[:i]
+	}
+	return actor
+}

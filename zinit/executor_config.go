@@ -1,0 +1,119 @@
+package zinit
+
+import (
+	"errors"
+	"fmt"
+	"herosup/events"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// ExecutorConfig is what an Executor needs to know.
+type ExecutorConfig struct {
+	// Node is the token in our orders' subjects; "" is events.LocalNode.
+	Node string
+	// Client speaks to the zinit. The caller closes it after Run has returned.
+	Client *Client
+	// Prefix begins the names of all our services; the rest is the actor's id.
+	// Required: nothing outside it is ever touched.
+	Prefix string
+	// Pools says how an actor of each pool is run.
+	Pools map[string]Template
+	// PollEvery is the longest pause between two looks at a service whose next
+	// process we wait for; 0 is 250 ms. An actor that says hello is seen at once.
+	PollEvery time.Duration
+}
+
+// Template is the service of a pool's actors. In each word of Exec, and in the
+// values of Env, {actor} stands for the actor's id.
+type Template struct {
+	Exec  []string
+	Env   map[string]string
+	Dir   string
+	After []string
+	// StopTimeout is the time between TERM and KILL, whole seconds; 0 is the
+	// default of Service.
+	StopTimeout time.Duration
+}
+
+// The bounds of the executor.
+const (
+	defaultPoll = 250 * time.Millisecond
+	firstPoll   = time.Millisecond
+	// startPatience is how long one start waits for the process; a service that
+	// waits for its dependencies takes longer, and is then found by polling.
+	startPatience = 5 * time.Second
+	// askGroup bounds the question for a script's group: without an answer
+	// (Redis is away) dispatch itself keeps the job until that group is gone.
+	askGroup = 250 * time.Millisecond
+	// buryPatience bounds the wait for killed processes to be gone.
+	buryPatience = 2 * time.Second
+	// The pace of trying to reach a zinit that is away.
+	firstRetry = 50 * time.Millisecond
+	maxRetry   = 2 * time.Second
+	// maxOrders bounds the orders that wait behind one that runs; the keeper has
+	// at most a stop behind a start.
+	maxOrders = 8
+)
+
+func (c ExecutorConfig) complete() (ExecutorConfig, error) {
+	if c.Node == "" {
+		c.Node = events.LocalNode
+	}
+	if c.PollEvery <= 0 {
+		c.PollEvery = defaultPoll
+	}
+	switch {
+	case c.Client == nil:
+		return c, errors.New("new executor: no client")
+	case c.Prefix == "":
+		return c, errors.New("new executor: no prefix")
+	}
+	for name, t := range c.Pools {
+		if err := t.service(name + "_1").Validate(); err != nil {
+			return c, fmt.Errorf("pools.%s: %w", name, err)
+		}
+		if err := runnable(t.Exec[0]); err != nil {
+			return c, fmt.Errorf("pools.%s.command: %w", name, err)
+		}
+	}
+	return c, nil
+}
+
+// service is the actor's service.
+func (t Template) service(actor string) Service {
+	put := func(s string) string { return strings.ReplaceAll(s, "{actor}", actor) }
+	s := Service{Dir: t.Dir, After: t.After, ShutdownTimeout: t.StopTimeout, Env: map[string]string{}}
+	for _, w := range t.Exec {
+		s.Exec = append(s.Exec, put(w))
+	}
+	for k, v := range t.Env {
+		s.Env[k] = put(v)
+	}
+	return s
+}
+
+// runnable says why a program can not be run, in words better than those that
+// a start would come back with.
+func runnable(program string) error {
+	if !strings.Contains(program, "/") {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("program %q is not on PATH (give its full path)", program)
+		}
+		return nil
+	}
+	st, err := os.Stat(program)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("program %s does not exist", program)
+	case err != nil:
+		return fmt.Errorf("program %s: %w", program, err)
+	case st.IsDir():
+		return fmt.Errorf("program %s is a folder", program)
+	case st.Mode()&0o111 == 0:
+		return fmt.Errorf("program %s is not executable (chmod +x)", program)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package zinit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/goccy/go-yaml"
+)
+
+// MaxFile is the largest service file that is read: more is not a service.
+const MaxFile = 1 << 20
+
+// ParseFile reads the text of a service file. Keys it does not know are
+// ignored, as a zinit does.
+func ParseFile(text []byte) (Service, error) {
+	if len(text) > MaxFile {
+		return Service{}, fmt.Errorf("service file of %d bytes is over the limit of %d", len(text), MaxFile)
+	}
+	var c Content
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		// The library's text spans several lines, with the place marked.
+		return Service{}, errors.New(strings.Join(strings.Fields(err.Error()), " "))
+	}
+	return c.Service()
+}
+
+// File is the text of the service file that says c.
+func (c Content) File() ([]byte, error) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return EncodeFile(b)
+}
+
+// EncodeFile turns a JSON object, as service_create carries it, into the text
+// of a service file: one line per key, each value as JSON, which is YAML too.
+// Keys that Content does not know are kept.
+//
+// It does not use the YAML library's encoder: that one writes a lone tab, among
+// others, as a plain scalar and reads it back as nothing (found by
+// TestServiceRoundTrip). A JSON string has one form only.
+func EncodeFile(object []byte) ([]byte, error) {
+	// Decoded to the ground, because a JSON string may be written in ways (pairs
+	// of \u escapes) that YAML has no word for.
+	var keys map[string]any
+	d := json.NewDecoder(bytes.NewReader(object))
+	d.UseNumber()
+	if err := d.Decode(&keys); err != nil {
+		return nil, fmt.Errorf("read service content: %w", err)
+	}
+	if keys == nil {
+		return nil, errors.New("read service content: null is no service")
+	}
+	var b bytes.Buffer
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		name, err := scalar(k)
+		if err != nil {
+			return nil, err
+		}
+		value, err := scalar(keys[k])
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%s: %s\n", name, value)
+	}
+	return b.Bytes(), nil
+}
+
+// scalar is v as JSON in which every rune that is not plainly printable is
+// escaped. Outside of strings JSON has none of them, and inside YAML would take
+// some, such as the line separators of Unicode, for what they are called.
+func scalar(v any) (string, error) {
+	var compact bytes.Buffer
+	e := json.NewEncoder(&compact)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return "", fmt.Errorf("write service content: %w", err)
+	}
+	var b strings.Builder
+	for _, r := range strings.TrimSuffix(compact.String(), "\n") {
+		switch {
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	return b.String(), nil
+}

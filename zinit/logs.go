@@ -1,0 +1,71 @@
+package zinit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"herosup/zinit/wire"
+	"time"
+)
+
+// LogStream is a subscription to log lines, over a connection of its own: who
+// reads slowly slows no call. It is for one goroutine at a time, but Close may
+// come from any.
+type LogStream struct {
+	conn *conn
+	id   uint64
+}
+
+// SubscribeLogs begins to receive the lines that a service (or all for "")
+// writes from now on. zinit drops lines of a reader that is too slow and says
+// so with a line of its own.
+func (c *Client) SubscribeLogs(ctx context.Context, name string) (*LogStream, error) {
+	const method = "stream_subscribeLogs"
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	k, err := dial(ctx, c.socket)
+	if err != nil {
+		return nil, err
+	}
+	s := &LogStream{conn: k}
+	raw, _, err := k.exchange(ctx, method, []any{filter(name)})
+	if err == nil {
+		err = json.Unmarshal(raw, &s.id)
+	}
+	if err != nil {
+		k.close()
+		return nil, fmt.Errorf("%s: %w", method, err)
+	}
+	return s, nil
+}
+
+// Next waits for the next line. The error is ctx's, or says that the stream is
+// over; after any error it is.
+func (s *LogStream) Next(ctx context.Context) (string, error) {
+	if err := s.conn.net.SetReadDeadline(time.Time{}); err != nil {
+		return "", fmt.Errorf("read log: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.net.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	for {
+		msg, err := s.conn.scan.Next()
+		if err != nil {
+			return "", fmt.Errorf("read log: %w", ended(ctx, err))
+		}
+		var item wire.Item
+		if err := json.Unmarshal(msg, &item); err != nil {
+			return "", fmt.Errorf("read log: %w: %.80q", ErrDialect, msg)
+		}
+		if item.Params.Subscription != s.id || item.Params.Result == nil {
+			continue
+		}
+		var line string
+		if err := json.Unmarshal(item.Params.Result, &line); err != nil {
+			return "", fmt.Errorf("read log: %w: %.80q", ErrDialect, msg)
+		}
+		return line, nil
+	}
+}
+
+// Close ends the subscription, and a Next that waits.
+func (s *LogStream) Close() { s.conn.close() }

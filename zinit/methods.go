@@ -1,0 +1,134 @@
+package zinit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// List is the state of each service that zinit monitors.
+func (c *Client) List(ctx context.Context) (map[string]State, error) {
+	var all map[string]State
+	err := c.call(ctx, method{name: "service_list", reads: true}, c.opts.Timeout, &all)
+	return all, err
+}
+
+// Status is what zinit knows of a service.
+func (c *Client) Status(ctx context.Context, name string) (Status, error) {
+	var s Status
+	err := c.call(ctx, method{name: "service_status", reads: true, names: true}, c.opts.Timeout, &s, name)
+	return s, err
+}
+
+// Start sets the target Up. It is no error if the service runs already.
+func (c *Client) Start(ctx context.Context, name string) error {
+	return c.call(ctx, method{name: "service_start", names: true}, c.opts.Timeout, nil, name)
+}
+
+// Stop sets the target Down and ends the process. Our server answers when the
+// whole process group is gone, the original after a second or more even if
+// something survived. Bounded by Options.StopTimeout.
+func (c *Client) Stop(ctx context.Context, name string) error {
+	return c.call(ctx, method{name: "service_stop", names: true}, c.opts.StopTimeout, nil, name)
+}
+
+// Kill sends a signal ("SIGTERM") to the service's process group and leaves its
+// target alone: with the target Up zinit starts the process again.
+func (c *Client) Kill(ctx context.Context, name, signal string) error {
+	return c.call(ctx, method{name: "service_kill", names: true}, c.opts.Timeout, nil, name, signal)
+}
+
+// Monitor has zinit load the service's file and start it.
+func (c *Client) Monitor(ctx context.Context, name string) error {
+	return c.call(ctx, method{name: "service_monitor"}, c.opts.Timeout, nil, name)
+}
+
+// Forget ends the monitoring of a service that is stopped. Its file stays.
+func (c *Client) Forget(ctx context.Context, name string) error {
+	return c.call(ctx, method{name: "service_forget", names: true}, c.opts.Timeout, nil, name)
+}
+
+// Create writes the service's file. ServiceAlreadyExists if there is one,
+// whatever it holds.
+func (c *Client) Create(ctx context.Context, name string, s Service) error {
+	if err := ValidName(name); err != nil {
+		return fmt.Errorf("create service: %w", err)
+	}
+	content, err := s.Content()
+	if err != nil {
+		return fmt.Errorf("create service %s: %w", name, err)
+	}
+	return c.call(ctx, method{name: "service_create"}, c.opts.Timeout, nil, name, content)
+}
+
+// Delete removes the service's file. A monitored service goes on.
+func (c *Client) Delete(ctx context.Context, name string) error {
+	return c.call(ctx, method{name: "service_delete"}, c.opts.Timeout, nil, name)
+}
+
+// Get is what the service's file says, which need not be what runs.
+func (c *Client) Get(ctx context.Context, name string) (Service, error) {
+	var content Content
+	if err := c.call(ctx, method{name: "service_get", reads: true}, c.opts.Timeout, &content, name); err != nil {
+		return Service{}, err
+	}
+	s, err := content.Service()
+	if err != nil {
+		return Service{}, fmt.Errorf("service_get %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// statsTime is what the original takes to measure: two samples half a second
+// apart, and more on a busy machine.
+const statsTime = 3 * time.Second
+
+// Stats measures what a service uses, which takes a moment (over a second with
+// the original).
+func (c *Client) Stats(ctx context.Context, name string) (Stats, error) {
+	var s Stats
+	err := c.call(ctx, method{name: "service_stats", reads: true, names: true}, c.opts.Timeout+statsTime, &s, name)
+	return s, err
+}
+
+// Shutdown stops all services, dependents first, and ends zinit. With the
+// original outside of a container that powers the machine off. Bounded by
+// Options.StopTimeout.
+func (c *Client) Shutdown(ctx context.Context) error {
+	return c.call(ctx, method{name: "system_shutdown"}, c.opts.StopTimeout, nil)
+}
+
+// CurrentLogs is what the ring holds of a service, or of all for "". Each line
+// begins with "[+] name: " (stdout) or "[-] name: " (stderr).
+func (c *Client) CurrentLogs(ctx context.Context, name string) ([]string, error) {
+	var lines []string
+	err := c.call(ctx, method{name: "stream_currentLogs", reads: true}, c.opts.Timeout, &lines, filter(name))
+	return lines, err
+}
+
+// filter is a service's name as the log calls take it: null for all.
+func filter(name string) any {
+	if name == "" {
+		return nil
+	}
+	return name
+}
+
+// Discover is zinit's description of itself, an OpenRPC document. The original
+// sends it as a string of JSON, where the document itself declares an object;
+// both are taken.
+func (c *Client) Discover(ctx context.Context) (json.RawMessage, error) {
+	var raw json.RawMessage
+	if err := c.call(ctx, method{name: "rpc.discover", reads: true}, c.opts.Timeout, &raw); err != nil {
+		return nil, err
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		raw = json.RawMessage(text)
+	}
+	if !json.Valid(raw) {
+		return nil, fmt.Errorf("rpc.discover: %w: not a JSON document", ErrDialect)
+	}
+	return raw, nil
+}

@@ -1,0 +1,167 @@
+package zinit
+
+import (
+	"context"
+	"errors"
+	"herosup/events"
+	"slices"
+	"strings"
+	"time"
+)
+
+// sight is one service of ours as zinit shows it.
+type sight struct {
+	actor string
+	state State
+	up    bool
+	life  events.Incarnation
+}
+
+// look reads all our services and tells them anew. One look runs at a time; what
+// asks meanwhile is answered by the next.
+func (x *Executor) look(ctx context.Context) {
+	if x.looking {
+		return
+	}
+	x.looking = true
+	asked := x.waiting
+	x.waiting = nil
+	x.work(ctx, func(ctx context.Context) result {
+		all, err := x.sights(ctx)
+		return result{err: err, apply: func() {
+			x.looking = false
+			if err != nil {
+				x.waiting = append(asked, x.waiting...)
+				if !away(err) {
+					x.log.Error("read services", "err", err)
+				}
+				return
+			}
+			x.sighted(ctx, all, asked)
+		}}
+	})
+}
+
+func (x *Executor) sights(ctx context.Context) ([]sight, error) {
+	list, err := x.cfg.Client.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []sight
+	for name := range list {
+		actor, ours := strings.CutPrefix(name, x.cfg.Prefix)
+		if !ours || events.CheckToken("actor", actor) != nil {
+			continue
+		}
+		if _, known := x.cfg.Pools[poolOf(actor)]; !known {
+			continue // another service of ours, or an actor of a pool that is gone
+		}
+		st, err := x.cfg.Client.Status(ctx, name)
+		if errors.Is(err, ServiceNotFound) {
+			continue // went meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		s := sight{actor: actor, state: st.State, up: st.Target == Up}
+		if st.PID != 0 {
+			s.life, _ = events.IncarnationOf(st.PID) // zero: it is ending
+		}
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b sight) int { return strings.Compare(a.actor, b.actor) })
+	return all, nil
+}
+
+func (x *Executor) sighted(ctx context.Context, all []sight, asked []events.Message) {
+	if x.lost {
+		x.lost = false
+		x.publish(events.ZinitBack{})
+	}
+	there := map[string]bool{}
+	for _, s := range all {
+		there[s.actor] = true
+		p := x.process(s.actor, poolOf(s.actor))
+		if !p.busy {
+			p.wanted = s.up
+		}
+		if p.life.IsZero() && !p.burying && !s.life.IsZero() {
+			p.life, p.ready, p.byUs = s.life, false, false
+			x.watch(ctx, p, s.life)
+		}
+		x.tellObserved(p, s.up, s.state.String())
+		if p.life.IsZero() && p.wanted && !p.burying {
+			x.poll(ctx, p)
+		}
+	}
+	for _, p := range x.actors {
+		if !there[p.actor] && !p.busy {
+			p.wanted = false
+			x.tellObserved(p, false, "absent")
+		}
+		x.next(ctx, p)
+	}
+	for _, m := range asked {
+		if err := m.Respond(map[string]int{"services": len(all)}); err != nil {
+			x.log.Warn("answer", "err", err)
+		}
+	}
+	select {
+	case <-x.ready:
+	default:
+		close(x.ready)
+	}
+	if len(x.waiting) > 0 {
+		x.look(ctx)
+	}
+}
+
+// tellObserved tells what is known of one actor; a process that said hello
+// before is told as ready again, because who asks may have missed it.
+func (x *Executor) tellObserved(p *process, up bool, state string) {
+	x.publish(events.ProcessObserved{Pool: p.pool, Actor: p.actor, Incarnation: p.life, WantedUp: up, State: state})
+	if p.ready && !p.burying {
+		x.publish(events.ProcessReady{Pool: p.pool, Actor: p.actor, Incarnation: p.life})
+	}
+}
+
+// poll waits for the next life of a service that zinit keeps up. A hello is
+// usually faster; this is for actors that say none.
+func (x *Executor) poll(ctx context.Context, p *process) {
+	if p.polling {
+		return
+	}
+	p.polling = true
+	name := x.cfg.Prefix + p.actor
+	x.work(ctx, func(ctx context.Context) result {
+		var life events.Incarnation
+		var err error
+		for wait := firstPoll; life.IsZero(); wait = min(2*wait, x.cfg.PollEvery) {
+			var st Status
+			if st, err = x.cfg.Client.Status(ctx, name); err != nil || st.Target == Down {
+				break
+			}
+			if st.PID != 0 {
+				life, _ = events.IncarnationOf(st.PID) // zero: look again
+			}
+			if !life.IsZero() || st.State.Kind == Failure {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return result{apply: func() {}}
+			case <-time.After(wait):
+			}
+		}
+		if errors.Is(err, ServiceNotFound) {
+			err = nil
+		}
+		return result{err: err, apply: func() {
+			p.polling = false
+			// Of a life that is being buried this is late news.
+			if life != p.life && life.Alive() {
+				x.seen(ctx, p, life)
+			}
+		}}
+	})
+}

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+)
+
+// The pace of looking whether processes are gone, and how long KILL may take
+// until we believe in processes that it can not end (in a system call that
+// does not return).
+const (
+	firstLook    = time.Millisecond
+	maxLook      = 50 * time.Millisecond
+	killPatience = 2 * time.Second
+)
+
+// remains finds what is left of a service after its main process: our
+// descendants that are in its group or carry its mark ("" for none). Zombies do
+// not count, they run nothing.
+//
+// A group whose leader's number lives belongs to that process, which is not
+// ours: the number has been given again.
+type remains struct {
+	group int
+	mark  string
+}
+
+func (r remains) find() ([]proc, error) {
+	all, err := allProcs()
+	if err != nil {
+		return nil, err
+	}
+	ours := descendants(all, os.Getpid())
+	renewed := false
+	for _, p := range ours {
+		renewed = renewed || p.pid == r.group
+	}
+	var left []proc
+	for _, p := range ours {
+		inGroup := p.group == r.group && !renewed
+		if p.live() && (inGroup || r.mark != "" && envValue(p.pid, markName) == r.mark) {
+			left = append(left, p)
+		}
+	}
+	return left, nil
+}
+
+// offspring finds everything that we are the ancestor of.
+func offspring() ([]proc, error) {
+	all, err := allProcs()
+	if err != nil {
+		return nil, err
+	}
+	var left []proc
+	for _, p := range descendants(all, os.Getpid()) {
+		if p.live() {
+			left = append(left, p)
+		}
+	}
+	return left, nil
+}
+
+// ending is how to end what is left.
+type ending struct {
+	// polite is sent once to each process first, with CONT behind it; 0 is none.
+	polite syscall.Signal
+	// told is a process group that had its polite signal already: for many
+	// programs a second one means to drop everything.
+	told int
+	// killAt is when KILL begins.
+	killAt time.Time
+}
+
+// run ends what find finds, and returns what it could not end within
+// killPatience of KILL, or before ctx ended. As long as nobody can say whether
+// something is left, something may be.
+func (e ending) run(ctx context.Context, find func() ([]proc, error)) []proc {
+	asked := make(map[proc]bool)
+	giveUp := e.killAt.Add(killPatience)
+	if t := time.Now().Add(killPatience); t.After(giveUp) {
+		giveUp = t
+	}
+	look := time.NewTimer(0)
+	defer look.Stop()
+	for pause := firstLook; ; pause = min(2*pause, maxLook) {
+		left, err := find()
+		now := time.Now()
+		if len(left) == 0 && err == nil || now.After(giveUp) {
+			return left
+		}
+		for _, p := range left {
+			id := proc{pid: p.pid, start: p.start}
+			switch {
+			case !now.Before(e.killAt):
+				_ = signalProc(p, syscall.SIGKILL) // gone, or seen again on the next look
+			case e.polite != 0 && p.group != e.told && !asked[id]:
+				asked[id] = true
+				_ = signalProc(p, e.polite)
+				_ = signalProc(p, syscall.SIGCONT)
+			}
+		}
+		look.Reset(pause)
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return left
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"herosup/zinit"
+	"herosup/zinit/wire"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// Bounds of a connection.
+const (
+	// maxInFlight is how many calls of one connection are worked on at a time;
+	// the next are not read before one is done.
+	maxInFlight = 64
+	// messageTimeout is how long a message may take from its first byte to its
+	// last. Between messages a client may be silent for ever.
+	messageTimeout = 30 * time.Second
+	// writeTimeout is how long a client may take to receive something before it
+	// is given up.
+	writeTimeout = 10 * time.Second
+	// outQueue is how many answers wait for a slow client before those who answer
+	// wait too.
+	outQueue = 16
+)
+
+// conn is one client. Its reader hands each message to a goroutine, so answers
+// come as they are ready; its writer is the only one to write.
+type conn struct {
+	net  net.Conn
+	api  *api
+	ctx  context.Context // ends with the connection
+	end  context.CancelFunc
+	out  chan []byte
+	subs *subscriptions
+}
+
+// serve works for one client until it goes, or until ctx ends and what it asked
+// is answered.
+func serve(ctx context.Context, nc net.Conn, a *api) {
+	connCtx, end := context.WithCancel(context.WithoutCancel(ctx))
+	c := &conn{net: nc, api: a, ctx: connCtx, end: end, out: make(chan []byte, outQueue)}
+	c.subs = newSubscriptions(c)
+	defer func() { _ = nc.Close() }()
+
+	var writer sync.WaitGroup
+	writer.Go(c.write)
+	// The end of the server ends the reading; what was read is still answered.
+	stop := context.AfterFunc(ctx, func() {
+		_ = nc.SetReadDeadline(time.Unix(1, 0))
+		c.subs.endAll()
+	})
+	defer stop()
+
+	var calls sync.WaitGroup
+	c.read(ctx, &calls)
+	if ctx.Err() == nil {
+		end() // the client has gone: nobody wants the answers
+	}
+	c.subs.endAll()
+	calls.Wait()
+	c.subs.wait()
+	close(c.out)
+	writer.Wait()
+	end()
+}
+
+// read takes messages until there are no more.
+func (c *conn) read(server context.Context, calls *sync.WaitGroup) {
+	scan := wire.NewScanner(c.net)
+	turns := make(chan struct{}, maxInFlight)
+	for server.Err() == nil {
+		if err := scan.Wait(); err != nil {
+			return
+		}
+		if err := c.net.SetReadDeadline(time.Now().Add(messageTimeout)); err != nil {
+			return
+		}
+		if server.Err() != nil {
+			return // its end may have come before the deadline was moved
+		}
+		msg, err := scan.Next()
+		switch {
+		case errors.Is(err, wire.ErrGarbage):
+			c.send(failure(nil, parseError("not JSON")))
+			continue
+		case errors.Is(err, wire.ErrTooLong):
+			c.send(failure(nil, parseError(err.Error())))
+			return
+		case errors.Is(err, os.ErrDeadlineExceeded) && server.Err() == nil:
+			c.send(failure(nil, parseError("the message was not completed in "+messageTimeout.String())))
+			return
+		case err != nil:
+			return
+		}
+		if err := c.net.SetReadDeadline(time.Time{}); err != nil {
+			return
+		}
+		select {
+		case turns <- struct{}{}:
+		case <-c.ctx.Done():
+			return
+		}
+		calls.Go(func() {
+			defer func() { <-turns }()
+			c.handle(msg)
+		})
+	}
+}
+
+// send queues a message for the client; nothing if there is nothing to say. It
+// waits for a slow client until that one is given up.
+func (c *conn) send(v any) {
+	if v == nil {
+		return
+	}
+	msg, err := wire.Encode(v)
+	if err == nil && len(msg) > wire.MaxMessage {
+		err = errors.New("the answer is too long")
+	}
+	if err != nil {
+		msg, _ = wire.Encode(failure(idOf(v), &zinit.Error{Code: zinit.InternalError, Message: err.Error()}))
+	}
+	select {
+	case c.out <- msg:
+	case <-c.ctx.Done():
+	}
+}
+
+// write is the writer: it ends with the queue, or with the client.
+func (c *conn) write() {
+	for msg := range c.out {
+		if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			break
+		}
+		if _, err := c.net.Write(msg); err != nil {
+			break
+		}
+	}
+	c.end()
+	_ = c.net.Close() // ends the reading, too
+	for range c.out { // whoever still sends must not wait
+	}
+}

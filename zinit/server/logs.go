@@ -1,0 +1,154 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Bounds of the log.
+const (
+	// ringBytes bounds the ring beside its number of lines.
+	ringBytes = 4 << 20
+	// followLines is how far a follower may fall behind before it loses lines.
+	followLines = 1000
+)
+
+// The first four bytes of a line say where it came from. Clients cut them off.
+const (
+	stdout = "[+] "
+	stderr = "[-] "
+)
+
+// line is one line of output.
+type line struct {
+	from  string // stdout or stderr
+	label string // the service's name, or name/test
+	text  string
+}
+
+func (l line) String() string { return l.from + l.label + ": " + l.text }
+
+// matches reports whether the line is wanted by a filter; "" wants all. The
+// output of a test is not its service's, as in the original.
+func (l line) matches(label string) bool { return label == "" || l.label == label }
+
+// follower receives lines from now on.
+type follower struct {
+	label   string
+	lines   chan string
+	dropped int
+}
+
+// logs keeps the latest lines of all services and hands new ones to followers.
+// One goroutine (run) owns them; it does nothing that could block, so those
+// who write to it are never held up by those who read.
+type logs struct {
+	calls chan func()
+	ctx   context.Context // ends with the server: nobody waits for it any longer
+	pumps *sync.WaitGroup
+
+	ring      []line // a queue; the oldest first
+	bytes     int
+	capacity  int
+	followers map[*follower]bool
+}
+
+func newLogs(ctx context.Context, capacity int, pumps *sync.WaitGroup) *logs {
+	return &logs{
+		calls: make(chan func()), ctx: ctx, pumps: pumps,
+		capacity: capacity, followers: make(map[*follower]bool),
+	}
+}
+
+// run serves until the server ends.
+func (g *logs) run() {
+	for {
+		select {
+		case f := <-g.calls:
+			f()
+		case <-g.ctx.Done():
+			return
+		}
+	}
+}
+
+// do has f run by the owner, and reports whether it will be.
+func (g *logs) do(f func()) bool {
+	select {
+	case g.calls <- f:
+		return true
+	case <-g.ctx.Done():
+		return false
+	}
+}
+
+// add appends lines.
+func (g *logs) add(lines ...line) {
+	g.do(func() {
+		for _, l := range lines {
+			g.ring = append(g.ring, l)
+			g.bytes += len(l.text)
+			for f := range g.followers {
+				f.offer(l)
+			}
+		}
+		n := 0
+		for len(g.ring)-n > g.capacity || g.bytes > ringBytes {
+			g.bytes -= len(g.ring[n].text)
+			n++
+		}
+		clear(g.ring[:n]) // the array lives on until append moves it
+		g.ring = g.ring[n:]
+	})
+}
+
+// banner marks the start of a process.
+func (g *logs) banner(label string) {
+	g.add(line{stderr, label, "------------ [start] ------------"})
+}
+
+// snapshot is what the ring holds, oldest first.
+func (g *logs) snapshot(label string) []string {
+	reply := make(chan []string, 1)
+	if !g.do(func() {
+		lines := []string{}
+		for _, l := range g.ring {
+			if l.matches(label) {
+				lines = append(lines, l.String())
+			}
+		}
+		reply <- lines
+	}) {
+		return nil
+	}
+	return <-reply
+}
+
+// follow begins to hand out new lines; unfollow ends it.
+func (g *logs) follow(label string) *follower {
+	f := &follower{label: label, lines: make(chan string, followLines)}
+	g.do(func() { g.followers[f] = true })
+	return f
+}
+
+func (g *logs) unfollow(f *follower) {
+	g.do(func() { delete(g.followers, f) })
+}
+
+// offer hands over a line, or counts it as lost. What was lost is told in its
+// place as soon as there is room for that and the line behind it.
+func (f *follower) offer(l line) {
+	if !l.matches(f.label) {
+		return
+	}
+	if cap(f.lines)-len(f.lines) < 2 {
+		f.dropped++
+		return
+	}
+	if f.dropped > 0 {
+		f.lines <- fmt.Sprintf("%szinit: %d lines dropped", stderr, f.dropped)
+		f.dropped = 0
+	}
+	f.lines <- l.String()
+}

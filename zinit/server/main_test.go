@@ -1,0 +1,9 @@
+package server_test
+
+import (
+	"testing"
+
+	"herosup/zinit/zinittest"
+)
+
+func TestMain(m *testing.M) { zinittest.Main(m) }

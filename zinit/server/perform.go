@@ -1,0 +1,109 @@
+package server
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// perform does what a unit wants done.
+func (l *loop) perform(u *unit, acts []action) {
+	for _, a := range acts {
+		switch a.do {
+		case doSpawn:
+			l.begin(u, false)
+		case doTest:
+			l.begin(u, true)
+		case doSignal:
+			l.signal(a.pid, a.signal)
+		case doClear:
+			l.clear(u, a)
+		}
+	}
+}
+
+// signal sends to the group that pid leads. pid is ours and not reaped, so the
+// number is still that group's.
+func (l *loop) signal(pid int, sig syscall.Signal) {
+	if err := unix.Kill(-pid, sig); err != nil && err != unix.ESRCH {
+		l.log.Warn("signal not sent", "pid", pid, "signal", unix.SignalName(sig), "err", err)
+	}
+}
+
+// begin starts the main process of u, or a run of its test. Fork and exec can
+// take long (a slow disk under the program), so they have a goroutine.
+func (l *loop) begin(u *unit, test bool) {
+	p := plan{
+		label: u.name, argv: u.spec.Exec, dir: u.spec.Dir, log: u.spec.Log,
+		env: environ(l.env, u.spec.Env, l.records.mark(u.name)),
+	}
+	if test {
+		p.label, p.argv = u.name+"/test", u.spec.Test
+	}
+	life := u.life
+	l.starts++
+	l.workers.Go(func() {
+		pid, err := l.spawner.start(p)
+		if err == nil && !test {
+			if err := l.records.write(u.name, pid); err != nil {
+				l.log.Warn("process not noted", "service", u.name, "err", err)
+			}
+		}
+		l.post(func() { l.begun(u, test, life, pid, err) })
+	})
+}
+
+// begun is what became of a start.
+func (l *loop) begun(u *unit, test bool, life, pid int, err error) {
+	l.starts--
+	now := time.Now()
+	over, isOver := l.early[pid]
+	delete(l.early, pid)
+	if l.starts == 0 {
+		clear(l.early) // orphans that came to us to be reaped
+	}
+	if err != nil {
+		l.log.Warn("process not started", "service", u.name, "test", test, "err", err)
+		l.spawner.logs.add(line{stderr, u.name, "cannot start: " + err.Error()})
+	} else if !isOver {
+		l.owners[pid] = owner{u, test}
+	}
+	switch {
+	case !test && err != nil:
+		u.spawnFailed(transient(err), now)
+	case !test:
+		acts := u.spawned(pid, now)
+		if isOver {
+			l.mainExited(u, pid, over)
+			return
+		}
+		l.perform(u, acts)
+	case u.life != life || u.phase != alive:
+		if err == nil && !isOver { // the test of a life that is over
+			l.signal(pid, syscall.SIGKILL)
+		}
+	case err != nil:
+		u.testStarted(0, now)
+	default:
+		u.testStarted(pid, now)
+		if isOver {
+			l.testExited(u, pid, over)
+		}
+	}
+}
+
+// clear ends what is left of u after its main process, in a goroutine.
+func (l *loop) clear(u *unit, a action) {
+	rest := remains{group: u.group, mark: l.records.mark(u.name)}
+	end := ending{polite: u.stopSignal(), killAt: a.killAt, told: a.pid}
+	l.workers.Go(func() {
+		left := end.run(l.work, rest.find)
+		l.post(func() {
+			for _, p := range left {
+				l.log.Warn("process can not be ended", "service", u.name, "pid", p.pid)
+			}
+			u.cleared()
+		})
+	})
+}

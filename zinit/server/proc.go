@@ -1,0 +1,140 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// proc is one process as /proc shows it.
+type proc struct {
+	pid, parent, group int
+	state              byte
+	start              uint64 // ticks since boot: with the PID, its identity
+	ticks              uint64 // CPU time used, user and system
+	pages              uint64 // resident set
+}
+
+// live reports whether it still runs anything.
+func (p proc) live() bool { return p.state != 'Z' && p.state != 'X' }
+
+// readProc reads /proc/<pid>/stat. The command name in it may hold spaces and
+// parentheses, so fields are counted from its last ')'.
+func readProc(pid int) (proc, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return proc{}, err
+	}
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	const rss = 24 // number of the last field wanted, in proc(5); f[0] is the third
+	if len(f) <= rss-3 {
+		return proc{}, fmt.Errorf("read stat of pid %d: only %d fields", pid, len(f))
+	}
+	num := func(field int) uint64 {
+		n, _ := strconv.ParseUint(string(f[field-3]), 10, 64) // the kernel wrote it
+		return n
+	}
+	return proc{
+		pid: pid, parent: int(num(4)), group: int(num(5)), state: f[0][0],
+		start: num(22), ticks: num(14) + num(15), pages: num(24),
+	}, nil
+}
+
+// allProcs reads every process that can be seen. One that ends meanwhile is
+// left out.
+func allProcs() ([]proc, error) {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var all []proc
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if p, err := readProc(pid); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+// descendants are those of all whose line of parents leads to root.
+func descendants(all []proc, root int) []proc {
+	children := make(map[int][]proc)
+	for _, p := range all {
+		children[p.parent] = append(children[p.parent], p)
+	}
+	found := slices.Clone(children[root])
+	for i := 0; i < len(found); i++ { // found grows; a process has one parent, so it ends
+		found = append(found, children[found[i].pid]...)
+	}
+	return found
+}
+
+// envValue is a setting that the process was started with, "" for none. Of one
+// that can not be read, or has rewritten its environment, there is none.
+func envValue(pid int, name string) string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return ""
+	}
+	for entry := range bytes.SplitSeq(b, []byte{0}) {
+		if value, ok := bytes.CutPrefix(entry, []byte(name+"=")); ok {
+			return string(value)
+		}
+	}
+	return ""
+}
+
+// ownChildren are the PIDs of our direct children, orphans that came to us as
+// subreaper among them. ok is false where the kernel does not list children.
+func ownChildren() (pids []int, ok bool) {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return nil, false
+	}
+	for _, t := range tasks {
+		b, err := os.ReadFile("/proc/self/task/" + t.Name() + "/children")
+		if errors.Is(err, os.ErrNotExist) {
+			if _, gone := os.Stat("/proc/self/task/" + t.Name()); gone != nil {
+				continue // the thread ended; its children went to another
+			}
+			return nil, false
+		}
+		for f := range bytes.FieldsSeq(b) {
+			if pid, err := strconv.Atoi(string(f)); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids, true
+}
+
+// signalProc signals exactly the process p was: a PID that has become another
+// process's in the meantime is left alone.
+func signalProc(p proc, sig syscall.Signal) error {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	// The handle is open, so the PID can not change hands any more: if the start
+	// time still fits, the handle is that of p.
+	if now, err := readProc(p.pid); err != nil || now.start != p.start {
+		return syscall.ESRCH
+	}
+	return unix.PidfdSendSignal(fd, sig, nil, 0)
+}

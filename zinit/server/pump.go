@@ -1,0 +1,61 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+)
+
+// maxLine is the longest line that is kept in one piece.
+const maxLine = 8 << 10
+
+// pump carries a child's output into the log until no process holds the other
+// end any more, or the server ends. Processes that a child left behind may hold
+// it for long.
+func (g *logs) pump(r *os.File, from, label string) {
+	g.pumps.Go(func() {
+		defer func() { _ = r.Close() }()
+		// Close is what ends a Read that waits.
+		defer context.AfterFunc(g.ctx, func() { _ = r.Close() })()
+		buf := make([]byte, maxLine)
+		held := 0 // bytes of a line that is not complete
+		for {
+			n, err := r.Read(buf[held:])
+			held += n
+			var lines []line
+			lines, held = cutLines(buf[:held], from, label)
+			if err != nil && held > 0 {
+				lines = append(lines, line{from, label, text(buf[:held])})
+			}
+			if len(lines) > 0 {
+				g.add(lines...)
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+}
+
+// cutLines takes the complete lines out of b, and a full buffer without an end
+// of line as one, and moves the rest to the front.
+func cutLines(b []byte, from, label string) (lines []line, rest int) {
+	left := b
+	for {
+		i := bytes.IndexByte(left, '\n')
+		if i < 0 {
+			break
+		}
+		lines = append(lines, line{from, label, text(left[:i])})
+		left = left[i+1:]
+	}
+	if len(left) == maxLine {
+		lines = append(lines, line{from, label, text(left)})
+		left = nil
+	}
+	return lines, copy(b, left)
+}
+
+// text is b as a string that JSON can carry.
+func text(b []byte) string { return strings.ToValidUTF8(string(b), "\ufffd") }

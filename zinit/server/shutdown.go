@@ -1,0 +1,81 @@
+package server
+
+import (
+	"herosup/zinit"
+	"syscall"
+	"time"
+)
+
+// sweepGrace is what processes that belong to no service any more (left by a
+// oneshot, or by something forgotten) get between TERM and KILL.
+const sweepGrace = 500 * time.Millisecond
+
+// shutdown is the end of everything.
+type shutdown struct {
+	sweeping bool
+	swept    bool
+	then     []func()
+}
+
+// shutdown begins the end, or joins one that has begun. then is called when
+// nothing of ours lives any more.
+func (l *loop) shutdown(then func()) {
+	if l.closing == nil {
+		l.log.Info("shutting down", "services", len(l.units))
+		l.closing = &shutdown{}
+		for _, u := range l.units {
+			// Nothing is started any more, also not what waits for its turn to stop.
+			u.target, u.due, u.again = zinit.Down, false, false
+		}
+	}
+	if then != nil {
+		l.closing.then = append(l.closing.then, then)
+	}
+}
+
+// proceedClosing stops those whose turn it is, and when all are down, whatever
+// else descends from us.
+func (l *loop) proceedClosing(now time.Time) {
+	for _, u := range nextToStop(l.units) {
+		l.perform(u, u.stop(now, false))
+	}
+	if l.closing.sweeping || !l.allDown(now) {
+		return
+	}
+	l.closing.sweeping = true
+	l.workers.Go(func() {
+		left := ending{polite: syscall.SIGTERM, killAt: time.Now().Add(sweepGrace)}.run(l.work, offspring)
+		l.post(func() { l.swept(left) })
+	})
+}
+
+// swept is the end of the end.
+func (l *loop) swept(left []proc) {
+	for _, p := range left {
+		l.log.Warn("process can not be ended", "pid", p.pid)
+	}
+	if len(left) == 0 {
+		l.records.removeAll()
+	}
+	l.closing.swept = true
+	for _, then := range l.closing.then {
+		then()
+	}
+}
+
+// allDown reports whether every unit is down, or stays although it was killed:
+// a process in a system call that does not return would keep us for ever.
+func (l *loop) allDown(now time.Time) bool {
+	if l.starts > 0 {
+		return false
+	}
+	for _, u := range l.units {
+		switch {
+		case u.phase == down:
+		case u.phase == alive && u.killed && now.After(u.killAt.Add(killPatience)):
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,317 @@
+package server
+
+import (
+	"herosup/zinit"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// phase is what exists of a service at the moment.
+type phase int
+
+const (
+	// down: nothing of it, but for what a oneshot left on purpose.
+	down phase = iota
+	// spawning: its process is being started.
+	spawning
+	// alive: its process lives.
+	alive
+	// clearing: its process has ended, others of it are being ended.
+	clearing
+)
+
+// unit is the life of one service. Its methods are what can happen to it; they
+// return what is to be done, in order. They know the time only as an argument.
+type unit struct {
+	name string
+	spec zinit.Service
+
+	target zinit.Target
+	state  zinit.State
+	phase  phase
+
+	// pid is the main process while alive, and the number of its group. group
+	// keeps the number of the latest one, for what may be left in it.
+	pid, group int
+	life       int       // counts the starts
+	since      time.Time // the start of this life
+
+	due       bool // to be started as soon as nothing stands in the way
+	notBefore time.Time
+	failures  int // ends in a row that were followed by a restart
+
+	stopping bool      // a stop has been asked of this life
+	again    bool      // a start was asked behind that stop
+	killAt   time.Time // when stopping: KILL
+	killed   bool
+
+	test test
+}
+
+// test is the readiness test of one life.
+type test struct {
+	wanted   bool // not passed yet
+	pid      int  // the run that is on, 0 for none
+	starting bool
+	failed   int // runs in a row
+	next     time.Time
+	deadline time.Time
+}
+
+// verb is a kind of action.
+type verb int
+
+const (
+	// doSpawn starts the main process.
+	doSpawn verb = iota
+	// doTest starts a run of the test.
+	doTest
+	// doSignal sends signal to the group that pid leads; pid is not reaped yet.
+	doSignal
+	// doClear ends what is left of the service after its main process: KILL at
+	// killAt, and before that, politely, the stop signal to those outside of
+	// group pid, which had it already.
+	doClear
+)
+
+// action is something for the loop to do for a unit.
+type action struct {
+	do     verb
+	pid    int
+	signal syscall.Signal
+	killAt time.Time
+}
+
+// newUnit is a service that was just monitored: it is to be started.
+func newUnit(name string, spec zinit.Service) *unit {
+	return &unit{name: name, spec: spec, target: zinit.Up, state: zinit.State{Kind: zinit.Unknown}, due: true}
+}
+
+// start sets the target Up. An end that is under way runs its course first.
+func (u *unit) start() {
+	u.target = zinit.Up
+	switch u.phase {
+	case down:
+		u.due, u.notBefore, u.failures = true, time.Time{}, 0
+	case spawning:
+		u.stopping = false // nothing was signalled yet
+	case alive:
+		u.again = u.stopping
+	case clearing:
+		u.again = true
+	}
+}
+
+// stop sets the target Down and begins the end. left says that a oneshot that
+// is over has left something.
+func (u *unit) stop(now time.Time, left bool) []action {
+	u.target, u.due, u.again = zinit.Down, false, false
+	switch u.phase {
+	case down:
+		if left {
+			u.phase = clearing
+			return []action{{do: doClear, killAt: now.Add(u.spec.Grace())}}
+		}
+	case spawning:
+		u.stopping = true
+	case alive:
+		return u.signalStop(now)
+	case clearing:
+		// On its way already.
+	}
+	return nil
+}
+
+// signalStop begins the end of the main process. CONT follows the stop signal,
+// because a stopped process (SIGSTOP) would not see any but KILL.
+func (u *unit) signalStop(now time.Time) []action {
+	if u.stopping && !u.killAt.IsZero() {
+		return nil
+	}
+	u.stopping = true
+	u.killAt = now.Add(u.spec.Grace())
+	return []action{
+		{do: doSignal, pid: u.pid, signal: u.stopSignal()},
+		{do: doSignal, pid: u.pid, signal: syscall.SIGCONT},
+	}
+}
+
+// stopSignal is what a stop begins with. The name was checked on loading.
+func (u *unit) stopSignal() syscall.Signal {
+	if sig, err := zinit.ParseSignal(u.spec.StopSignal); err == nil {
+		return sig
+	}
+	return syscall.SIGTERM
+}
+
+// spawned says that the main process lives.
+func (u *unit) spawned(pid int, now time.Time) []action {
+	u.phase, u.pid, u.group, u.since = alive, pid, pid, now
+	u.state = zinit.State{Kind: zinit.Running}
+	if len(u.spec.Test) > 0 {
+		u.state.Kind = zinit.Spawned
+		u.test = test{wanted: true, next: now}
+	}
+	if u.stopping {
+		return u.signalStop(now)
+	}
+	return nil
+}
+
+// spawnFailed says that there is no main process. One that the machine had no
+// room for is tried again; any other error will not go away by itself.
+func (u *unit) spawnFailed(transient bool, now time.Time) {
+	u.phase, u.stopping = down, false
+	u.state = zinit.State{Kind: zinit.Failure}
+	if transient && u.target == zinit.Up {
+		u.failures++ // never at once: that would only make it worse
+		u.due, u.notBefore = true, now.Add(restartDelay(u.failures))
+	}
+}
+
+// exited says how the main process ended, and whether anything is left.
+func (u *unit) exited(how zinit.State, left bool, now time.Time) []action {
+	var acts []action
+	if u.test.pid != 0 {
+		acts = append(acts, action{do: doSignal, pid: u.test.pid, signal: syscall.SIGKILL})
+	}
+	stopping, killAt := u.stopping, u.killAt
+	lived := now.Sub(u.since)
+	u.pid, u.state, u.test = 0, how, test{}
+	u.stopping, u.killAt, u.killed = false, time.Time{}, false
+
+	switch {
+	case u.again:
+		u.due, u.notBefore, u.failures = true, time.Time{}, 0
+	case u.target == zinit.Up && !u.spec.Oneshot:
+		if lived >= healthyLife {
+			u.failures = 0
+		}
+		u.due, u.notBefore = true, now.Add(restartDelay(u.failures))
+		u.failures++
+	}
+	u.again = false
+
+	u.phase = down
+	if left && (stopping || !u.spec.Oneshot) {
+		rest := action{do: doClear, pid: u.group, killAt: killAt}
+		if !stopping {
+			rest.killAt = now
+		}
+		u.phase = clearing
+		acts = append(acts, rest)
+	}
+	return acts
+}
+
+// cleared says that nothing is left, or nothing that KILL could end.
+func (u *unit) cleared() {
+	u.phase = down
+	if u.again {
+		u.again, u.due, u.notBefore, u.failures = false, true, time.Time{}, 0
+	}
+}
+
+// testStarted says that a run of the test is on; pid 0 that it could not be
+// started.
+func (u *unit) testStarted(pid int, now time.Time) {
+	u.test.starting = false
+	if pid != 0 {
+		u.test.pid, u.test.deadline = pid, now.Add(testTimeout)
+		return
+	}
+	u.state.Kind = zinit.TestFailure
+	u.retest(now)
+}
+
+// tested says how a run of the test ended.
+func (u *unit) tested(ok bool, now time.Time) {
+	u.test.pid, u.test.deadline = 0, time.Time{}
+	if ok {
+		u.test = test{}
+		u.state.Kind = zinit.Running
+		return
+	}
+	u.state.Kind = zinit.Spawned
+	u.retest(now)
+}
+
+func (u *unit) retest(now time.Time) {
+	u.test.next = now.Add(testDelay(u.test.failed))
+	u.test.failed++
+}
+
+// proceed does what is due by now. free says that all it waits for is there.
+func (u *unit) proceed(now time.Time, free bool) []action {
+	var acts []action
+	switch u.phase {
+	case down:
+		if !u.due || now.Before(u.notBefore) {
+			break
+		}
+		if !free {
+			u.state = zinit.State{Kind: zinit.Blocked}
+			break
+		}
+		u.due, u.phase = false, spawning
+		u.life++
+		acts = append(acts, action{do: doSpawn})
+	case alive:
+		if u.stopping && !u.killed && !now.Before(u.killAt) {
+			u.killed = true
+			acts = append(acts, action{do: doSignal, pid: u.pid, signal: syscall.SIGKILL})
+		}
+		t := &u.test
+		switch {
+		case t.pid != 0 && !now.Before(t.deadline):
+			t.deadline = now.Add(testTimeout) // its end comes as an exit
+			acts = append(acts, action{do: doSignal, pid: t.pid, signal: syscall.SIGKILL})
+		case t.wanted && t.pid == 0 && !t.starting && !u.stopping && !now.Before(t.next):
+			t.starting = true
+			acts = append(acts, action{do: doTest})
+		}
+	case spawning, clearing:
+		// A message ends these.
+	}
+	return acts
+}
+
+// wake is the next moment at which proceed has something to do by itself, or
+// the zero time.
+func (u *unit) wake() time.Time {
+	var at []time.Time
+	switch u.phase {
+	case down:
+		if u.due && u.state.Kind != zinit.Blocked {
+			at = append(at, u.notBefore)
+		}
+	case alive:
+		if u.stopping && !u.killed {
+			at = append(at, u.killAt)
+		}
+		if u.test.pid != 0 {
+			at = append(at, u.test.deadline)
+		} else if u.test.wanted && !u.test.starting && !u.stopping {
+			at = append(at, u.test.next)
+		}
+	case spawning, clearing:
+	}
+	if len(at) == 0 {
+		return time.Time{}
+	}
+	return slices.MinFunc(at, time.Time.Compare)
+}
+
+// satisfies reports whether a service that comes after this one may start.
+func (u *unit) satisfies() bool {
+	return u.state.Kind == zinit.Success || u.state.Kind == zinit.Running && !u.spec.Oneshot
+}
+
+// wanted reports whether its process is to go on: no stop is under way.
+func (u *unit) wanted() bool {
+	return u.target == zinit.Up && !u.stopping && (u.phase == spawning || u.phase == alive)
+}
+
+// up reports whether it must not be forgotten.
+func (u *unit) up() bool { return u.target == zinit.Up || u.phase != down }

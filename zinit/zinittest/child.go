@@ -1,0 +1,128 @@
+package zinittest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"herosup/zinit"
+)
+
+// Child is a service whose process is this test binary doing what the words
+// say, one of:
+//
+//	say TEXT...         print each text as a line, then wait
+//	args ...            print all arguments and the environment as JSON (Report), then wait
+//	exit CODE           end at once
+//	ignore SIGNAL       ignore a signal, say "ready", then wait
+//	fork                start a child in the same group, print its PID, then wait
+//	escape              start a child in a session of its own, print its PID, then wait
+//	escape-exit         the same, and end
+//	orphan              leave a child that ends by itself, say "ready", then wait
+//	flood               write to standard output as fast as it goes
+//	bytes               write what is no UTF-8, and a very long line, then wait
+//	chatter             write a line each 10 ms
+//	stamp FILE          write the time into FILE, then wait
+//
+// "Wait" is until a signal ends it.
+func Child(t testing.TB, words ...string) zinit.Service {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zinit.Service{
+		Exec: append([]string{exe}, words...),
+		Env:  map[string]string{roleVar: roleChild},
+	}
+}
+
+// Report is what the child "args" prints.
+type Report struct {
+	Args []string
+	Env  []string
+	Dir  string
+	PID  int
+}
+
+func beChild(words []string) int {
+	if len(words) == 0 {
+		return 2
+	}
+	switch words[0] {
+	case "say":
+		fmt.Println(strings.Join(words[1:], "\n"))
+	case "args":
+		dir, _ := os.Getwd()
+		_ = json.NewEncoder(os.Stdout).Encode(Report{Args: words, Env: os.Environ(), Dir: dir, PID: os.Getpid()})
+	case "exit":
+		var code int
+		_, _ = fmt.Sscan(words[1], &code)
+		return code
+	case "ignore":
+		if sig, err := zinit.ParseSignal(words[1]); err == nil {
+			signal.Ignore(sig)
+		}
+		fmt.Println("ready")
+	case "fork":
+		fmt.Println(startAnother(&syscall.SysProcAttr{}, "say", "forked"))
+	case "escape", "escape-exit":
+		fmt.Println(startAnother(&syscall.SysProcAttr{Setsid: true}, "say", "escaped"))
+		if words[0] == "escape-exit" {
+			return 0
+		}
+	case "orphan":
+		// Its own child ends as soon as its parent, the one between, has.
+		startAnother(&syscall.SysProcAttr{}, "between")
+		fmt.Println("ready")
+	case "between":
+		startAnother(&syscall.SysProcAttr{Setsid: true}, "exit", "0")
+		return 0
+	case "flood":
+		line := []byte(strings.Repeat("flood\n", 1000))
+		for {
+			if _, err := os.Stdout.Write(line); err != nil {
+				return 1
+			}
+		}
+	case "bytes":
+		_, _ = os.Stdout.Write([]byte("a\xff\xfeb\n" + strings.Repeat("x", 100_000) + "\nend\n"))
+	case "chatter":
+		for range time.Tick(10 * time.Millisecond) {
+			if _, err := fmt.Println("still here"); err != nil {
+				return 1
+			}
+		}
+	case "stamp":
+		_ = os.WriteFile(words[1], []byte(fmt.Sprint(time.Now().UnixNano())), 0o600)
+	default:
+		return 2
+	}
+	for {
+		_ = unix.Pause() // a signal ends it
+	}
+}
+
+// startAnother starts this binary as another child and returns its PID.
+func startAnother(attr *syscall.SysProcAttr, words ...string) int {
+	exe, err := os.Executable()
+	if err != nil {
+		return 0
+	}
+	cmd := exec.Command(exe, words...)
+	cmd.SysProcAttr = attr
+	cmd.Stdout = os.Stdout
+	if cmd.Start() != nil {
+		return 0
+	}
+	go func() { _ = cmd.Wait() }()
+	return cmd.Process.Pid
+}

@@ -1,0 +1,14 @@
+// Package zinittest holds what tests of a process manager stand on.
+//
+// Run is the contract: what a client may expect of any zinit that speaks the
+// JSON-RPC dialect, whoever wrote it. Our own server has to pass it, and so has
+// the original: with HEROSUP_ZINIT naming its binary the suite runs against that
+// one too (OriginalOrSay). Where the two may differ (how long a restart takes,
+// what a stop waits for) the suite asks for no more than both give.
+//
+// Main makes a test binary able to be other processes than the test: the server
+// (it reaps every child of its process, so it can not live inside of a test) and
+// the children it runs. Start runs such a server.
+//
+// It is for tests only and is in no binary that we ship.
+package zinittest

@@ -1,0 +1,56 @@
+package zinittest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"herosup/zinit/server"
+)
+
+// The environment tells a test binary what it is to be.
+const (
+	roleVar   = "ZINITTEST_ROLE"
+	dirVar    = "ZINITTEST_DIR"
+	socketVar = "ZINITTEST_SOCKET"
+
+	roleServer = "server"
+	roleChild  = "child"
+)
+
+// Main runs the tests and looks for goroutines that they left, or is the
+// process that a test asked for. Call it from TestMain.
+func Main(m *testing.M) {
+	switch os.Getenv(roleVar) {
+	case roleServer:
+		os.Exit(beServer())
+	case roleChild:
+		os.Exit(beChild(os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// beServer is our server until it is told to end (SIGTERM). Once it answers, it
+// says so on its standard output, which is a pipe to Start.
+func beServer() int {
+	// What is for the server alone must not reach the services.
+	cfg := server.Config{Dir: os.Getenv(dirVar), Socket: os.Getenv(socketVar)}
+	for _, v := range []string{roleVar, dirVar, socketVar} {
+		_ = os.Unsetenv(v)
+	}
+	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Ready = func() { fmt.Fprintln(os.Stdout, readyLine) }
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := server.Run(ctx, cfg); err != nil {
+		fmt.Fprintln(os.Stdout, err)
+		return 1
+	}
+	return 0
+}
