@@ -43,9 +43,10 @@ func (m Message) RespondRaw(data []byte, h nats.Header) error {
 	return m.answer.send(data, h)
 }
 
-// refuse answers in the way of NATS micro services: headers say that it is an
+// Refuse answers a query negatively and tells nobody else (a refused command is
+// for Bus.Reject), in the way of NATS micro services: headers say that it is an
 // error, the body has the details.
-func (m Message) refuse(r *Refusal) error {
+func (m Message) Refuse(r *Refusal) error {
 	if m.answer == nil {
 		return nil
 	}

@@ -51,7 +51,8 @@ type JobEnded struct {
 	Attempt     int         `json:"attempt"`
 	// Outcome is Finished or Errored.
 	Outcome string `json:"outcome"`
-	// Reason says why it is an error: "exit", "timeout", "cancelled", "crashes".
+	// Reason says why it is an error: "exit 3", "signal SIGSEGV", "timeout",
+	// "cancelled", "crashes", or what the actor says.
 	Reason   string  `json:"reason,omitempty"`
 	ExitCode int     `json:"exit_code"`
 	Run      Seconds `json:"run"`

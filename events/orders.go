@@ -11,10 +11,16 @@ type StartProcess struct {
 }
 
 // StopProcess: TERM, then KILL after the service's timeout; it stays down.
+//
+// Incarnation, here and in KillProcess and RestartProcess, is the life that is
+// meant, zero when none is known: an order may be obeyed late, and must not hit
+// the next life, which may hold a job. If another runs, nothing is done and
+// ProcessStarted tells which.
 type StopProcess struct {
-	Node  string `json:"node" subject:"0"`
-	Actor string `json:"actor" subject:"1"`
-	Pool  string `json:"pool"`
+	Node        string      `json:"node" subject:"0"`
+	Actor       string      `json:"actor" subject:"1"`
+	Pool        string      `json:"pool"`
+	Incarnation Incarnation `json:"incarnation,omitzero"`
 }
 
 // KillProcess: KILL the actor's process group now.
@@ -22,6 +28,8 @@ type KillProcess struct {
 	Node  string `json:"node" subject:"0"`
 	Actor string `json:"actor" subject:"1"`
 	Pool  string `json:"pool"`
+	// Incarnation: see StopProcess.
+	Incarnation Incarnation `json:"incarnation,omitzero"`
 	// Down: it shall stay down. Otherwise the process manager starts it again.
 	Down bool `json:"down"`
 }
@@ -31,6 +39,8 @@ type RestartProcess struct {
 	Node  string `json:"node" subject:"0"`
 	Actor string `json:"actor" subject:"1"`
 	Pool  string `json:"pool"`
+	// Incarnation: see StopProcess.
+	Incarnation Incarnation `json:"incarnation,omitzero"`
 }
 
 // CloseIntake: the actor takes no further job; ActorDrained with the same Nonce

@@ -51,7 +51,7 @@ func (b *Bus) Reject(m Message, r *Refusal) error {
 		Command: command, Code: r.Code, Reason: r.Reason, Hint: r.Hint, On: m.On,
 		Job: r.Job, Actor: r.Actor, Pool: r.Pool, Sequence: r.Sequence, History: r.History,
 	}, CausedBy(m))
-	return errors.Join(err, m.refuse(r))
+	return errors.Join(err, m.Refuse(r))
 }
 
 // RefusalOf reads a negative answer; nil when the answer is none.

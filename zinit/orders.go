@@ -56,11 +56,39 @@ func (x *Executor) next(ctx context.Context, p *process) {
 		p.wanted, p.byUs = true, false
 		x.start(ctx, p, m, done)
 	case events.StopProcess:
+		if x.another(p, m, e.Incarnation) {
+			p.busy = false
+			x.next(ctx, p)
+			return
+		}
 		p.wanted, p.byUs = false, true
 		x.stop(ctx, p, m, done)
 	case events.RestartProcess:
+		if x.another(p, m, e.Incarnation) {
+			p.busy = false
+			x.next(ctx, p)
+			return
+		}
 		p.wanted, p.byUs = true, true
 		x.restart(ctx, p, e, done)
+	}
+}
+
+// another tells that a life runs which the order does not mean: whoever gave it
+// did not know of that one, and decides anew when it is told.
+func (x *Executor) another(p *process, m events.Message, meant events.Incarnation) bool {
+	if p.life.IsZero() || p.life == meant || p.burying {
+		return false
+	}
+	x.tellLife(p, events.CausedBy(m))
+	return true
+}
+
+// tellLife tells the present life again.
+func (x *Executor) tellLife(p *process, cause events.Option) {
+	x.publish(events.ProcessStarted{Pool: p.pool, Actor: p.actor, Incarnation: p.life}, cause)
+	if p.ready {
+		x.tellReady(p)
 	}
 }
 
@@ -76,10 +104,7 @@ func (x *Executor) start(ctx context.Context, p *process, m events.Message, done
 				x.publish(events.ProcessStartFailed{Pool: p.pool, Actor: p.actor, Reason: err.Error()}, events.CausedBy(m))
 			case life == p.life && !p.burying:
 				// It ran already; who asked may not know that life.
-				x.publish(events.ProcessStarted{Pool: p.pool, Actor: p.actor, Incarnation: life}, events.CausedBy(m))
-				if p.ready {
-					x.tellReady(p)
-				}
+				x.tellLife(p, events.CausedBy(m))
 			default:
 				x.seen(ctx, p, life)
 			}
@@ -217,6 +242,9 @@ func (x *Executor) restart(ctx context.Context, p *process, _ events.RestartProc
 // kill does not wait for an order that runs: it is what ends one that hangs.
 func (x *Executor) kill(ctx context.Context, m events.Message, e events.KillProcess) {
 	p := x.process(e.Actor, e.Pool)
+	if x.another(p, m, e.Incarnation) {
+		return
+	}
 	p.byUs, p.wanted = true, !e.Down
 	name, life := x.cfg.Prefix+e.Actor, p.life
 	x.work(ctx, func(ctx context.Context) result {

@@ -16,6 +16,18 @@ const (
 	killPatience = 2 * time.Second
 )
 
+// maxUnsure is how many looks may say "cannot tell" before that is taken for
+// no: a process without any environment is not ours, and one in the middle of an
+// exec has got through it by then.
+const maxUnsure = 5
+
+// found is what a look has shown.
+type found struct {
+	left []proc
+	// unsure says that there may be more.
+	unsure bool
+}
+
 // remains finds what is left of a service after its main process: our
 // descendants that are in its group or carry its mark ("" for none). Zombies do
 // not count, they run nothing.
@@ -27,39 +39,50 @@ type remains struct {
 	mark  string
 }
 
-func (r remains) find() ([]proc, error) {
+func (r remains) find() (found, error) {
 	all, err := allProcs()
 	if err != nil {
-		return nil, err
+		return found{}, err
 	}
 	ours := descendants(all, os.Getpid())
 	renewed := false
 	for _, p := range ours {
 		renewed = renewed || p.pid == r.group
 	}
-	var left []proc
+	var f found
 	for _, p := range ours {
-		inGroup := p.group == r.group && !renewed
-		if p.live() && (inGroup || r.mark != "" && envValue(p.pid, markName) == r.mark) {
-			left = append(left, p)
+		if !p.live() {
+			continue
 		}
+		if p.group == r.group && !renewed {
+			f.left = append(f.left, p)
+			continue
+		}
+		if r.mark == "" {
+			continue
+		}
+		mark, sure := envValue(p.pid, markName)
+		if mark == r.mark {
+			f.left = append(f.left, p)
+		}
+		f.unsure = f.unsure || !sure
 	}
-	return left, nil
+	return f, nil
 }
 
 // offspring finds everything that we are the ancestor of.
-func offspring() ([]proc, error) {
+func offspring() (found, error) {
 	all, err := allProcs()
 	if err != nil {
-		return nil, err
+		return found{}, err
 	}
-	var left []proc
+	var f found
 	for _, p := range descendants(all, os.Getpid()) {
 		if p.live() {
-			left = append(left, p)
+			f.left = append(f.left, p)
 		}
 	}
-	return left, nil
+	return f, nil
 }
 
 // ending is how to end what is left.
@@ -76,7 +99,7 @@ type ending struct {
 // run ends what find finds, and returns what it could not end within
 // killPatience of KILL, or before ctx ended. As long as nobody can say whether
 // something is left, something may be.
-func (e ending) run(ctx context.Context, find func() ([]proc, error)) []proc {
+func (e ending) run(ctx context.Context, find func() (found, error)) []proc {
 	asked := make(map[proc]bool)
 	giveUp := e.killAt.Add(killPatience)
 	if t := time.Now().Add(killPatience); t.After(giveUp) {
@@ -84,10 +107,15 @@ func (e ending) run(ctx context.Context, find func() ([]proc, error)) []proc {
 	}
 	look := time.NewTimer(0)
 	defer look.Stop()
+	unsure := 0
 	for pause := firstLook; ; pause = min(2*pause, maxLook) {
-		left, err := find()
-		now := time.Now()
-		if len(left) == 0 && err == nil || now.After(giveUp) {
+		f, err := find()
+		left, now := f.left, time.Now()
+		if f.unsure {
+			unsure++
+		}
+		none := len(left) == 0 && err == nil && (!f.unsure || unsure > maxUnsure)
+		if none || now.After(giveUp) {
 			return left
 		}
 		for _, p := range left {

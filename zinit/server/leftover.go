@@ -129,6 +129,7 @@ func (r records) marked(p proc) (service string, ok bool) {
 	if !p.live() || p.pid == os.Getpid() {
 		return "", false
 	}
-	service, ok = strings.CutPrefix(envValue(p.pid, markName), r.instance+"/")
+	mark, _ := envValue(p.pid, markName)
+	service, ok = strings.CutPrefix(mark, r.instance+"/")
 	return service, ok && zinit.ValidName(service) == nil
 }

@@ -85,18 +85,20 @@ func descendants(all []proc, root int) []proc {
 }
 
 // envValue is a setting that the process was started with, "" for none. Of one
-// that can not be read, or has rewritten its environment, there is none.
-func envValue(pid int, name string) string {
+// that may not be read, or has rewritten its environment, there is none. sure is
+// false when nothing at all could be seen: in the middle of an exec and of an
+// exit a process has no environment for a moment (some never have any).
+func envValue(pid int, name string) (value string, sure bool) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		return ""
+		return "", true
 	}
 	for entry := range bytes.SplitSeq(b, []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(name+"=")); ok {
-			return string(value)
+			return string(value), true
 		}
 	}
-	return ""
+	return "", len(b) > 0
 }
 
 // ownChildren are the PIDs of our direct children, orphans that came to us as

@@ -29,7 +29,7 @@ import (
 //	orphan              leave a child that ends by itself, say "ready", then wait
 //	flood               write to standard output as fast as it goes
 //	bytes               write what is no UTF-8, and a very long line, then wait
-//	chatter             write a line each 10 ms
+//	chatter FILE        each 10 ms write a line, and then a byte to the end of FILE
 //	stamp FILE          write the time into FILE, then wait
 //
 // "Wait" is until a signal ends it.
@@ -100,6 +100,12 @@ func beChild(words []string) int {
 			if _, err := fmt.Println("still here"); err != nil {
 				return 1
 			}
+			f, err := os.OpenFile(words[1], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+			if err != nil {
+				return 1
+			}
+			_, _ = f.WriteString(".")
+			_ = f.Close()
 		}
 	case "stamp":
 		_ = os.WriteFile(words[1], []byte(fmt.Sprint(time.Now().UnixNano())), 0o600)

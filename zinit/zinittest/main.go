@@ -33,7 +33,13 @@ func Main(m *testing.M) {
 	case roleChild:
 		os.Exit(beChild(os.Args[1:]))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if originalAbsent.Load() {
+			fmt.Fprintln(os.Stderr, "herosup tests: the original zinit is missing (HEROSUP_ZINIT names no binary), "+
+				"its contract tests did not run (HEROSUP_REQUIRE=zinit makes that a failure)")
+		}
+		os.Exit(code)
+	}))
 }
 
 // beServer is our server until it is told to end (SIGTERM). Once it answers, it

@@ -2,7 +2,6 @@ package zinittest
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -124,41 +123,6 @@ func Dial(t testing.TB, socket string) *zinit.Client {
 	}
 	t.Cleanup(c.Close)
 	return c
-}
-
-// OriginalOrSay starts the original zinit that HEROSUP_ZINIT names, and returns
-// its socket. ok is false when it names none, and then the test's output says
-// so: an absence with a name, which is no pass.
-func OriginalOrSay(t *testing.T) (newServer func(*testing.T) string, ok bool) {
-	t.Helper()
-	binary := os.Getenv("HEROSUP_ZINIT")
-	if binary == "" {
-		t.Log("ABSENT: the original zinit (HEROSUP_ZINIT names no binary): its contract was not seen")
-		return nil, false
-	}
-	return func(t *testing.T) string {
-		t.Helper()
-		dir := t.TempDir()
-		socket := filepath.Join(dir, "z.sock")
-		ctx, cancel := context.WithCancel(context.Background())
-		cmd := exec.CommandContext(ctx, binary, "-s", socket, "init", "-c", dir)
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-		cmd.WaitDelay = time.Second
-		cmd.Stderr = &testLog{t: t}
-		if err := cmd.Start(); err != nil {
-			cancel()
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-		Eventually(t, "the original answers", func() error {
-			c, err := zinit.Dial(ctx, socket, zinit.Options{})
-			if err == nil {
-				c.Close()
-			}
-			return err
-		})
-		return socket
-	}, true
 }
 
 // Eventually waits until f returns nil. It is for what has no event to wait for.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -114,6 +115,7 @@ func (p *Pool) setDefaults(name string) {
 	if p.Type == "" {
 		p.Type = name
 	}
+	p.Type = strings.ToLower(p.Type) // as in the queue's name, so in every door
 	if p.Max == nil {
 		n := runtime.NumCPU()
 		p.Max = &n

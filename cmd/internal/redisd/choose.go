@@ -106,6 +106,26 @@ func Public(s string) string {
 	return u.Redacted()
 }
 
+// PasswordEnv gives an actor the password that its --redis-url lacks: argument
+// lists can be read by every user of the machine.
+const PasswordEnv = "HEROSUP_REDIS_PASSWORD"
+
+// Split takes the password out of a URL; "" when it has none.
+func Split(s string) (public, password string) {
+	u, err := url.Parse(s)
+	if err != nil || u.User == nil {
+		return s, ""
+	}
+	password, has := u.User.Password()
+	if !has {
+		return s, ""
+	}
+	if u.User = url.User(u.User.Username()); u.User.Username() == "" {
+		u.User = nil
+	}
+	return u.String(), password
+}
+
 // hidden keeps a URL that did not parse, password and all, out of the message.
 func hidden(err error, s string) string { return strings.ReplaceAll(err.Error(), s, "(unreadable)") }
 

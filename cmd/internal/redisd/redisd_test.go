@@ -121,3 +121,18 @@ func TestURLsAreCheckedAndPasswordsHidden(t *testing.T) {
 		t.Error(p)
 	}
 }
+
+func TestPasswordTravelsBesideTheURL(t *testing.T) {
+	for whole, want := range map[string][2]string{
+		"redis://:s3cret@h:1/0":      {"redis://h:1/0", "s3cret"},
+		"redis://me:s3cret@h:1/2":    {"redis://me@h:1/2", "s3cret"},
+		"redis://h:1/0":              {"redis://h:1/0", ""},
+		"redis://me@h":               {"redis://me@h", ""},
+		"unix:///s/redis.sock?db=2":  {"unix:///s/redis.sock?db=2", ""},
+		"unix://:s3cret@/redis.sock": {"unix:///redis.sock", "s3cret"},
+	} {
+		if public, password := Split(whole); public != want[0] || password != want[1] {
+			t.Errorf("%s: %q %q", whole, public, password)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/kballard/go-shellquote"
+	"github.com/spf13/cobra"
+
+	"herosup/cmd/internal/demo"
+	"herosup/cmd/internal/redisd"
+	"herosup/dispatch/actor"
+	"herosup/dispatch/runner"
+	"herosup/dispatch/store"
+)
+
+// actorFlags are what every actor of ours is started with.
+type actorFlags struct {
+	id, jobType, redisURL, prefix string
+	healthCheck                   bool
+}
+
+func (f *actorFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.id, "actor-id", "", "the actor's `name`")
+	c.Flags().StringVar(&f.redisURL, "redis-url", "redis://127.0.0.1:6379/0", "Redis; a password comes by "+redisd.PasswordEnv)
+	c.Flags().StringVar(&f.prefix, "prefix", "hero", "first part of every Redis key")
+	c.Flags().BoolVar(&f.healthCheck, "health-check", false, "end with 0 if an actor could work from here")
+}
+
+// open connects to Redis.
+func (f *actorFlags) open(cmd *cobra.Command, a *app) (*store.Store, error) {
+	if err := redisd.CheckURL(f.redisURL); err != nil {
+		return nil, usagef("%w", err)
+	}
+	log, err := a.logger(cmd, "info", "auto")
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(store.Options{URL: f.redisURL, Password: os.Getenv(redisd.PasswordEnv), Prefix: f.prefix, ClientName: "herosup-" + f.id}, log)
+}
+
+func (f *actorFlags) run(cmd *cobra.Command, a *app, h actor.Handler) error {
+	s, err := f.open(cmd, a)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	log, err := a.logger(cmd, "info", "auto")
+	if err != nil {
+		return err
+	}
+	return actor.Run(cmd.Context(), actor.Config{Store: s, Name: f.id, Type: f.jobType, Handler: h, Log: log.With("actor", f.id)})
+}
+
+func (a *app) actorCommand() *cobra.Command {
+	var f actorFlags
+	var interpreter string
+	var grace time.Duration
+	c := &cobra.Command{
+		Use:   "actor --actor-id NAME --type TYPE",
+		Short: "Be an actor: run each job's script through an interpreter",
+		Long: `Takes jobs of one type from Redis and gives each script to an interpreter on its
+standard input. The script sees CALLER_ID, CONTEXT_ID, HERO_JOB_ID and
+HERO_ATTEMPT. This is what pools run that name no command of their own.`,
+		Example: "  herosup actor --actor-id lua_1 --type lua --interpreter 'lua -'",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.healthCheck {
+				s, err := f.open(cmd, a)
+				if err != nil {
+					return err
+				}
+				defer s.Close()
+				ctx, cancel := context.WithTimeout(cmd.Context(), answerTimeout)
+				defer cancel()
+				return actor.HealthCheck(ctx, s)
+			}
+			if f.id == "" || f.jobType == "" {
+				return usagef("give --actor-id and --type")
+			}
+			argv, ok := runner.Find(f.jobType)
+			if interpreter != "" {
+				words, err := shellquote.Split(interpreter)
+				if err != nil || len(words) == 0 {
+					return usagef("--interpreter %q can not be split into words", interpreter)
+				}
+				argv, ok = words, true
+			}
+			if !ok {
+				return hinted(exitUsage, usagef("no interpreter for type %s is known and on PATH", f.jobType), "give one with --interpreter; known types: "+strings.Join(runner.Types(), " "))
+			}
+			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace})
+			if err != nil {
+				return err
+			}
+			return f.run(cmd, a, h)
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.jobType, "type", "", "script `type` whose jobs it takes")
+	c.Flags().StringVar(&interpreter, "interpreter", "", "`command` that reads a script from its standard input (default: the one known for the type)")
+	c.Flags().DurationVar(&grace, "grace", 0, "time from TERM to KILL of a script (default 5s)")
+	return c
+}
+
+// demoActorCommand is the demonstration's Go program.
+func (a *app) demoActorCommand() *cobra.Command {
+	f := actorFlags{jobType: demo.GoType}
+	c := &cobra.Command{
+		Use: "demo-actor", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, a, demo.Handle(begun)) },
+	}
+	f.add(c)
+	return c
+}

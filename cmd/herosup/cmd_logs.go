@@ -1,0 +1,44 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"herosup/cmd/internal/state"
+	"herosup/events"
+	"herosup/zinit"
+)
+
+// logsCommand asks the process manager itself, so it works while the daemon is
+// down: that is when one wants to read them.
+func (a *app) logsCommand() *cobra.Command {
+	var follow bool
+	c := &cobra.Command{
+		Use: "logs ACTOR", Short: "What an actor wrote to its output", Args: cobra.ExactArgs(1),
+		Example: "  herosup logs bash_1\n  herosup logs -f bash_1",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := events.CheckToken("actor", args[0]); err != nil {
+				return usagef("%w", err)
+			}
+			socket, err := a.zinitSocket("")
+			if err != nil {
+				return err
+			}
+			dir, err := a.folder()
+			if err != nil {
+				return err
+			}
+			f, err := state.Open(dir)
+			if err != nil {
+				return err
+			}
+			z, err := zinit.Dial(cmd.Context(), socket, zinit.Options{})
+			if err != nil {
+				return err
+			}
+			defer z.Close()
+			return printLogs(cmd, z, f.Service(args[0]), follow)
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as it writes")
+	return c
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"herosup/cmd/internal/config"
+	"herosup/cmd/internal/daemon"
+	"herosup/cmd/internal/state"
+	"herosup/dispatch/runner"
+)
+
+// upTimeout bounds the start of a detached daemon.
+const upTimeout = 30 * time.Second
+
+func (a *app) upCommand() *cobra.Command {
+	var file, listen, redisURL string
+	var detach, check bool
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Start the daemon",
+		Long: `Starts the daemon in the foreground, or with --detach in the background.
+
+No configuration is needed: pools are made for the interpreters found, the bus
+is embedded, Redis is the one on this machine or an embedded one, and actors live
+under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
+		Example: "  herosup up\n  herosup up --detach\n  herosup up -f herosup.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(file, runner.Find)
+			if err != nil {
+				return &exitError{status: exitUsage, err: err}
+			}
+			if listen != "" {
+				cfg.NATS.Listen = listen
+			}
+			if redisURL != "" {
+				cfg.Redis.URL = redisURL
+			}
+			if check {
+				return printPools(cmd, cfg)
+			}
+			dir, err := a.folder()
+			if err != nil {
+				return err
+			}
+			f, err := state.Make(dir)
+			if err != nil {
+				return err
+			}
+			if detach {
+				return a.detach(cmd, f)
+			}
+			log, err := a.logger(cmd, cfg.Log.Level, cfg.Log.Format)
+			if err != nil {
+				return err
+			}
+			return daemon.Run(cmd.Context(), daemon.Options{
+				Config: cfg, Folder: f, Version: version(), Log: log,
+				Say: func(line string) { a.note(cmd, "%s", line) },
+			})
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", os.Getenv("HEROSUP_CONFIG"), "configuration `file` (HEROSUP_CONFIG)")
+	c.Flags().StringVar(&listen, "listen", "", "`host:port` of the bus for other programs (default: loopback, a free port that is kept)")
+	c.Flags().StringVar(&redisURL, "redis-url", "", "Redis to use (HEROSUP_REDIS_URL)")
+	c.Flags().BoolVar(&detach, "detach", false, "start in the background and return when it is ready")
+	c.Flags().BoolVar(&check, "check", false, "check the configuration, print the pools and end")
+	return c
+}
+
+func printPools(cmd *cobra.Command, cfg config.Config) error {
+	t := newTable(cmd.OutOrStdout(), "POOL", "TYPE", "MIN", "MAX", "RUNS")
+	for name, p := range cfg.Pools {
+		runs := p.Command
+		if runs == "" {
+			runs = p.Interpreter
+		}
+		if argv, ok := runner.Find(p.Type); runs == "" && ok {
+			runs = strings.Join(argv, " ")
+		}
+		t.row(name, p.Type, fmt.Sprint(p.Min), fmt.Sprint(*p.Max), runs)
+	}
+	return t.flush()
+}
+
+// detach starts the same command again in a session of its own, from the kept
+// copy of the program, and returns when that daemon is ready.
+func (a *app) detach(cmd *cobra.Command, f *state.Folder) error {
+	if pid, held := f.Holder(); held {
+		return &state.HeldError{Dir: f.Dir, PID: pid}
+	}
+	self, err := f.KeepBinary()
+	if err != nil {
+		return err
+	}
+	var args []string
+	for _, arg := range os.Args[1:] {
+		if arg != "--detach" && arg != "--detach=true" {
+			args = append(args, arg)
+		}
+	}
+	logFile := f.Path("daemon.log")
+	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("start daemon: %w", err)
+	}
+	defer out.Close()
+	start, err := out.Seek(0, 2)
+	if err != nil {
+		return fmt.Errorf("start daemon: %w", err)
+	}
+	p := exec.Command(self, args...)
+	p.Env = append(os.Environ(), "HEROSUP_STATE="+f.Dir)
+	p.Stdout, p.Stderr = out, out
+	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := p.Start(); err != nil {
+		return fmt.Errorf("start daemon: %w", err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- p.Wait() }() // ends with the daemon, or with this command
+	deadline := time.NewTimer(upTimeout)
+	defer deadline.Stop()
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		if run, err := f.ReadRuntime(); err == nil && run.PID == p.Process.Pid {
+			fmt.Fprintf(cmd.OutOrStdout(), "herosup is up: PID %d, state %s\n", run.PID, f.Dir)
+			a.note(cmd, "redis %s, zinit %s, bus %s, log %s", run.RedisKind, run.Zinit, run.NATS, logFile)
+			return nil
+		}
+		select {
+		case <-exited:
+			return errors.New(lastError(logFile, start))
+		case <-deadline.C:
+			return hinted(exitTimedOut, fmt.Errorf("the daemon (PID %d) is not ready after %s", p.Process.Pid, upTimeout), "see "+logFile)
+		case <-cmd.Context().Done():
+			return cmd.Context().Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// lastError is what a daemon that ended said last, behind the byte at.
+func lastError(file string, at int64) string {
+	b, err := os.ReadFile(file)
+	if err != nil || int64(len(b)) < at {
+		return "the daemon ended at once; see " + file
+	}
+	text := string(b[at:])
+	if i := strings.LastIndex(text, "error: "); i >= 0 {
+		return strings.TrimSpace(text[i+len("error: "):])
+	}
+	return "the daemon ended at once; see " + file
+}

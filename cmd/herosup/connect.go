@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"herosup/cmd/internal/state"
+	"herosup/events"
+	"herosup/events/embedded"
+)
+
+// answerTimeout bounds a question to the daemon: it answers or refuses within
+// that, whatever else is broken.
+const answerTimeout = 5 * time.Second
+
+// remote is the command line's connection to a running daemon, as operator.
+type remote struct {
+	folder *state.Folder
+	run    state.Runtime
+	bus    *events.Bus
+}
+
+// running finds the folder and what its daemon told about itself; the error is
+// errNoDaemon when there is none.
+func (a *app) running() (*state.Folder, state.Runtime, error) {
+	dir, err := a.folder()
+	if err != nil {
+		return nil, state.Runtime{}, err
+	}
+	f, err := state.Open(dir)
+	if errors.Is(err, state.ErrNone) {
+		return nil, state.Runtime{}, errNoDaemon(dir)
+	}
+	if err != nil {
+		return nil, state.Runtime{}, err
+	}
+	if _, held := f.Holder(); !held {
+		return f, state.Runtime{}, errNoDaemon(dir)
+	}
+	run, err := f.ReadRuntime()
+	if err != nil {
+		return f, state.Runtime{}, hinted(exitNoDaemon, err, "the daemon is still starting: try again in a second")
+	}
+	return f, run, nil
+}
+
+// connect opens the bus of the running daemon. The caller closes it.
+func (a *app) connect(cmd *cobra.Command) (*remote, error) {
+	f, run, err := a.running()
+	if err != nil {
+		return nil, err
+	}
+	return dial(cmd.Context(), f, run)
+}
+
+func dial(ctx context.Context, f *state.Folder, run state.Runtime) (*remote, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	nc, err := embedded.Dial(ctx, run.NATS, f.Path("nats"), embedded.Operator, nil, nats.Name("herosup command"))
+	if err != nil {
+		return nil, hinted(exitFailed, err, "see `herosup status`, or the daemon's log")
+	}
+	b, err := events.NewBus(nc, events.Config{Prefix: run.Prefix, Source: "herosup/" + f.ID + "/cli"})
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return &remote{folder: f, run: run, bus: b}, nil
+}
+
+// ask sends a command and decodes its answer.
+func (d *remote) ask(ctx context.Context, e events.Event, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return d.bus.Request(ctx, e, out)
+}
+
+func (d *remote) close() { d.bus.Close() }

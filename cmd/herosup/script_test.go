@@ -1,0 +1,116 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	// A daemon keeps a copy of its program, here of the test binary, and starts
+	// services from it under the name herosup-<hash>: then it is the program.
+	if strings.HasPrefix(filepath.Base(os.Args[0]), "herosup-") {
+		main()
+		return
+	}
+	// The scripts run our main as the command herosup, in processes of its own.
+	testscript.Main(m, map[string]func(){"herosup": main})
+}
+
+// outside are the programs that scripts may use when they are there, and the
+// word for each in HEROSUP_REQUIRE.
+var outside = map[string]string{"redis": "redis-server", "python3": "python3", "nats": "nats"}
+
+func TestScripts(t *testing.T) {
+	var missing []string
+	for word, program := range outside {
+		if _, err := exec.LookPath(program); err != nil {
+			missing = append(missing, word)
+			if slices.Contains(strings.Split(os.Getenv("HEROSUP_REQUIRE"), ","), word) {
+				t.Errorf("%s is required and not here", program)
+			}
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("..", "..", "testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			// A short folder: sockets have short names. The scripts' daemons are
+			// all ended by their scripts; what is left shows as a leak below.
+			dir, err := os.MkdirTemp("", "hs")
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { cleanUp(t, dir) })
+			e.Setenv("HEROSUP_STATE", filepath.Join(dir, "s"))
+			e.Setenv("HOME", filepath.Join(dir, "home"))
+			e.Setenv("HEROSUP_CONFIG", filepath.Join(e.WorkDir, "herosup.yaml"))
+			return os.MkdirAll(filepath.Join(dir, "home"), 0o700)
+		},
+		Condition: func(cond string) (bool, error) {
+			if program, ok := outside[cond]; ok {
+				_, err := exec.LookPath(program)
+				return err == nil, nil
+			}
+			return false, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"eventually": eventually,
+		},
+		Deadline: time.Now().Add(2 * time.Minute),
+	})
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		t.Logf("MISSING here, so their parts of the scripts did not run: %s", strings.Join(missing, " "))
+	}
+}
+
+// cleanUp ends whatever a failed script left, and its folder.
+func cleanUp(t *testing.T, dir string) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	cmd := exec.Command(exe, "down", "--stop-actors", "--deadline", "1ms")
+	cmd.Args[0] = "herosup-cleanup" // see TestMain
+	cmd.Env = append(os.Environ(), "HEROSUP_STATE="+filepath.Join(dir, "s"))
+	_ = cmd.Run() // usually there is nothing left to end
+	if err := os.RemoveAll(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+// eventually runs a command again and again until it succeeds and its output
+// matches: eventually 'pattern' command args...
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually pattern command [args...]")
+	}
+	var out string
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		_ = ts.Exec(args[1], args[2:]...)
+		out = ts.ReadFile("stdout")
+		if matches(args[0], out) {
+			return
+		}
+		<-time.After(50 * time.Millisecond) // what is waited for is in another process
+	}
+	ts.Fatalf("%q did not come in 20 s; last output:\n%s", args[0], out)
+}
+
+func matches(pattern, out string) bool {
+	for _, p := range strings.Split(pattern, "&&") {
+		if !strings.Contains(out, strings.TrimSpace(p)) {
+			return false
+		}
+	}
+	return true
+}

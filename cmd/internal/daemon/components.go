@@ -1,0 +1,179 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kballard/go-shellquote"
+
+	"herosup/cmd/internal/config"
+	"herosup/cmd/internal/redisd"
+	"herosup/dispatch"
+	"herosup/dispatch/runner"
+	"herosup/dispatch/store"
+	"herosup/events"
+	"herosup/fsm"
+	"herosup/monitor"
+	"herosup/scaler"
+	"herosup/zinit"
+)
+
+// stopMargin is how much longer the keeper waits for a stop than the process
+// manager does between TERM and KILL.
+const stopMargin = 5 * time.Second
+
+// startParts starts the components in the order of their needs.
+func (d *Daemon) startParts(ctx context.Context) error {
+	templates, err := d.templates()
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(store.Options{URL: d.redis.URL, Prefix: d.cfg.Redis.Prefix}, d.log.With("component", "store"))
+	if err != nil {
+		return fmt.Errorf("redis %s: %w", redisd.Public(d.redis.URL), err)
+	}
+	d.store = s
+	if err := d.startPart(ctx, "monitor", func(b *events.Bus) (component, error) {
+		return monitor.New(d.monitorConfig(), b, d.log.With("component", "monitor"))
+	}); err != nil {
+		return err
+	}
+	if err := d.startPart(ctx, "zinit", func(b *events.Bus) (component, error) {
+		return zinit.NewExecutor(zinit.ExecutorConfig{
+			Client: d.zinit, Prefix: d.folder.ServicePrefix(), Pools: templates, PollEvery: d.poll,
+		}, b, d.log.With("component", "zinit"))
+	}); err != nil {
+		return err
+	}
+	if err := d.startPart(ctx, "fsm", func(b *events.Bus) (component, error) {
+		return fsm.New(d.keeperConfig(), b, d.log.With("component", "fsm"))
+	}); err != nil {
+		return err
+	}
+	if err := d.observe(ctx); err != nil {
+		return err
+	}
+	if err := d.startPart(ctx, "dispatch", func(b *events.Bus) (component, error) {
+		return dispatch.New(d.dispatchConfig(s), b, d.log.With("component", "dispatch"))
+	}); err != nil {
+		return err
+	}
+	return d.startPart(ctx, "scaler", func(b *events.Bus) (component, error) {
+		return scaler.New(d.scalerConfig(), b, d.log.With("component", "scaler"))
+	})
+}
+
+// observe has the executor tell all processes before dispatch tells what they
+// do: the keeper must know a life before it hears of its hello and its job.
+func (d *Daemon) observe(ctx context.Context) error {
+	b, err := d.nats.Connect("daemon")
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return b.Request(ctx, events.ObserveProcesses{Node: events.LocalNode, Reason: "start"}, nil)
+}
+
+// templates say how each pool's actors are run.
+func (d *Daemon) templates() (map[string]zinit.Template, error) {
+	all := map[string]zinit.Template{}
+	for name, p := range d.cfg.Pools {
+		argv, env, err := d.command(name, p)
+		if err != nil {
+			return nil, err
+		}
+		t := zinit.Template{Exec: argv, Env: env, Dir: p.Dir, After: p.After, StopTimeout: p.StopTimeout}
+		all[name] = t
+	}
+	return all, nil
+}
+
+// command is the argument list and environment of a pool's actors.
+func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]string, error) {
+	url, secret := d.redisForActors()
+	env := map[string]string{}
+	for k, v := range secret {
+		env[k] = v
+	}
+	for k, v := range p.Env {
+		env[k] = v
+	}
+	put := strings.NewReplacer("{redis}", url, "{type}", p.Type) // {actor} is the executor's
+	if p.Command != "" {
+		words, err := shellquote.Split(p.Command)
+		if err != nil || len(words) == 0 {
+			return nil, nil, fmt.Errorf("pools.%s.command: %q can not be split into words: %w", name, p.Command, err)
+		}
+		for _, a := range p.Args {
+			words = append(words, put.Replace(a))
+		}
+		return words, env, nil
+	}
+	argv := []string{d.self, "actor", "--actor-id", "{actor}", "--type", p.Type, "--redis-url", url, "--prefix", d.cfg.Redis.Prefix}
+	switch _, known := runner.Find(p.Type); {
+	case p.Interpreter != "":
+		argv = append(argv, "--interpreter", p.Interpreter)
+	case !known:
+		return nil, nil, fmt.Errorf("pools.%s: no interpreter is known for type %q here (install it, or set interpreter or command)", name, p.Type)
+	}
+	return argv, env, nil
+}
+
+// redisForActors is the URL that may stand in an argument list, which every user
+// of the machine can read; a password goes through the environment.
+func (d *Daemon) redisForActors() (url string, env map[string]string) {
+	public, password := redisd.Split(d.redis.URL)
+	if password == "" {
+		return public, nil
+	}
+	return public, map[string]string{redisd.PasswordEnv: password}
+}
+
+func (d *Daemon) keeperConfig() fsm.Config {
+	c := fsm.Config{Pools: map[string]fsm.PoolConfig{}}
+	for name, p := range d.cfg.Pools {
+		c.Pools[name] = fsm.PoolConfig{
+			Max: *p.Max, StartTimeout: p.StartTimeout, StopTimeout: p.StopTimeout + stopMargin,
+			Backoff:   fsm.BackoffConfig{Min: p.Restart.Backoff[0], Max: p.Restart.Backoff[1]},
+			CrashLoop: fsm.CrashLimit{Exits: p.Restart.CrashLoop.Exits, Within: p.Restart.CrashLoop.Within},
+		}
+	}
+	return c
+}
+
+func (d *Daemon) scalerConfig() scaler.Config {
+	var c scaler.Config
+	for name, p := range d.cfg.Pools {
+		policy := scaler.DefaultPolicy()
+		policy.Min, policy.Max, policy.TargetBacklog, policy.Activation = p.Min, *p.Max, p.TargetBacklog, p.Activation
+		policy.IdleTimeout, policy.StartTimeout = p.IdleTimeout, p.StartTimeout
+		c.Pools = append(c.Pools, scaler.Pool{Name: name, Type: p.Type, Policy: policy})
+	}
+	return c
+}
+
+func (d *Daemon) dispatchConfig(s *store.Store) dispatch.Config {
+	c := dispatch.Config{Store: s, State: d.folder.ID}
+	if d.poll > 0 {
+		c.SweepEvery, c.MeasureEvery, c.LookEvery, c.PingEvery = d.poll, d.poll, d.poll, d.poll
+	}
+	for name, p := range d.cfg.Pools {
+		c.Pools = append(c.Pools, dispatch.Pool{Name: name, Type: p.Type})
+	}
+	return c
+}
+
+func (d *Daemon) monitorConfig() monitor.Config {
+	var c monitor.Config
+	for name, p := range d.cfg.Pools {
+		c.Pools = append(c.Pools, monitor.PoolConfig{
+			Name: name, Type: p.Type, Min: p.Min, Max: *p.Max,
+			Health: monitor.Health{PingEvery: p.Health.PingEvery, PingTimeout: p.Health.PingTimeout, PingLost: p.Health.PingLost},
+		})
+	}
+	return c
+}

@@ -1,0 +1,97 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"herosup/cmd/internal/redisd"
+	"herosup/zinit"
+)
+
+const (
+	// redisService is our Redis among our services; no actor can have the name,
+	// since theirs end in a number.
+	redisService = "redis"
+	redisStart   = 10 * time.Second
+)
+
+// startRedis returns the Redis to use, running and answering.
+func (d *Daemon) startRedis(ctx context.Context, z *zinit.Client) (redisd.Choice, error) {
+	url := d.cfg.Redis.URL
+	if env := redisd.FromEnv(); url == "" {
+		url = env
+	}
+	dir := d.folder.Path("redis")
+	c, err := redisd.Choose(redisd.Options{URL: url, Socket: d.folder.Socket("redis"), Dir: dir, Self: d.self})
+	if err != nil {
+		return c, err
+	}
+	if c.Kind != redisd.Given {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return c, fmt.Errorf("start redis: %w", err)
+		}
+		if err := d.runService(ctx, z, d.folder.Service(redisService), zinit.Service{Exec: c.Exec, Dir: c.Dir}); err != nil {
+			return c, fmt.Errorf("start redis: %w", err)
+		}
+	}
+	if err := pingRedis(ctx, c); err != nil {
+		return c, fmt.Errorf("redis %s: %w", redisd.Public(c.URL), err)
+	}
+	return c, nil
+}
+
+// runService brings one service of ours up. A running one with the same command
+// is kept as it is: it holds data. (The program's copy may be another version
+// of ours: then the old one goes on until it is stopped.)
+func (d *Daemon) runService(ctx context.Context, z *zinit.Client, name string, want zinit.Service) error {
+	st, err := z.Status(ctx, name)
+	if err == nil && st.PID != 0 {
+		if have, err := z.Get(ctx, name); err == nil && slices.Equal(have.Exec[1:], want.Exec[1:]) {
+			return nil
+		}
+		if err := z.Stop(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err == nil {
+		if err := errors.Join(z.Stop(ctx, name), z.Forget(ctx, name)); err != nil {
+			return err
+		}
+	}
+	_ = z.Delete(ctx, name) // there may be none
+	if err := z.Create(ctx, name, want); err != nil {
+		return err
+	}
+	return z.Monitor(ctx, name)
+}
+
+// pingRedis waits for an answer. A given Redis that refuses is an error at once;
+// one that we just started gets the time to come up.
+func pingRedis(ctx context.Context, c redisd.Choice) error {
+	opt, err := redis.ParseURL(c.URL)
+	if err != nil {
+		return err
+	}
+	opt.MaxRetries, opt.DialTimeout, opt.ContextTimeoutEnabled = -1, 2*time.Second, true
+	r := redis.NewClient(opt)
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(ctx, redisStart)
+	defer cancel()
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		err := r.Ping(ctx).Err()
+		if err == nil || c.Kind == redisd.Given {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no answer after %s: %w (see `herosup zinit log`)", redisStart, err)
+		case <-time.After(wait):
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"herosup/cmd/internal/state"
+	"herosup/zinit"
+)
+
+// StopServices ends every service of the state folder in the process manager,
+// actors before Redis, and removes their files; then the process manager itself
+// if it is ours. It does not wait for jobs: the daemon drains the actors before.
+// It also cleans up behind a daemon that was killed.
+func StopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bool) error {
+	list, err := z.List(ctx)
+	if err != nil {
+		return fmt.Errorf("stop services: %w", err)
+	}
+	var names []string
+	for n := range list {
+		if strings.HasPrefix(n, f.ServicePrefix()) {
+			names = append(names, n)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		// Redis last: an actor that ends a job wants to say so.
+		if ra, rb := a == f.Service(redisService), b == f.Service(redisService); ra != rb {
+			if ra {
+				return 1
+			}
+			return -1
+		}
+		return strings.Compare(a, b)
+	})
+	var faults []error
+	for _, n := range names {
+		if err := removeService(ctx, z, n); err != nil {
+			faults = append(faults, fmt.Errorf("stop %s: %w", n, err))
+		}
+	}
+	if len(faults) > 0 || !ours {
+		return errors.Join(faults...)
+	}
+	if err := z.Shutdown(ctx); err != nil {
+		return fmt.Errorf("stop zinit: %w", err)
+	}
+	return gone(ctx, f.Socket("zinit"))
+}
+
+func removeService(ctx context.Context, z *zinit.Client, name string) error {
+	if err := z.Stop(ctx, name); err != nil {
+		return err
+	}
+	if err := z.Forget(ctx, name); err != nil {
+		return err
+	}
+	return z.Delete(ctx, name)
+}
+
+// gone waits until nobody answers on the socket. It ends with its process.
+func gone(ctx context.Context, socket string) error {
+	ctx, cancel := context.WithTimeout(ctx, zinitStart)
+	defer cancel()
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		z, err := zinit.Dial(ctx, socket, zinit.Options{})
+		if errors.Is(err, zinit.ErrNoServer) || errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			z.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("stop zinit: it still answers on %s", socket)
+		case <-time.After(wait):
+		}
+	}
+}

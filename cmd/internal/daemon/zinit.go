@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"herosup/zinit"
+)
+
+// OwnZinit as the setting starts our own without looking for another.
+const OwnZinit = "own"
+
+// wellKnown are the sockets of a zinit that runs already, the original's
+// defaults over its versions.
+var wellKnown = []string{"/var/run/zinit.sock", "/run/zinit.sock", "/tmp/zinit.sock"}
+
+// zinitStart bounds the wait for our own to answer.
+const zinitStart = 5 * time.Second
+
+// findZinit returns a client of the process manager to use, and whether it is
+// ours. A socket that was set must work; one that was merely found and does not
+// speak our dialect is passed over.
+func (d *Daemon) findZinit(ctx context.Context) (*zinit.Client, string, bool, error) {
+	if s := d.cfg.Zinit.Socket; s != "" && s != OwnZinit {
+		z, err := zinit.Dial(ctx, s, zinit.Options{})
+		return z, s, false, err
+	}
+	own := d.folder.Socket("zinit")
+	if z, err := zinit.Dial(ctx, own, zinit.Options{}); err == nil {
+		return z, own, true, nil
+	}
+	if d.cfg.Zinit.Socket == "" {
+		for _, s := range wellKnown {
+			z, err := zinit.Dial(ctx, s, zinit.Options{})
+			if err == nil {
+				return z, s, false, nil
+			}
+			if !errors.Is(err, zinit.ErrNoServer) {
+				d.log.Warn("zinit passed over", "reason", s, "err", err)
+			}
+		}
+	}
+	z, err := d.startZinit(ctx, own)
+	return z, own, true, err
+}
+
+// startZinit starts our process manager detached: in a session of its own, with
+// its words in a file, so that it outlives us and our terminal.
+func (d *Daemon) startZinit(ctx context.Context, socket string) (*zinit.Client, error) {
+	dir := d.folder.Path("zinit")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("start zinit: %w", err)
+	}
+	logFile := d.folder.Path("zinit.log")
+	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("start zinit: %w", err)
+	}
+	defer out.Close()
+	cmd := exec.Command(d.self, "zinit", "init", "--config", dir, "--socket", socket, "--log-format", "text")
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start zinit: %w", err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }() // ends with the process; reaps it if we outlive it
+	ctx, cancel := context.WithTimeout(ctx, zinitStart)
+	defer cancel()
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		z, err := zinit.Dial(ctx, socket, zinit.Options{})
+		if err == nil {
+			return z, nil
+		}
+		select {
+		case <-exited:
+			return nil, fmt.Errorf("start zinit: it ended at once: %s", lastWords(logFile))
+		case <-ctx.Done():
+			return nil, fmt.Errorf("start zinit: no answer after %s: %w (its log: %s)", zinitStart, err, logFile)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// lastWords are the error lines that a program left in its log file.
+func lastWords(file string) string {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	text := strings.TrimSpace(string(b))
+	if i := strings.LastIndex(text, "error: "); i >= 0 {
+		return strings.ReplaceAll(text[i+len("error: "):], "\n", "; ")
+	}
+	if text == "" {
+		return "it said nothing"
+	}
+	return text[max(0, len(text)-400):]
+}

@@ -1,0 +1,632 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+func TestLifeOfAJob(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		waiting := b.accept(store.Submission{
+			Script: "one", Env: map[string]string{"A": "b"}, Caller: "me", Context: "here", Timeout: 7 * time.Second,
+		})
+		got := make(chan Job, 2)
+		a := b.start("p_1", func(ctx context.Context, j Job) Outcome {
+			if left, ok := ctx.Deadline(); ok != (j.Timeout > 0) || ok && time.Until(left) > j.Timeout {
+				t.Errorf("deadline %v %v, timeout %v", left, ok, j.Timeout)
+			}
+			got <- j
+			if j.Script == "two" {
+				return Outcome{Failed: true, Output: "half", Error: "went wrong", Reason: "exit 3", ExitCode: "3"}
+			}
+			return echo(ctx, j)
+		}, nil, nil)
+		r := b.ended(waiting)
+		if r.Status != store.StatusFinished || r.Output != "did one" || r.Attempts != 1 || r.Actor != "p_1" {
+			t.Errorf("got %+v", r)
+		}
+		want := Job{ID: waiting, Type: "t", Script: "one", Env: map[string]string{"A": "b"}, CallerID: "me", ContextID: "here", Attempt: 1, Timeout: 7 * time.Second}
+		first := <-got
+		first.record = nil
+		if diff := cmp.Diff(want, first, cmp.AllowUnexported(Job{})); diff != "" {
+			t.Error(diff)
+		}
+		// The actor is idle now, or soon: both ways a job reaches it.
+		r = b.ended(b.script("two"))
+		if r.Status != store.StatusError || r.Output != "half" || r.Error != "went wrong" || r.Reason != "exit 3" || r.ExitCode != "3" {
+			t.Errorf("got %+v", r)
+		}
+		if err := a.end(b); err != nil {
+			t.Error(err)
+		}
+		if b.count(store.FactStarted) != 2 || b.count(store.FactEnded) != 2 || b.count(store.FactHello) != 1 {
+			t.Errorf("facts: %s", b.kinds())
+		}
+	})
+}
+
+func TestDefaultTimeout(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.start("p_1", func(ctx context.Context, j Job) Outcome {
+			<-ctx.Done()
+			return Failed(ReasonTimeout, fmt.Sprint(context.Cause(ctx)))
+		}, func(c *Config) { c.Timeout = 50 * time.Millisecond }, nil)
+		if r := b.ended(b.script("x")); r.Reason != ReasonTimeout || r.Error != ErrTimeout.Error() {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// research/hero.md 4: a script that is exactly ping is a health check.
+func TestPingScriptIsAnsweredInline(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.start("p_1", func(_ context.Context, j Job) Outcome { return Failed("handled", j.Script) }, nil, nil)
+		if r := b.ended(b.script("ping")); r.Status != store.StatusFinished || r.Output != "pong" {
+			t.Errorf("got %+v", r)
+		}
+		if r := b.ended(b.script("ping\n")); r.Reason != "handled" {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestPingMessage(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.start("p_1", echo, nil, nil)
+		b.hello("p_1")
+		if code, err := b.d.Ping(t.Context(), "p_1", "n1"); code != store.OK || err != nil {
+			t.Fatal(code, err)
+		}
+		b.await("pong", func(f store.Fact) bool { return f.Kind == store.FactPong && f.Nonce == "n1" && f.Actor == "p_1" })
+		b.ended(b.script("after the ping"))
+	})
+}
+
+func TestGate(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.start("p_1", echo, nil, nil)
+		b.ended(b.script("before"))
+		if g, err := b.d.CloseGate(t.Context(), "p_1"); g.Code != store.OK || err != nil {
+			t.Fatal(g, err)
+		}
+		id := b.script("while closed")
+		// A ring makes it ask, a ping shows that it has: it answers in the order of its list.
+		if _, err := b.d.Ring(t.Context(), "p_1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.d.Ping(t.Context(), "p_1", "n"); err != nil {
+			t.Fatal(err)
+		}
+		b.await("pong", func(f store.Fact) bool { return f.Kind == store.FactPong })
+		if r := b.record(id); r.Status != store.StatusDispatched {
+			t.Errorf("taken through a closed gate: %+v", r)
+		}
+		if g, err := b.d.OpenGate(t.Context(), "p_1"); g.Code != store.OK || err != nil {
+			t.Fatal(g, err)
+		}
+		b.ended(id)
+	})
+}
+
+func TestWaitsForTheEpoch(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := &bed{T: t, url: srv.url, s: open(t, srv.url), last: "0-0"}
+		tried := make(chan struct{}, 100)
+		b.start("p_1", echo, nil, func(s side) side { return &tap{side: s, hello: tried} })
+		<-tried
+		<-tried
+		b.raise(5)
+		if _, err := b.d.Ring(t.Context(), "p_1"); err != nil {
+			t.Fatal(err)
+		}
+		b.hello("p_1")
+		b.ended(b.script("x"))
+	})
+}
+
+// tap tells of calls.
+type tap struct {
+	side
+	hello chan struct{}
+}
+
+func (t *tap) Hello(ctx context.Context) (store.Hello, error) {
+	h, err := t.side.Hello(ctx)
+	select {
+	case t.hello <- struct{}{}:
+	default:
+	}
+	return h, err
+}
+
+// Redis is flushed under a running job; the daemon fills it again: the result of the old token is dropped, the job runs again.
+func TestFlushInMidJob(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		begun, end := make(chan int, 2), make(chan struct{})
+		b.start("p_1", func(ctx context.Context, j Job) Outcome {
+			begun <- 1
+			<-end
+			return echo(ctx, j)
+		}, nil, nil)
+		id := b.script("x")
+		<-begun
+		b.flush()
+		close(end) // finish meets NO_EPOCH, hello too
+		b.raise(2)
+		b.accept(store.Submission{ID: id, Script: "x"})
+		b.hello("p_1")
+		if r := b.ended(id); r.Status != store.StatusFinished || r.Token.Epoch != 2 && r.Token != (store.Token{}) {
+			t.Errorf("got %+v", r)
+		}
+		<-begun
+		if b.count(store.FactStarted) != 1 || b.count(store.FactEnded) != 1 {
+			t.Errorf("facts of the new epoch: %s", b.kinds())
+		}
+		if !strings.Contains(b.logs.String(), "result dropped") {
+			t.Errorf("the drop is not logged:\n%s", b.logs.String())
+		}
+	})
+}
+
+func (b *bed) flush() {
+	b.Helper()
+	c := b.client()
+	if err := c.FlushAll(b.Context()).Err(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bed) client() *redis.Client {
+	b.Helper()
+	o, err := redis.ParseURL(b.url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := redis.NewClient(o)
+	b.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// A long job learns of the flush by its renewal, and ends: its result could not count.
+func TestFlushEndsALongJob(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		begun, causes := make(chan int, 2), make(chan error, 2)
+		b.start("p_1", func(ctx context.Context, j Job) Outcome {
+			begun <- 1
+			if j.Script == "long" {
+				<-ctx.Done()
+				causes <- context.Cause(ctx)
+			}
+			return echo(ctx, j)
+		}, func(c *Config) { c.Lease = 60 * time.Millisecond }, nil)
+		b.script("long")
+		<-begun
+		b.flush()
+		b.raise(2)
+		if cause := <-causes; !errors.Is(cause, ErrLost) {
+			t.Errorf("cause %v", cause)
+		}
+		b.ended(b.script("next"))
+	})
+}
+
+// The lease is renewed while a job runs; a job taken away ends.
+func TestRenewalAndLoss(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		causes := make(chan error, 1)
+		r := make(chan store.Code, 100)
+		b.start("p_1", func(ctx context.Context, j Job) Outcome {
+			if j.Attempt == 1 {
+				<-ctx.Done()
+				causes <- context.Cause(ctx)
+			}
+			return echo(ctx, j)
+		}, func(c *Config) { c.Lease = 60 * time.Millisecond }, func(s side) side { return &renewals{side: s, codes: r} })
+		id := b.script("x")
+		inc := b.started(id).Incarnation
+		for range 3 {
+			if code := <-r; code != store.OK {
+				t.Errorf("renew: %s", code)
+			}
+		}
+		if rec, err := b.d.Recover(t.Context(), inc, true, 3); err != nil || rec.Code != store.OK || len(rec.Jobs) != 1 {
+			t.Fatal(rec, err)
+		}
+		if cause := <-causes; !errors.Is(cause, ErrLost) {
+			t.Errorf("cause %v", cause)
+		}
+		if rec := b.ended(id); rec.Attempts != 2 {
+			t.Errorf("got %+v", rec)
+		}
+	})
+}
+
+type renewals struct {
+	side
+	codes chan store.Code
+}
+
+func (r *renewals) Renew(ctx context.Context, job store.Claimed) (store.Code, error) {
+	code, err := r.side.Renew(ctx, job)
+	select {
+	case r.codes <- code:
+	default:
+	}
+	return code, err
+}
+
+// faults.md W6: finish was executed, its answer lost. The same token again gets the same answer, the next job included.
+func TestLostAnswersOfFinish(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		ids := []string{b.script("1"), b.script("2"), b.script("3")}
+		a := b.start("p_1", echo, nil, func(s side) side { return &lossy{side: s} })
+		for _, id := range ids {
+			if r := b.ended(id); r.Attempts != 1 || r.Output == "" || r.Status != store.StatusFinished {
+				t.Errorf("got %+v", r)
+			}
+		}
+		if err := a.end(b); err != nil {
+			t.Error(err)
+		}
+		if b.count(store.FactStarted) != 3 || b.count(store.FactEnded) != 3 {
+			t.Errorf("facts: %s", b.kinds())
+		}
+		if strings.Contains(b.logs.String(), "result dropped") {
+			t.Errorf("a repeat was taken for another's:\n%s", b.logs.String())
+		}
+	})
+}
+
+// lossy loses the first two answers to each finish and record and the first to each claim, after they took effect.
+type lossy struct {
+	side
+	claims, finishes, records int
+}
+
+func (l *lossy) RecordGroup(ctx context.Context, job store.Claimed, pgid int, start uint64) (store.Code, error) {
+	code, err := l.side.RecordGroup(ctx, job, pgid, start)
+	if l.records++; l.records%3 != 0 {
+		return "", errLost
+	}
+	return code, err
+}
+
+var errLost = fmt.Errorf("%w: connection reset", store.ErrAway)
+
+func (l *lossy) Claim(ctx context.Context) (store.ClaimResult, error) {
+	res, err := l.side.Claim(ctx)
+	if l.claims++; l.claims%2 == 1 {
+		return store.ClaimResult{}, errLost
+	}
+	return res, err
+}
+
+func (l *lossy) Finish(ctx context.Context, job store.Claimed, out Outcome, next bool) (store.FinishResult, error) {
+	res, err := l.side.Finish(ctx, job, out, next)
+	if l.finishes++; l.finishes%3 != 0 {
+		return store.FinishResult{}, errLost
+	}
+	return res, err
+}
+
+// The record of a script's group is repeated until it is answered, and the script waits for it.
+func TestRecordIsRepeated(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		h, err := ScriptHandler(ScriptConfig{Interpreter: []string{"bash"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &lossy{}
+		a := b.start("p_1", h, nil, func(s side) side { l.side = s; return l })
+		if r := b.ended(b.script("echo ok")); r.Output != "ok\n" || r.Attempts != 1 {
+			t.Errorf("got %+v", r)
+		}
+		if err := a.end(b); err != nil || l.records != 3 {
+			t.Errorf("%d records, %v", l.records, err)
+		}
+	})
+}
+
+// Redis goes away under a running job and comes back with what it had: the result is kept and told.
+func TestRedisAwayInMidJob(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		begun, end := make(chan int, 1), make(chan struct{})
+		failed := make(chan struct{}, 100)
+		b.start("p_1", func(ctx context.Context, j Job) Outcome {
+			if j.Script == "x" {
+				begun <- 1
+				<-end
+			}
+			return echo(ctx, j)
+		}, nil, func(s side) side { return &finishes{side: s, failed: failed} })
+		id := b.script("x")
+		<-begun
+		srv.stop()
+		close(end)
+		<-failed
+		srv.back()
+		if r := b.ended(id); r.Attempts != 1 || r.Status != store.StatusFinished || r.Output != "did x" {
+			t.Errorf("got %+v", r)
+		}
+		b.ended(b.script("another"))
+		if l := b.logs.String(); strings.Count(l, "redis does not serve") != 1 || strings.Count(l, "redis serves again") != 1 {
+			t.Errorf("want one line for each of going and coming back:\n%s", l)
+		}
+	})
+}
+
+type finishes struct {
+	side
+	failed chan struct{}
+}
+
+func (f *finishes) Finish(ctx context.Context, job store.Claimed, out Outcome, next bool) (store.FinishResult, error) {
+	res, err := f.side.Finish(ctx, job, out, next)
+	if err != nil {
+		select {
+		case f.failed <- struct{}{}:
+		default:
+		}
+	}
+	return res, err
+}
+
+// And under an idle actor.
+func TestRedisAwayWhileIdle(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.start("p_1", echo, nil, nil)
+		b.ended(b.script("before"))
+		srv.stop()
+		srv.back()
+		b.ended(b.script("after"))
+	})
+}
+
+func TestSuperseded(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		first := b.start("p_1", echo, nil, nil)
+		b.hello("p_1")
+		b.start("p_1", echo, nil, nil)
+		b.await("hello of the second", func(store.Fact) bool { return b.count(store.FactHello) == 2 })
+		if _, err := b.d.Ring(t.Context(), "p_1"); err != nil {
+			t.Fatal(err)
+		}
+		// Both wait on the same list: each ring reaches one of them.
+		for range 5 {
+			if _, err := b.d.Ring(t.Context(), "p_1"); err != nil {
+				t.Fatal(err)
+			}
+			b.ended(b.script("x"))
+		}
+		if err := first.ended(b); !errors.Is(err, ErrSuperseded) || !strings.Contains(err.Error(), "actor p_1: ") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestStopFinishesTheJobInHand(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		begun, end := make(chan int, 1), make(chan struct{})
+		a := b.start("p_1", func(ctx context.Context, j Job) Outcome { begun <- 1; <-end; return echo(ctx, j) }, nil, nil)
+		id, other := b.script("x"), b.script("not taken")
+		<-begun
+		a.stop()
+		close(end)
+		if err := a.ended(b); err != nil {
+			t.Error(err)
+		}
+		if r := b.ended(id); r.Output != "did x" {
+			t.Errorf("got %+v", r)
+		}
+		if r := b.record(other); r.Status != store.StatusDispatched {
+			t.Errorf("taken after the stop: %+v", r)
+		}
+	})
+}
+
+func TestStopGraceCutsTheJobShort(t *testing.T) {
+	for name, out := range map[string]Outcome{"a failure is not told": Failed(ReasonStopped, "cut"), "a success is": {Output: "just in time"}} {
+		t.Run(name, func(t *testing.T) {
+			eachServer(t, func(t *testing.T, srv server) {
+				b := newBed(t, srv)
+				begun, causes := make(chan int, 1), make(chan error, 1)
+				a := b.start("p_1", func(ctx context.Context, j Job) Outcome {
+					begun <- 1
+					<-ctx.Done()
+					causes <- context.Cause(ctx)
+					return out
+				}, func(c *Config) { c.StopGrace = 30 * time.Millisecond }, nil)
+				id := b.script("x")
+				<-begun
+				if err := a.end(b); err != nil {
+					t.Error(err)
+				}
+				if cause := <-causes; !errors.Is(cause, ErrStopped) {
+					t.Errorf("cause %v", cause)
+				}
+				want := store.StatusFinished
+				if out.Failed {
+					want = store.StatusStarted // recovered when the process is gone
+				}
+				if r := b.record(id); r.Status != want || r.Attempts != 1 {
+					t.Errorf("got %+v", r)
+				}
+			})
+		})
+	}
+}
+
+// What can not be ended at a stop is said, and Run returns all the same.
+func TestStopIsBounded(t *testing.T) {
+	t.Run("a handler that does not return", func(t *testing.T) {
+		eachServer(t, func(t *testing.T, srv server) {
+			b := newBed(t, srv)
+			b.hurry = true
+			begun, end := make(chan int, 1), make(chan struct{})
+			defer close(end)
+			a := b.start("p_1", func(ctx context.Context, j Job) Outcome { begun <- 1; <-end; return echo(ctx, j) },
+				func(c *Config) { c.StopGrace = time.Millisecond }, nil)
+			id := b.script("x")
+			<-begun
+			if err := a.end(b); err == nil || !strings.Contains(err.Error(), "the handler of job "+id+" does not return") {
+				t.Errorf("got %v", err)
+			}
+		})
+	})
+	t.Run("a result that nobody takes", func(t *testing.T) {
+		eachServer(t, func(t *testing.T, srv server) {
+			b := newBed(t, srv)
+			b.hurry = true
+			begun, failed := make(chan int, 1), make(chan struct{}, 100)
+			a := b.start("p_1", func(ctx context.Context, j Job) Outcome { begun <- 1; srv.stop(); return echo(ctx, j) },
+				func(c *Config) { c.StopGrace = time.Millisecond }, func(s side) side { return &finishes{side: s, failed: failed} })
+			id := b.script("x")
+			<-begun
+			<-failed
+			if err := a.end(b); err == nil || !strings.Contains(err.Error(), "the result of job "+id+" could not be told, the job will run again") {
+				t.Errorf("got %v", err)
+			}
+			srv.back()
+		})
+	})
+}
+
+// A job that was lost before its script could begin never begins.
+func TestLostBeforeTheRecord(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		recorded := make(chan error, 2)
+		b.start("p_1", func(ctx context.Context, j Job) Outcome {
+			if j.Attempt == 1 {
+				rec, err := b.d.Recover(ctx, b.started(j.ID).Incarnation, true, 3)
+				if err != nil || len(rec.Jobs) != 1 {
+					t.Error(rec, err)
+				}
+			}
+			err := j.RecordGroup(ctx, 4711, events.Incarnation{Start: 99})
+			recorded <- err
+			if err != nil {
+				return Failed(ReasonNotStarted, err.Error())
+			}
+			return echo(ctx, j)
+		}, nil, nil)
+		id := b.script("x")
+		if err := <-recorded; !errors.Is(err, ErrLost) {
+			t.Errorf("recorded for a job of another: %v", err)
+		}
+		if err := <-recorded; err != nil {
+			t.Error(err)
+		}
+		if r := b.ended(id); r.Attempts != 2 || r.Status != store.StatusFinished {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestForeignRecordWithBadEnv(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		c := b.client()
+		if err := c.HSet(t.Context(), "hero:job:foreign", "id", "foreign", "script", "x", "script_type", "t", "status", "dispatched", "env_vars", "{nonsense").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.LPush(t.Context(), "hero:q:work:type:t", "foreign").Err(); err != nil {
+			t.Fatal(err)
+		}
+		b.start("p_1", echo, nil, nil)
+		if r := b.ended("foreign"); r.Reason != ReasonBadEnv || !strings.Contains(r.Error, "read env_vars of job foreign") {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestHandlerThatEndsItsGoroutine(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.start("p_1", func(context.Context, Job) Outcome { runtime.Goexit(); return Outcome{} }, nil, nil)
+		if r := b.ended(b.script("x")); r.Reason != ReasonNoOutcome {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestOutcomeIsBounded(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.start("p_1", func(context.Context, Job) Outcome { return Outcome{Output: strings.Repeat("x", maxText+5) + "\xff"} }, nil, nil)
+		r := b.ended(b.script("x"))
+		if len(r.Output) > maxText+100 || !strings.HasSuffix(r.Output, "x\n... 6 bytes cut ...\n") {
+			t.Errorf("%d bytes, ends with %q", len(r.Output), r.Output[len(r.Output)-40:])
+		}
+	})
+}
+
+// A setting that is wrong is said at once, not tried for ever.
+func TestRefusedAtTheFirstHello(t *testing.T) {
+	t.Parallel()
+	srv := realServer(t, "--requirepass", "secret")
+	b := &bed{T: t, url: srv.url}
+	a := b.start("p_1", echo, nil, nil)
+	if err := a.ended(b); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
+		t.Errorf("got %v", err)
+	}
+	if err := HealthCheck(t.Context(), open(t, srv.url)); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
+		t.Errorf("health: %v", err)
+	}
+}
+
+func TestHealthCheck(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		s := open(t, srv.url)
+		if err := HealthCheck(t.Context(), s); err != nil {
+			t.Error(err)
+		}
+		srv.stop()
+		if err := HealthCheck(t.Context(), s); !errors.Is(err, store.ErrAway) {
+			t.Errorf("with redis away: %v", err)
+		}
+		srv.back()
+	})
+}
+
+func TestBadConfig(t *testing.T) {
+	t.Parallel()
+	good := Config{Name: "p_1", Type: "t", Handler: echo}
+	for want, change := range map[string]func(*Config){
+		`actor id "p.1"`:       func(c *Config) { c.Name = "p.1" },
+		"script type is empty": func(c *Config) { c.Type = "" },
+		"no handler":           func(c *Config) { c.Handler = nil },
+		"none may be negative": func(c *Config) { c.Timeout = -1 },
+	} {
+		c := good
+		change(&c)
+		if err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}

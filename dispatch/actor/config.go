@@ -1,0 +1,82 @@
+package actor
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+const (
+	defaultLease     = 10 * time.Second // the store's
+	defaultStopGrace = 10 * time.Second
+
+	// endGrace is what a handler has to return after its context has ended at a stop, and the last finish to be answered: a
+	// script needs its grace (5 s) and 2 s.
+	endGrace = 10 * time.Second
+	// waitTime bounds one wait on the wake list: then a claim makes sure that nothing was missed.
+	waitTime = 60 * time.Second
+	// renewTime bounds one renewal, so that a slow Redis does not keep the loop from a job's end.
+	renewTime = 2 * time.Second
+)
+
+var (
+	// ErrSuperseded says that another process has taken the actor's name.
+	ErrSuperseded = errors.New("another process has this actor's name; end one of the two or give it a name of its own")
+
+	// ErrTimeout is the cause of a job's context when its time is up.
+	ErrTimeout = errors.New("the job's time is up")
+
+	// ErrStopped is the cause of a job's context when the actor is stopped and StopGrace has passed.
+	ErrStopped = errors.New("the actor was stopped")
+
+	// ErrLost is the cause of a job's context when the job is no longer this actor's.
+	ErrLost = errors.New("the job is no longer this actor's")
+)
+
+// Config is what Run needs.
+type Config struct {
+	Store *store.Store
+	// Name is the actor's, a token; one process at a time has it.
+	Name string
+	// Type of the jobs it takes, a token.
+	Type string
+	// Handler runs a job.
+	Handler Handler
+	// Timeout of a job that names none; 0 is none.
+	Timeout time.Duration
+	// Lease is the Store's (Options.Lease): renewed each third of it. 0 is the store's default, 10 s.
+	Lease time.Duration
+	// StopGrace is how long the job in hand may go on when Run's context has ended; 0 is 10 s.
+	StopGrace time.Duration
+	// Log gets the diary (registered, Redis away and back, a result dropped); jobs are at debug. Nil discards.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if err := events.CheckToken("actor id", c.Name); err != nil {
+		return c, err
+	}
+	if err := events.CheckToken("script type", c.Type); err != nil {
+		return c, err
+	}
+	if c.Handler == nil {
+		return c, errors.New("no handler")
+	}
+	if c.Timeout < 0 || c.Lease < 0 || c.StopGrace < 0 {
+		return c, fmt.Errorf("timeout %v, lease %v, stop grace %v: none may be negative", c.Timeout, c.Lease, c.StopGrace)
+	}
+	if c.Lease == 0 {
+		c.Lease = defaultLease
+	}
+	if c.StopGrace == 0 {
+		c.StopGrace = defaultStopGrace
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}

@@ -1,0 +1,156 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"herosup/dispatch/runner"
+	"herosup/dispatch/store"
+)
+
+// Every code of the store has its step, or ends the actor; none is taken for another.
+func TestSteps(t *testing.T) {
+	t.Parallel()
+	all := []store.Code{
+		store.OK, store.Same, store.Conflict, store.Gap, store.GotJob, store.Idle, store.Again, store.Closed, store.Unregistered,
+		store.Superseded, store.Stale, store.Unknown, store.Running, store.EndedCode, store.Full, store.Gone, store.Higher,
+		store.Other, store.NotWanted, "NEW",
+	}
+	take := map[store.Code]step{
+		store.GotJob: stepWork, store.Idle: stepWait, store.Closed: stepWait, store.Again: stepClaim, store.NotWanted: stepClaim,
+		store.Unregistered: stepHello,
+	}
+	for _, code := range all {
+		if got, err := afterTake("claim", code); got != take[code] || (err == nil) != (take[code] != "") {
+			t.Errorf("claim %s: %q %v", code, got, err)
+		}
+		if got, dropped, err := afterFinish(store.OK, code); got != take[code] || dropped || (err == nil) != (take[code] != "") {
+			t.Errorf("finish OK %s: %q %v %v", code, got, dropped, err)
+		}
+		got, dropped, err := afterFinish(code, store.Idle)
+		switch code {
+		case store.OK:
+		case store.Stale, store.Unknown:
+			if got != stepClaim || !dropped || err != nil {
+				t.Errorf("finish %s: %q %v %v", code, got, dropped, err)
+			}
+		default:
+			if err == nil || dropped {
+				t.Errorf("finish %s: %q %v %v", code, got, dropped, err)
+			}
+		}
+		got, err = afterHello(code, true)
+		if (code == store.OK) != (err == nil) || err == nil && got != stepClaim || errors.Is(err, ErrSuperseded) != (code == store.Superseded) {
+			t.Errorf("hello %s: %q %v", code, got, err)
+		}
+	}
+	if got, _ := afterHello(store.OK, false); got != stepFinish {
+		t.Errorf("hello with a result to tell: %q", got)
+	}
+	for kind, want := range map[store.WakeKind]step{
+		store.WakeNone: stepClaim, store.WakeRing: stepClaim, store.WakeJob: stepWork, store.WakePing: stepWait, "new": stepClaim,
+	} {
+		if got := afterWake(kind); got != want {
+			t.Errorf("wake %q: %q", kind, got)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	for n, want := range []time.Duration{50, 100, 200, 400, 800, 1600, 2000, 2000} {
+		want *= time.Millisecond
+		if got := backoff(n, 0); got != want {
+			t.Errorf("backoff(%d): %v, want %v", n, got, want)
+		}
+		if got := backoff(n, 1); got != max(want/2, 50*time.Millisecond) {
+			t.Errorf("backoff(%d) with all jitter: %v", n, got)
+		}
+	}
+	if got := backoff(1<<40, 0); got != 2*time.Second {
+		t.Errorf("late: %v", got)
+	}
+}
+
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ask, stop := context.WithCancel(t.Context())
+		ts, end := newTimes(ask, time.Minute, time.Second)
+		begun := time.Now()
+		stop()
+		<-ts.work.Done()
+		if d := time.Since(begun); d != time.Minute || !errors.Is(context.Cause(ts.work), ErrStopped) || ts.last.Err() != nil {
+			t.Errorf("work ended after %v with %v; last: %v", d, context.Cause(ts.work), ts.last.Err())
+		}
+		<-ts.last.Done()
+		if d := time.Since(begun); d != time.Minute+time.Second {
+			t.Errorf("last ended after %v", d)
+		}
+		end()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ts, end := newTimes(t.Context(), time.Minute, time.Minute)
+		end()
+		if ts.work.Err() == nil || ts.last.Err() == nil {
+			t.Error("not ended")
+		}
+	})
+}
+
+func TestScriptOutcome(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		in   runner.Result
+		want Outcome
+	}{
+		"finished": {runner.Result{Ran: true, Output: "o", ErrorText: "warned"}, Outcome{Output: "o", ExitCode: "0"}},
+		"exit, said why": {runner.Result{Ran: true, ExitCode: 3, ErrorText: "why\n"},
+			Outcome{Failed: true, Reason: "exit 3", ExitCode: "3", Error: "why\n"}},
+		"exit, silent": {runner.Result{Ran: true, ExitCode: 3, Output: "o"},
+			Outcome{Failed: true, Reason: "exit 3", ExitCode: "3", Error: "exit status 3", Output: "o"}},
+		"signal": {runner.Result{Ran: true, ExitCode: -1, Signal: "SIGSEGV"},
+			Outcome{Failed: true, Reason: "signal SIGSEGV", Error: "the interpreter was ended by SIGSEGV"}},
+		"timeout": {runner.Result{Ran: true, TimedOut: true, ExitCode: -1, Signal: "SIGKILL", ErrorText: "late\n"},
+			Outcome{Failed: true, Reason: "timeout", Error: "timed out after 2s\nlate\n"}},
+		"timeout, exit 0 in the grace": {runner.Result{Ran: true, TimedOut: true},
+			Outcome{Failed: true, Reason: "timeout", Error: "timed out after 2s", ExitCode: "0"}},
+		"timeout before it began": {runner.Result{TimedOut: true, Err: ErrTimeout, ExitCode: -1},
+			Outcome{Failed: true, Reason: "timeout", Error: "timed out after 2s, before the script could begin"}},
+		"not started": {runner.Result{Err: runner.ErrEmptyScript, ExitCode: -1},
+			Outcome{Failed: true, Reason: "not started", Error: "the script is empty"}},
+		"stopped": {runner.Result{Ran: true, Err: ErrStopped, ExitCode: -1, Signal: "SIGTERM"},
+			Outcome{Failed: true, Reason: "stopped", Error: "the actor was stopped"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, scriptOutcome(tc.in, 2*time.Second)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestScriptEnv(t *testing.T) {
+	t.Parallel()
+	got := scriptEnv(map[string]string{"A": "pool", "B": "pool"}, Job{
+		ID: "j1", CallerID: "c", ContextID: "x", Attempt: 2, Env: map[string]string{"A": "job", "HERO_JOB_ID": "forged"},
+	})
+	want := map[string]string{"A": "job", "B": "pool", "CALLER_ID": "c", "CONTEXT_ID": "x", "HERO_JOB_ID": "j1", "HERO_ATTEMPT": "2"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestScriptHandlerWantsItsInterpreter(t *testing.T) {
+	t.Parallel()
+	for _, argv := range [][]string{nil, {"no-such-interpreter"}} {
+		if _, err := ScriptHandler(ScriptConfig{Interpreter: argv}); err == nil {
+			t.Errorf("%v is taken", argv)
+		}
+	}
+}

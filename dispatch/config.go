@@ -1,0 +1,104 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+// Pool is what dispatch must know of a configured pool.
+type Pool struct {
+	// Name is the first part of its actors' ids: "<pool>_<n>".
+	Name string
+	// Type is the script type that its actors run.
+	Type string
+}
+
+// Config says how to run the component. Zero durations mean the defaults; nothing
+// depends on a poll for being correct, so each may be an hour.
+type Config struct {
+	// Store is Redis. The caller opened it, and closes it after Run has returned.
+	Store *store.Store
+	// State is the state folder's id, which owns the Redis prefix.
+	State string
+	// Node is the token of this host in orders; "" means events.LocalNode.
+	Node string
+	// Pools are the configured pools. Types that no pool has are served as well:
+	// their jobs wait.
+	Pools []Pool
+	// MaxCrashes is how many actors a job may take with it before it is dead; 0
+	// means 3.
+	MaxCrashes int
+	// SweepEvery is the pace at which registered incarnations are compared with
+	// /proc; default 1 s. An exit that was told is acted on at once.
+	SweepEvery time.Duration
+	// MeasureEvery is the pace of the depth measure; default 1 s. An unchanged
+	// depth is told again each five of them.
+	MeasureEvery time.Duration
+	// LookEvery is the pace at which a queue that is not empty is searched for jobs
+	// that others pushed; default 1 s. A push into an empty queue is seen at once.
+	LookEvery time.Duration
+	// PingEvery is the pace of the question to Redis whether it is there; default
+	// 1 s.
+	PingEvery time.Duration
+	// OwnerLease is how long the prefix stays ours without a renewal; default 15 s.
+	OwnerLease time.Duration
+}
+
+// defaults fills in what is not set and checks the rest.
+func (c Config) defaults() (Config, error) {
+	if c.Store == nil {
+		return c, errors.New("new dispatch: no store")
+	}
+	if err := events.CheckToken("state id", c.State); err != nil {
+		return c, fmt.Errorf("new dispatch: %w", err)
+	}
+	if c.Node == "" {
+		c.Node = events.LocalNode
+	}
+	if err := events.CheckToken("node", c.Node); err != nil {
+		return c, fmt.Errorf("new dispatch: %w", err)
+	}
+	pools := make([]Pool, len(c.Pools))
+	for i, p := range c.Pools {
+		p.Type = strings.ToLower(p.Type)
+		if err := errors.Join(events.CheckToken("pool", p.Name), events.CheckToken("script type", p.Type)); err != nil {
+			return c, fmt.Errorf("new dispatch: pool %q: %w", p.Name, err)
+		}
+		pools[i] = p
+	}
+	c.Pools = pools
+	if c.MaxCrashes == 0 {
+		c.MaxCrashes = 3
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		std   time.Duration
+	}{
+		{"sweep", &c.SweepEvery, time.Second}, {"measure", &c.MeasureEvery, time.Second}, {"look", &c.LookEvery, time.Second},
+		{"ping", &c.PingEvery, time.Second}, {"owner lease", &c.OwnerLease, 15 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.std
+		}
+		if *d.value < 10*time.Millisecond {
+			return c, fmt.Errorf("new dispatch: %s %v: want 10ms at least", d.name, *d.value)
+		}
+	}
+	return c, nil
+}
+
+// poolOf reads the pool out of an actor's id, "<pool>_<n>": what is before the
+// last underscore. A pool that is not configured is told by that name too: its
+// actors may outlive their configuration.
+func poolOf(actor string) string {
+	if i := strings.LastIndexByte(actor, '_'); i > 0 {
+		return actor[:i]
+	}
+	return actor
+}

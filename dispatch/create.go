@@ -1,0 +1,30 @@
+package dispatch
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"herosup/events"
+)
+
+// FromCreate writes a job given as JSON as what goes into the log: there is one
+// mapping from a submission to a job (parse), and this is its input. Options that
+// are not supported yet are carried along, so that they are refused in one place.
+func FromCreate(c events.JobCreate) (jobType string, header nats.Header, script []byte) {
+	h := Options{ID: c.ID, CallerID: c.CallerID, ContextID: c.ContextID, Env: c.Env}.Header()
+	set := func(name, value string, given bool) {
+		if given {
+			h[name] = []string{value}
+		}
+	}
+	set(HeaderTimeout, decimal(float64(c.Timeout)), c.Timeout != 0)
+	set(HeaderDelay, decimal(float64(c.Delay)), c.Delay != 0)
+	set(HeaderRetries, strconv.Itoa(c.Retries), c.Retries != 0)
+	set(HeaderPriority, strconv.Itoa(c.Priority), c.Priority != 0)
+	set(HeaderPrerequisites, strings.Join(c.Prereqs, ","), len(c.Prereqs) > 0)
+	set(HeaderStartBy, decimal(float64(c.StartBy)), c.StartBy != 0)
+	set(HeaderAdopted, "1", c.AdoptedRedis)
+	return c.ScriptType, h, []byte(c.Script)
+}

@@ -1,0 +1,194 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+// Component is the daemon's side of the way of a job. See the package comment.
+type Component struct {
+	cfg   Config
+	store *store.Store
+	bus   *events.Bus
+	log   *slog.Logger
+	ready chan struct{}
+	boot  string // of this machine, as incarnations have it
+
+	js     jetstream.JetStream
+	stream jetstream.Stream
+
+	// daemon is the store under the present epoch. The intake alone replaces it.
+	daemon atomic.Pointer[store.Daemon]
+	epoch  atomic.Uint64
+	// types are the job types known, from the depth loop; never nil while running.
+	types atomic.Pointer[[]string]
+	told  *progress
+
+	// Kicks: a channel of one, whose reader then looks at the truth.
+	rebuildNow, sweepNow, measureNow, delayedNow, endedNow, gatesNow, lookNow, stateNow chan struct{}
+
+	stopping <-chan struct{} // closed when Run has to end
+	reports chan report             // to health
+	tell    chan telling            // to the teller
+	exits   chan exit               // router to deaths
+	orders  chan any                // router, intake to gates: an order, exit, name, ringAll
+	heard   chan any                // teller to gates: hello, drainedFact
+	asks    chan events.Message     // router to the script group answers
+	waits   chan any                // to the waiters: see waiters.go
+	lookups chan string             // waiters to the workers: a job to be looked up
+	watched chan string             // depth to foreign: a type seen first
+	signals chan nats.Status        // the connection's
+	after   func(step string) error // tests break the loops here; nil otherwise
+}
+
+// The sizes of the channels. None of them loses anything when full: the sender waits, or what it
+// sends is a hint to look at the truth.
+const (
+	reportsBuffer = 64
+	tellBuffer    = 1024
+	exitsBuffer   = 4096
+	ordersBuffer  = 4096
+	heardBuffer   = 1024
+	asksBuffer    = 256
+	waitsBuffer   = 1024
+)
+
+// New checks the configuration and makes the component; nothing runs before Run.
+// bus is this component's own (facts of one story keep their order on one
+// connection); log nil discards.
+func New(cfg Config, bus *events.Bus, log *slog.Logger) (*Component, error) {
+	cfg, err := cfg.defaults()
+	if err != nil {
+		return nil, err
+	}
+	self, err := events.IncarnationOf(os.Getpid())
+	if err != nil {
+		return nil, fmt.Errorf("new dispatch: %w", err)
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	one := func() chan struct{} { return make(chan struct{}, 1) }
+	c := &Component{
+		cfg: cfg, store: cfg.Store, bus: bus, log: log, ready: make(chan struct{}), boot: self.Boot, told: newProgress(),
+		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), lookNow: one(), stateNow: one(),
+		reports: make(chan report, reportsBuffer), tell: make(chan telling, tellBuffer), exits: make(chan exit, exitsBuffer),
+		orders: make(chan any, ordersBuffer), heard: make(chan any, heardBuffer), asks: make(chan events.Message, asksBuffer),
+		waits: make(chan any, waitsBuffer), lookups: make(chan string), watched: make(chan string, maxTypes),
+	}
+	c.types.Store(&[]string{})
+	return c, nil
+}
+
+// Ready is closed once the prefix is ours, the epoch stands, and commands and
+// orders reach the component. A refill may still be under way.
+func (c *Component) Ready() <-chan struct{} { return c.ready }
+
+func (c *Component) isReady() bool {
+	select {
+	case <-c.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// Run works until ctx ends (nil) or something is wrong that waiting does not mend:
+// an *OwnerError, or no stream. It may be called once. While Redis is away it
+// waits, also before it is ready.
+func (c *Component) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	c.stopping = ctx.Done()
+	js, err := jetstream.New(c.bus.Conn())
+	if err != nil {
+		return fmt.Errorf("jetstream: %w", err)
+	}
+	c.js = js
+	err = limited(ctx, func(ctx context.Context) (err error) {
+		c.stream, err = js.Stream(ctx, events.JobsStream)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("open the log %s: %w", events.JobsStream, err)
+	}
+	sub, err := c.bus.Subscribe(events.Facts, events.OrdersOf("intake", c.cfg.Node), events.OrdersOf("script", c.cfg.Node))
+	if err != nil {
+		return err
+	}
+	defer sub.Unsubscribe()
+	svc, err := c.serve()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = svc.Stop() }()
+	defer c.watchConnection()()
+
+	// What has to run before Redis is known to be ours: only loops that write
+	// nothing there.
+	g.Go(func() error { return c.runHealth(ctx) })
+	g.Go(func() error { return c.runPing(ctx) })
+	g.Go(func() error { return c.runRouter(ctx, sub) })
+	g.Go(func() error { return c.begin(ctx, g, svc) })
+	err = g.Wait()
+	c.disown(ctx)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// begin takes the prefix and settles the epoch, and then lets all loops run.
+func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Service) error {
+	if err := c.own(ctx, c.reporter("owner"), false); err != nil {
+		return err
+	}
+	r := c.reporter("intake")
+	from, err := c.settleEpoch(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, loop := range []func(context.Context) error{
+		c.runOwner, c.runTeller, c.runDeaths, c.runGates, c.runAsks, c.runEnded, c.runDelayed, c.runDepth, c.runWaiters,
+	} {
+		g.Go(func() error { return loop(ctx) })
+	}
+	g.Go(func() error { return c.runForeign(ctx, g) })
+	for range workers {
+		g.Go(func() error { return c.runWorker(ctx, svc.C) })
+	}
+	close(c.ready)
+	return c.runIntake(ctx, r, from)
+}
+
+// d is the store under the present epoch.
+func (c *Component) d() *store.Daemon { return c.daemon.Load() }
+
+// askRebuild wakes the intake, which looks whether the epoch really is another.
+func (c *Component) askRebuild() { kick(c.rebuildNow) }
+
+// publish sends a fact. An error is one of ours (a token that is none) or of a
+// closed connection: the log is the only place left.
+func (c *Component) publish(e events.Event, opts ...events.Option) {
+	if err := c.bus.Publish(e, opts...); err != nil {
+		c.log.Warn("publish", "err", err)
+	}
+}
+
+// step lets a test stop a loop between two of its steps.
+func (c *Component) step(name string) error {
+	if c.after == nil {
+		return nil
+	}
+	return c.after(name)
+}

@@ -1,0 +1,78 @@
+package dispatch
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+// eventOf says a fact of the scripts in the bus' words. ready is the length of the
+// type's queue, for a retried job. The error names what is no fact of ours.
+func eventOf(f store.Fact, ready int) (events.Event, error) {
+	inc := events.Incarnation{}
+	if f.Incarnation != "" {
+		var err error
+		if inc, err = events.ParseIncarnation(f.Incarnation); err != nil {
+			return nil, fmt.Errorf("fact %s: %w", f.ID, err)
+		}
+	}
+	pool := poolOf(f.Actor)
+	switch f.Kind {
+	case store.FactHello:
+		return events.ActorRegistered{Pool: pool, Actor: f.Actor, Type: f.Type, Incarnation: inc}, nil
+	case store.FactStarted:
+		return events.JobStarted{
+			Type: f.Type, Job: f.Job, Actor: f.Actor, Incarnation: inc, Attempt: f.Attempt,
+			Timeout: events.SecondsOf(f.Timeout), Wait: events.SecondsOf(f.Wait),
+		}, nil
+	case store.FactEnded:
+		return events.JobEnded{
+			Type: f.Type, Job: f.Job, Actor: f.Actor, Incarnation: inc, Attempt: f.Attempt, Outcome: string(f.Outcome),
+			Reason: f.Reason, ExitCode: exitCode(f.ExitCode, f.Outcome), Run: events.SecondsOf(f.Run),
+		}, nil
+	case store.FactRetried:
+		return events.JobRetried{
+			Type: f.Type, Job: f.Job, Attempt: f.Attempt, Actor: f.Actor, Incarnation: inc, Crashes: f.Crashes,
+			Interrupted: f.Reason == reasonInterrupted, Ready: ready,
+		}, nil
+	case store.FactDead:
+		return events.JobDead{Type: f.Type, Job: f.Job, Reason: f.Reason}, nil
+	case store.FactCancelled:
+		return events.JobCancelled{Type: f.Type, Job: f.Job}, nil
+	case store.FactPong:
+		return events.ActorPonged{Pool: pool, Actor: f.Actor, Nonce: f.Nonce, Incarnation: inc}, nil
+	}
+	return nil, fmt.Errorf("fact %s: kind %q is not known", f.ID, f.Kind)
+}
+
+// reasonInterrupted is what recover writes for a death that we caused.
+const reasonInterrupted = "interrupted"
+
+// exitCode is the script's; without one a good end is 0 and a bad one -1.
+func exitCode(text string, outcome store.Status) int {
+	if n, err := strconv.Atoi(text); err == nil {
+		return n
+	}
+	if outcome == store.StatusFinished {
+		return 0
+	}
+	return -1
+}
+
+// compareIDs orders the ids of a Redis stream, "<ms>-<n>".
+func compareIDs(a, b string) int {
+	am, an := idParts(a)
+	bm, bn := idParts(b)
+	return cmp.Or(cmp.Compare(am, bm), cmp.Compare(an, bn))
+}
+
+func idParts(id string) (ms, n uint64) {
+	left, right, _ := strings.Cut(id, "-")
+	ms, _ = strconv.ParseUint(left, 10, 64)
+	n, _ = strconv.ParseUint(right, 10, 64)
+	return ms, n
+}

@@ -1,0 +1,120 @@
+package dispatch
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// The headers of a submission. Their names are matched without case; the NAME of
+// Hero-Env-NAME keeps the case it was sent in.
+const (
+	HeaderJobID         = "Hero-Job-Id"
+	HeaderTimeout       = "Hero-Timeout"
+	HeaderDelay         = "Hero-Delay"
+	HeaderCallerID      = "Hero-Caller-Id"
+	HeaderContextID     = "Hero-Context-Id"
+	HeaderEnv           = "Hero-Env-" // and the variable's name
+	HeaderRetries       = "Hero-Retries"
+	HeaderPriority      = "Hero-Priority"
+	HeaderPrerequisites = "Hero-Prerequisites"
+	HeaderStartBy       = "Hero-Start-By"
+	// HeaderAdopted marks a job that was pushed straight into Redis and put into
+	// the log by the daemon. It changes nothing: what counts is the record.
+	HeaderAdopted = "Hero-Adopted"
+)
+
+// The headers of an answer to job.run and job.await, beside HeaderJobID.
+const (
+	// HeaderStatus is "finished" or "error".
+	HeaderStatus = "Hero-Status"
+	// HeaderExitCode is the script's, decimal; absent if it had none.
+	HeaderExitCode = "Hero-Exit-Code"
+	// HeaderReason says why the status is "error", in a word or phrase.
+	HeaderReason = "Hero-Reason"
+)
+
+// known are the headers that a submission may carry, for the hint that names the
+// nearest one.
+func known() []string {
+	return []string{
+		HeaderJobID, HeaderTimeout, HeaderDelay, HeaderCallerID, HeaderContextID, HeaderEnv + "NAME",
+		HeaderRetries, HeaderPriority, HeaderPrerequisites, HeaderStartBy, HeaderAdopted,
+	}
+}
+
+// Options are what a submitter may say about a job beside its script.
+type Options struct {
+	// ID of the job; "" lets Submit make one. The same id again is the same job.
+	ID string
+	// Timeout ends the script; 0 leaves it to the actor. Fractions of a second are
+	// rounded up when the job is taken in.
+	Timeout time.Duration
+	// Delay keeps the job back for this long from its acceptance on.
+	Delay time.Duration
+	// Env is added to the script's environment.
+	Env map[string]string
+	// CallerID and ContextID reach the script as CALLER_ID and CONTEXT_ID.
+	CallerID, ContextID string
+}
+
+// Header writes the options as headers. It checks nothing: CheckSubmission does.
+func (o Options) Header() nats.Header {
+	h := nats.Header{}
+	set := func(name, value string) {
+		if value != "" {
+			h[name] = []string{value}
+		}
+	}
+	set(HeaderJobID, o.ID)
+	set(HeaderCallerID, o.CallerID)
+	set(HeaderContextID, o.ContextID)
+	if o.Timeout != 0 {
+		set(HeaderTimeout, decimal(o.Timeout.Seconds()))
+	}
+	if o.Delay != 0 {
+		set(HeaderDelay, decimal(o.Delay.Seconds()))
+	}
+	for name, value := range o.Env {
+		h[HeaderEnv+name] = []string{value}
+	}
+	return h
+}
+
+// decimal writes seconds as the headers want them: no exponent.
+func decimal(s float64) string { return strconv.FormatFloat(s, 'f', -1, 64) }
+
+// nearest is the known header that a misspelt one most likely means.
+func nearest(name string) string {
+	name = strings.ToLower(name)
+	best, least := "", 1<<30
+	for _, k := range known() {
+		if d := distance(name, strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance in bytes; both are header names, so short.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,33 @@
+package dispatch
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// leaderEnv makes this binary a stand-in for an actor's process: something that
+// lives until it is killed or this test ends (its stdin closes).
+const leaderEnv = "DISPATCH_TEST_LEADER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(leaderEnv) != "" {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		for name := range strings.SplitSeq(os.Getenv("HEROSUP_REQUIRE"), ",") {
+			if strings.TrimSpace(name) == "redis" {
+				fmt.Fprintln(os.Stderr, "FAIL dispatch: redis-server is not on PATH and HEROSUP_REQUIRE names redis")
+				os.Exit(1)
+			}
+		}
+		defer fmt.Fprintln(os.Stderr, "dispatch: redis-server is not on PATH: tested on miniredis only")
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,53 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// hostMode makes this test binary a process that runs one script, to be killed in the middle.
+const hostMode = "HEROSUP_TEST_RUNNER_HOST"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(hostMode); dir != "" {
+		host(dir)
+		return
+	}
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	missing.Range(func(tool, _ any) bool {
+		fmt.Fprintf(os.Stderr, "herosup tests: %s is missing, its tests did not run (HEROSUP_REQUIRE=%s makes that a failure)\n", tool, tool)
+		return true
+	})
+	os.Exit(code)
+}
+
+var missing sync.Map
+
+// need gives the path of a tool. One that is missing is named in the closing line of the test run, or is a failure
+// where HEROSUP_REQUIRE names it.
+func need(t *testing.T, tool string) string {
+	t.Helper()
+	path, err := exec.LookPath(tool)
+	if err == nil {
+		return path
+	}
+	if slices.Contains(strings.Split(os.Getenv("HEROSUP_REQUIRE"), ","), tool) {
+		t.Fatalf("HEROSUP_REQUIRE names %s: %v", tool, err)
+	}
+	missing.Store(tool, true)
+	t.Skipf("%s is missing", tool)
+	return ""
+}

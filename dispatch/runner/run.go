@@ -1,0 +1,185 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"herosup/events"
+)
+
+// Run runs a script and returns when it has ended and its process group is empty. When ctx ends the script
+// does: TERM at once, KILL after the grace.
+func Run(ctx context.Context, spec Spec) Result {
+	if err := spec.check(); err != nil {
+		return notRun(err)
+	}
+	if ctx.Err() != nil {
+		return cut(ctx, notRun(nil))
+	}
+	runtime.LockOSThread() // the parent-death signal follows this thread
+	defer runtime.UnlockOSThread()
+	c, err := start(spec)
+	if err != nil {
+		return notRun(notStarted(spec, err))
+	}
+	res := c.release(ctx, spec)
+	if res.Ran {
+		res = c.watch(ctx, spec, res)
+	} else {
+		signalGroup(c.pgid, unix.SIGKILL)
+	}
+	return c.end(res)
+}
+
+func notRun(err error) Result { return Result{ExitCode: -1, Err: err} }
+
+// cut says that ctx ended the run, or kept it from beginning.
+func cut(ctx context.Context, res Result) Result {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		res.TimedOut = true
+		if res.Ran {
+			return res
+		}
+	}
+	res.Err = context.Cause(ctx)
+	return res
+}
+
+// child is an interpreter and all that has to be waited for.
+type child struct {
+	cmd     *exec.Cmd
+	pgid    int // the leader's PID
+	pipes   pipes
+	out     ends
+	errors  ends
+	exited  chan struct{} // closed when the leader has ended and is a zombie
+	readers sync.WaitGroup
+}
+
+func start(spec Spec) (*child, error) {
+	p, err := newPipes(len(spec.Script))
+	if err != nil {
+		return nil, err
+	}
+	limit := spec.OutputLimit
+	if limit <= 0 {
+		limit = DefaultOutput
+	}
+	c := &child{
+		cmd:    exec.Command(spec.Interpreter[0], spec.Interpreter[1:]...),
+		pipes:  p,
+		out:    ends{maxFirst: limit - limit/2, maxLast: limit / 2},
+		errors: ends{maxLast: ErrorTail},
+		exited: make(chan struct{}),
+	}
+	c.cmd.Env, c.cmd.Dir = environ(spec.Env), spec.Dir
+	// Files, not writers: exec.Cmd then starts no goroutines and Wait waits for the process alone.
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = p.childIn, p.childOut, p.childErr
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := c.cmd.Start(); err != nil {
+		p.close()
+		return nil, err
+	}
+	p.closeChild()
+	c.pgid = c.cmd.Process.Pid
+	c.readers.Go(func() { drain(p.out, &c.out) })
+	c.readers.Go(func() { drain(p.errors, &c.errors) })
+	c.readers.Go(func() { waitExit(c.pgid); close(c.exited) })
+	return c, nil
+}
+
+// release records the group and then gives the script to the interpreter.
+func (c *child) release(ctx context.Context, spec Spec) Result {
+	defer c.pipes.script.Close()
+	leader, err := events.IncarnationOf(c.pgid)
+	switch {
+	case errors.Is(err, events.ErrNoProcess):
+		return Result{Ran: true} // it did not want a script; its exit code says more than we could
+	case err != nil:
+		return notRun(fmt.Errorf("identify the interpreter: %w", err))
+	}
+	if spec.Record != nil {
+		if err := spec.Record(c.pgid, leader); err != nil {
+			return notRun(fmt.Errorf("record process group: %w", err))
+		}
+	}
+	if ctx.Err() != nil {
+		return cut(ctx, notRun(nil))
+	}
+	// EPIPE: it ended or closed its input; its exit code tells.
+	if _, err := c.pipes.script.WriteString(spec.Script); err != nil && !errors.Is(err, unix.EPIPE) {
+		return notRun(fmt.Errorf("give the script: %w", err))
+	}
+	return Result{Ran: true}
+}
+
+// watch waits for the leader's end and brings it about when the time is up.
+func (c *child) watch(ctx context.Context, spec Spec, res Result) Result {
+	var timeout, kill <-chan time.Time
+	if spec.Timeout > 0 {
+		timeout = time.After(spec.Timeout)
+	}
+	grace := spec.Grace
+	if grace == 0 {
+		grace = DefaultGrace
+	}
+	stop := ctx.Done()
+	for {
+		select {
+		case <-c.exited:
+			return res
+		case <-kill:
+			signalGroup(c.pgid, unix.SIGKILL)
+			kill = nil
+			continue
+		case <-timeout:
+		case <-stop:
+		}
+		select {
+		case <-c.exited: // just before: nothing was cut short
+			return res
+		default:
+		}
+		if stop != nil && ctx.Err() != nil {
+			res = cut(ctx, res)
+		} else {
+			res.TimedOut = true
+		}
+		timeout, stop = nil, nil // one of the two is enough
+		// CONT: a stopped process does not see TERM.
+		signalGroup(c.pgid, unix.SIGTERM, unix.SIGCONT)
+		kill = time.After(grace)
+	}
+}
+
+// end leaves nobody in the group and fills the result.
+func (c *child) end(res Result) Result {
+	<-c.exited
+	signalGroup(c.pgid, unix.SIGKILL)
+	_ = c.cmd.Wait() // the state says it
+	res.Left = !waitEmpty(c.pgid, emptyWait)
+	deadline := time.Now().Add(pipeWait)
+	_ = c.pipes.out.SetReadDeadline(deadline)
+	_ = c.pipes.errors.SetReadDeadline(deadline)
+	c.readers.Wait()
+	res.Output, res.Truncated = c.out.text()
+	res.ErrorText, _ = c.errors.text()
+	if state := c.cmd.ProcessState; state != nil {
+		res.ExitCode = state.ExitCode()
+		if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			res.Signal = unix.SignalName(ws.Signal())
+		}
+	}
+	if !res.Ran { // our KILL is not the script's
+		res.ExitCode, res.Signal = -1, ""
+	}
+	return res
+}

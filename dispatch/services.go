@@ -1,0 +1,353 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+const (
+	// workers answer requests side by side: a publish waits for the log.
+	workers = 8
+	// listStd and listMost bound the answer of job.list, listPages and listTime the
+	// search for it: 500 keys a page.
+	listStd   = 100
+	listMost  = 1000
+	listPages = 200
+	listTime  = 2 * time.Second
+	// unreadWait bounds the wait for the intake when a job is not found: it may lie
+	// in the log still.
+	unreadWait = time.Second
+)
+
+// serve offers the commands and questions about jobs. job.submit is not among them:
+// its subject is the log's.
+func (c *Component) serve() (*events.Service, error) {
+	return c.bus.Serve(events.ServiceConfig{
+		Name: "dispatch", Description: "jobs: run, await, create, cancel, retry, list, show",
+		Patterns: []events.Pattern{
+			events.Of(events.JobRun{}), events.Of(events.JobAwait{}), events.Of(events.JobCreate{}), events.Of(events.JobCancel{}),
+			events.Of(events.JobRetry{}), events.Of(events.JobList{}), events.Of(events.JobShow{}),
+		},
+	})
+}
+
+// runWorker answers requests and looks up records for the waiters.
+func (c *Component) runWorker(ctx context.Context, requests <-chan events.Message) error {
+	for {
+		select {
+		case m := <-requests:
+			c.request(ctx, m)
+		case id := <-c.lookups:
+			l := looked{id: id}
+			l.rec, l.told, l.err = c.find(ctx, id)
+			c.toWaiters(l)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (c *Component) request(ctx context.Context, m events.Message) {
+	switch e := m.Event.(type) {
+	case events.JobRun:
+		c.runJob(ctx, m, e)
+	case events.JobAwait:
+		c.awaitJob(ctx, m, e)
+	case events.JobCreate:
+		c.createJob(ctx, m, e)
+	case events.JobCancel:
+		c.cancelJob(ctx, m, e)
+	case events.JobRetry:
+		c.refuse(m, &events.Refusal{
+			Status: http.StatusBadRequest, Code: "not_supported", Job: e.Job, Reason: "retrying a job is not supported yet", Hint: "submit it again",
+		})
+	case events.JobList:
+		c.listJobs(ctx, m, e)
+	case events.JobShow:
+		c.showJob(ctx, m, e)
+	}
+}
+
+// runJob submits and answers at the job's end. The waiter is there before the job
+// is, or its end could be missed.
+func (c *Component) runJob(ctx context.Context, m events.Message, e events.JobRun) {
+	script := []byte(e.Script)
+	sub, r := parse(e.Type, m.Header, script)
+	if r != nil {
+		c.refuse(m, r)
+		return
+	}
+	id := sub.ID
+	header := m.Header
+	if id == "" {
+		id = ulid.Make().String()
+	}
+	if header == nil {
+		header = map[string][]string{}
+	}
+	if m.WantsAnswer() {
+		c.toWaiters(waiter{id: id, m: m, run: true})
+	}
+	seq, err := c.submit(ctx, e.Type, header, script, id)
+	if err != nil {
+		r := &events.Refusal{Status: http.StatusServiceUnavailable, Code: "not_accepted", Job: id, Reason: err.Error(), Hint: "try again; the daemon's log says why"}
+		c.toWaiters(gaveUp{id: id, refusal: r})
+		c.refuse(events.Message{Event: e, On: m.On}, r)
+		return
+	}
+	c.toWaiters(ranAs{id: id, sequence: seq.sequence})
+}
+
+type submitted struct {
+	sequence  uint64
+	duplicate bool
+}
+
+// submit publishes into the log. The id of the message is the job's, whatever the
+// sender put there.
+func (c *Component) submit(ctx context.Context, jobType string, header map[string][]string, script []byte, id string) (s submitted, err error) {
+	h := map[string][]string{}
+	for name, values := range header {
+		if lower := strings.ToLower(name); strings.HasPrefix(lower, "hero-") && lower != strings.ToLower(HeaderJobID) {
+			h[name] = values // nothing of NATS' own goes on
+		}
+	}
+	h[HeaderJobID] = []string{id}
+	err = limited(ctx, func(ctx context.Context) (err error) {
+		s.sequence, s.duplicate, err = submit(ctx, c.js, c.bus.Prefix(), jobType, h, script, id)
+		return err
+	})
+	return s, err
+}
+
+func (c *Component) createJob(ctx context.Context, m events.Message, e events.JobCreate) {
+	jobType, header, script := FromCreate(e)
+	if e.ID == "" {
+		e.ID = ulid.Make().String()
+	}
+	if r := CheckSubmission(jobType, header, script); r != nil {
+		r.Job = e.ID
+		c.refuse(m, r)
+		return
+	}
+	s, err := c.submit(ctx, jobType, header, script, e.ID)
+	if err != nil {
+		c.refuse(m, &events.Refusal{
+			Status: http.StatusServiceUnavailable, Code: "not_accepted", Job: e.ID, Reason: err.Error(), Hint: "try again; the daemon's log says why",
+		})
+		return
+	}
+	c.answer(m, CreateAnswer{Job: e.ID, Sequence: s.sequence, Duplicate: s.duplicate})
+}
+
+// awaitJob answers at once if the job has ended.
+func (c *Component) awaitJob(ctx context.Context, m events.Message, e events.JobAwait) {
+	rec, upTo, err := c.look(ctx, e.Job)
+	switch {
+	case err == nil && rec.Status.Ended():
+		c.answerEnd(m, rec)
+	case errors.Is(err, store.ErrNoJob):
+		c.deny(m, unknownJob(e.Job))
+	default: // also with Redis away: it is answered when it is back
+		c.toWaiters(waiter{id: e.Job, m: m, upTo: upTo})
+	}
+}
+
+// errUnread says that a job is not in Redis but may lie in the log.
+var errUnread = errors.New("the log is not read to its end yet")
+
+// look finds a job's record. ErrNoJob is certain: what the log held when we came is
+// told. With errUnread upTo is the log's end.
+func (c *Component) look(ctx context.Context, id string) (rec store.Record, upTo uint64, err error) {
+	rec, told, err := c.find(ctx, id)
+	if !errors.Is(err, store.ErrNoJob) {
+		return rec, rec.Sequence, err
+	}
+	if err := limited(ctx, func(ctx context.Context) (err error) {
+		upTo, err = c.lastLogged(ctx)
+		return err
+	}); err != nil {
+		return rec, 0, err
+	}
+	if told < upTo {
+		wait, cancel := context.WithTimeout(ctx, unreadWait)
+		defer cancel()
+		c.told.wait(wait, upTo)
+		rec, told, err = c.find(ctx, id)
+	}
+	if errors.Is(err, store.ErrNoJob) && told < upTo {
+		err = errUnread
+	}
+	return rec, upTo, err
+}
+
+// find reads a record. told is how much of the log was told before that: what was
+// told and is not found does not exist, as long as Redis has not forgotten
+// everything; then the error is ErrNoEpoch.
+func (c *Component) find(ctx context.Context, id string) (rec store.Record, told uint64, err error) {
+	told, epoch := c.told.seq.Load(), c.epoch.Load()
+	err = limited(ctx, func(ctx context.Context) (err error) {
+		if rec, err = c.store.Job(ctx, id); !errors.Is(err, store.ErrNoJob) {
+			return err
+		}
+		now, failed := c.store.Epoch(ctx)
+		switch {
+		case failed != nil:
+			return failed
+		case now != epoch:
+			c.askRebuild()
+			return store.ErrNoEpoch
+		}
+		return err
+	})
+	return rec, told, err
+}
+
+func (c *Component) cancelJob(ctx context.Context, m events.Message, e events.JobCancel) {
+	var a store.Cancelled
+	cancel := func() error {
+		return limited(ctx, func(ctx context.Context) (err error) {
+			a, err = c.d().Cancel(ctx, e.Job)
+			return err
+		})
+	}
+	err := cancel()
+	if err == nil && a.Code == store.Unknown {
+		if _, _, err = c.look(ctx, e.Job); err == nil {
+			err = cancel()
+		} else if errors.Is(err, store.ErrNoJob) {
+			err = nil
+		}
+	}
+	if err != nil {
+		if errors.Is(err, store.ErrNoEpoch) {
+			c.askRebuild()
+		}
+		c.refuse(m, trouble(err))
+		return
+	}
+	conflict := &events.Refusal{Status: http.StatusConflict, Job: e.Job}
+	switch {
+	case a.Code == store.Unknown:
+		c.refuse(m, unknownJob(e.Job))
+	case a.Code == store.Running:
+		conflict.Code, conflict.Actor = "running", a.Actor
+		conflict.Reason = fmt.Sprintf("job %s runs on actor %s", e.Job, a.Actor)
+		conflict.Hint = "cancelling a running job is not supported yet; restart the actor to end it"
+		c.refuse(m, conflict)
+	case a.Code == store.EndedCode && a.Reason != store.ReasonCancelled:
+		conflict.Code = "ended"
+		conflict.Reason = fmt.Sprintf("job %s has ended already (%s)", e.Job, a.Status)
+		c.refuse(m, conflict)
+	default: // now, or before
+		rec, _, err := c.find(ctx, e.Job)
+		if err != nil {
+			rec = store.Record{ID: e.Job, Status: a.Status, Reason: a.Reason, Sequence: a.Sequence}
+		}
+		c.answer(m, viewOf(rec, time.Now()))
+	}
+}
+
+func (c *Component) showJob(ctx context.Context, m events.Message, e events.JobShow) {
+	rec, _, err := c.look(ctx, e.Job)
+	switch {
+	case errors.Is(err, store.ErrNoJob):
+		c.deny(m, unknownJob(e.Job))
+	case err != nil:
+		c.deny(m, trouble(err))
+	default:
+		c.answer(m, viewOf(rec, time.Now()))
+	}
+}
+
+// listJobs answers with the newest jobs that match, found by walking the records:
+// of very many, those that the walk saw in its time.
+func (c *Component) listJobs(ctx context.Context, m events.Message, e events.JobList) {
+	if e.State != "" && !slices.Contains(States(), e.State) {
+		c.deny(m, bad("bad_state", fmt.Sprintf("state %q is not known", e.State), "one of "+strings.Join(States(), ", ")))
+		return
+	}
+	limit := min(e.Limit, listMost)
+	if limit <= 0 {
+		limit = listStd
+	}
+	now := time.Now()
+	walk, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	found := map[string]JobView{} // a walk may see one twice
+	cursor := uint64(0)
+	for range listPages {
+		page, err := c.store.Jobs(walk, cursor)
+		if err != nil {
+			if walk.Err() != nil && ctx.Err() == nil && len(found) > 0 {
+				break
+			}
+			c.deny(m, trouble(err))
+			return
+		}
+		for _, rec := range page.Jobs {
+			v := viewOf(rec, now)
+			if (e.Type == "" || strings.EqualFold(v.Type, e.Type)) && (e.State == "" || v.State == e.State) {
+				found[v.ID] = v
+			}
+		}
+		if cursor = page.Next; cursor == 0 {
+			break
+		}
+	}
+	c.answer(m, newest(found, limit))
+}
+
+// newest are at most limit jobs, the latest queued first.
+func newest(found map[string]JobView, limit int) []JobView {
+	all := make([]JobView, 0, len(found))
+	for _, v := range found {
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b JobView) int {
+		if n := b.QueuedAt.Compare(a.QueuedAt); n != 0 {
+			return n
+		}
+		return strings.Compare(b.ID, a.ID)
+	})
+	return all[:min(len(all), limit)]
+}
+
+func (c *Component) answer(m events.Message, v any) {
+	if err := m.Respond(v); err != nil {
+		c.log.Warn("answer", "event", m.On, "err", err)
+	}
+}
+
+// trouble says to a sender why Redis did not do it.
+func trouble(err error) *events.Refusal {
+	r := &events.Refusal{Status: http.StatusServiceUnavailable, Code: "redis_away", Reason: err.Error(), Hint: "try again when Redis is back"}
+	var refused *store.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		r.Code, r.Hint = "redis_refuses", refused.Hint
+	case errors.Is(err, store.ErrNoEpoch), errors.Is(err, errUnread):
+		r.Code, r.Reason, r.Hint = "refilling", "Redis is being filled again from the log", "try again in a second"
+	}
+	return r
+}
+
+// oneLine makes a text fit for a header.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,43 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Cancelled is the answer of Cancel.
+type Cancelled struct {
+	Code     Code // OK; Running; EndedCode (also when cancelled before); Unknown
+	Status   Status
+	Reason   string // the record's
+	Actor    string // with Running
+	Sequence uint64
+}
+
+// Cancel ends a waiting or delayed job with ReasonCancelled.
+func (d *Daemon) Cancel(ctx context.Context, id string) (Cancelled, error) {
+	if err := bad("job id", id); err != nil {
+		return Cancelled{}, err
+	}
+	// The script needs the queue's name; a record's type never changes.
+	k := d.s.keys
+	jobType, err := d.s.rdb.HGet(ctx, k.job(id).name, "script_type").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return Cancelled{}, d.s.fault(ctx, err, []key{k.job(id)})
+	}
+	jobType = strings.ToLower(jobType)
+	r, err := d.s.run(ctx, "cancel",
+		[]key{k.epoch(), k.facts(), k.ended(), k.queue(jobType), k.delayed(jobType), k.job(id)},
+		string(k), dec(d.epoch), jobType, d.s.keep, id)
+	if err != nil {
+		return Cancelled{}, err
+	}
+	c := Cancelled{Code: r.code()}
+	if c.Code != Unknown {
+		c.Status, c.Reason, c.Actor, c.Sequence = Status(r.str(1)), r.str(2), r.str(3), laxUint(r.str(4))
+	}
+	return c, r.err
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Depth is the state of one type, all figures of one moment.
+type Depth struct {
+	Type       string
+	Ready      int           // in the queue
+	Delayed    int           // not yet due
+	Due        int           // due, not promoted yet
+	InFlight   int           // in the hand of an actor
+	Idle       int           // actors marked idle
+	OldestWait time.Duration // of the next job to be served; 0 if none or not known
+}
+
+// depthsMax bounds one Depths.
+const depthsMax = 200
+
+// Depths reads them in one script, at most 200 types a call.
+func (d *Daemon) Depths(ctx context.Context, types []string) ([]Depth, error) {
+	if len(types) > depthsMax {
+		return nil, fmt.Errorf("depths of %d types: want at most %d at once", len(types), depthsMax)
+	}
+	k := d.s.keys
+	ks := []key{k.epoch()}
+	for _, t := range types {
+		if err := bad("script type", t); err != nil {
+			return nil, err
+		}
+		ks = append(ks, k.queue(t), k.delayed(t), k.lease(t), k.idle(t))
+	}
+	r, err := d.s.run(ctx, "depths", ks, string(k), dec(d.epoch))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Depth, len(types))
+	for i, t := range types {
+		f := r.sub(i + 1)
+		out[i] = Depth{
+			Type: t, Ready: f.num(0), Delayed: f.num(1), Due: f.num(2), InFlight: f.num(3), Idle: f.num(4),
+			OldestWait: laxMillis(f.str(5)),
+		}
+		if f.err != nil {
+			return nil, f.err
+		}
+	}
+	return out, r.err
+}
+
+// Lease is one that ran out.
+type Lease struct {
+	ID          string
+	Type        string
+	Actor       string
+	Incarnation string
+	Expired     time.Time
+}
+
+// Overdue lists jobs in hand whose lease ran out: a finding, never by itself a reason to re-run. At most
+// 100 a type, the longest over first.
+func (d *Daemon) Overdue(ctx context.Context, types []string) ([]Lease, error) {
+	now, err := d.s.rdb.Time(ctx).Result()
+	if err != nil {
+		return nil, d.s.fault(ctx, err, nil)
+	}
+	var out []Lease
+	for _, t := range types {
+		k := d.s.keys.lease(t)
+		zs, err := d.s.rdb.ZRangeByScoreWithScores(ctx, k.name,
+			&redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 100}).Result()
+		if err != nil {
+			return nil, d.s.fault(ctx, err, []key{k})
+		}
+		for _, z := range zs {
+			id, _ := z.Member.(string)
+			f, err := d.s.rdb.HMGet(ctx, d.s.keys.job(id).name, "actor", "incarnation").Result()
+			if err != nil {
+				return nil, d.s.fault(ctx, err, []key{d.s.keys.job(id)})
+			}
+			l := Lease{ID: id, Type: t, Expired: time.UnixMilli(int64(z.Score)).UTC()}
+			l.Actor, _ = f[0].(string)
+			l.Incarnation, _ = f[1].(string)
+			out = append(out, l)
+		}
+	}
+	slices.SortFunc(out, func(a, b Lease) int {
+		if c := a.Expired.Compare(b.Expired); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out, nil
+}

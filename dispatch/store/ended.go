@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// EndedEntry is one entry of the list ended: a job of the log that has its end.
+type EndedEntry struct {
+	Sequence uint64
+	ID       string
+	Outcome  Status
+}
+
+func (e EndedEntry) String() string { return dec(e.Sequence) + " " + e.ID + " " + string(e.Outcome) }
+
+// pageMax bounds what one call reads or settles.
+const pageMax = 1000
+
+func page(limit int) int64 { return int64(min(max(limit, 1), pageMax)) }
+
+// Ended reads the oldest entries, at most limit (1000).
+func (d *Daemon) Ended(ctx context.Context, limit int) ([]EndedEntry, error) {
+	k := d.s.keys.ended()
+	lines, err := d.s.rdb.LRange(ctx, k.name, 0, page(limit)-1).Result()
+	if err != nil {
+		return nil, d.s.fault(ctx, err, []key{k})
+	}
+	out := make([]EndedEntry, 0, len(lines))
+	for _, l := range lines {
+		f := strings.Fields(l)
+		if len(f) != 3 {
+			return out, fmt.Errorf("read %s: entry %q: want sequence, id, outcome", k.name, l)
+		}
+		out = append(out, EndedEntry{Sequence: laxUint(f[0]), ID: f[1], Outcome: Status(f[2])})
+	}
+	return out, nil
+}
+
+// Settle says that the log's messages of these entries (at most 1000, the first of Ended, in that order)
+// are gone: it removes them and lets their records and reply lists expire. Returns how many
+// entries are left.
+func (d *Daemon) Settle(ctx context.Context, entries []EndedEntry) (int, error) {
+	if len(entries) > pageMax {
+		return 0, fmt.Errorf("settle %d entries: want at most %d at once", len(entries), pageMax)
+	}
+	k := d.s.keys
+	args := []any{string(k), dec(d.epoch), d.s.keep}
+	for _, e := range entries {
+		args = append(args, e.String())
+	}
+	r, err := d.s.run(ctx, "settle", []key{k.epoch(), k.ended()}, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.num(1), r.err
+}
+
+// DeadJob is one entry of the dead list.
+type DeadJob struct {
+	ID     string
+	At     time.Time
+	Reason string
+}
+
+// Dead lists dead jobs, newest first, at most limit (1000).
+func (d *Daemon) Dead(ctx context.Context, limit int) ([]DeadJob, error) {
+	k := d.s.keys.dead()
+	zs, err := d.s.rdb.ZRevRangeWithScores(ctx, k.name, 0, page(limit)-1).Result()
+	if err != nil {
+		return nil, d.s.fault(ctx, err, []key{k})
+	}
+	out := make([]DeadJob, len(zs))
+	p := d.s.rdb.Pipeline()
+	reasons := make([]*redis.StringCmd, len(zs))
+	for i, z := range zs {
+		id, _ := z.Member.(string)
+		out[i] = DeadJob{ID: id, At: time.UnixMilli(int64(z.Score)).UTC(), Reason: ReasonNoRecord}
+		reasons[i] = p.HGet(ctx, d.s.keys.job(id).name, "reason")
+	}
+	if len(zs) == 0 {
+		return out, nil
+	}
+	_, err = p.Exec(ctx)
+	for i, r := range reasons {
+		if r.Err() == nil {
+			out[i].Reason = r.Val()
+		}
+	}
+	if err != nil && isAnswer(err) { // no record, or not a hash: that is the reason given already
+		err = nil
+	}
+	return out, d.s.fault(ctx, err, nil)
+}

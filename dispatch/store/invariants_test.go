@@ -1,0 +1,237 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+)
+
+// jobDelay is drawn: at once, or beyond the test.
+type jobDelay int
+
+const jobLater jobDelay = 1
+
+func (d jobDelay) duration() time.Duration { return time.Duration(d) * time.Hour }
+
+// wakeText prints a message as world does.
+func wakeText(text string) string {
+	var w struct{ Kind, ID, Attempt, Nonce string }
+	if err := json.Unmarshal([]byte(text), &w); err != nil {
+		return err.Error()
+	}
+	switch w.Kind {
+	case "job":
+		return "job " + w.ID + " " + w.Attempt
+	case "ping":
+		return "ping " + w.Nonce
+	}
+	return w.Kind
+}
+
+// seen is Redis read into the model's form.
+type seen struct {
+	w     *world
+	facts []redis.XMessage // new ones
+}
+
+// read fetches everything in one pipeline.
+func (m *machine) read() seen {
+	m.Helper()
+	k, p := m.s.keys, m.s.rdb.Pipeline()
+	lists, zsets := map[string]*redis.StringSliceCmd{}, map[string]*redis.StringSliceCmd{}
+	list := func(k key) { lists[k.name] = p.LRange(m.ctx, k.name, 0, -1) }
+	zset := func(k key) { zsets[k.name] = p.ZRange(m.ctx, k.name, 0, -1) }
+	for _, t := range typeNames {
+		list(k.queue(t))
+		zset(k.idle(t))
+		zset(k.lease(t))
+		zset(k.delayed(t))
+	}
+	actors := map[string]*redis.MapStringStringCmd{}
+	for n := range actorTypes {
+		list(k.wake(n))
+		actors[n] = p.HGetAll(m.ctx, k.actor(n).name)
+	}
+	for i := range m.lives {
+		list(k.held(fmt.Sprint("life", i+1)))
+	}
+	list(k.ended())
+	zset(k.dead())
+	reg, groups := p.HGetAll(m.ctx, k.incarnations().name), p.HGetAll(m.ctx, k.groups().name)
+	jobs := map[string]*redis.MapStringStringCmd{}
+	for _, id := range m.ids {
+		jobs[id] = p.HGetAll(m.ctx, k.job(id).name)
+	}
+	epoch, position := p.Get(m.ctx, k.epoch().name), p.Get(m.ctx, k.position().name)
+	facts := p.XRange(m.ctx, k.facts().name, "("+m.lastFact, "+")
+	if _, err := p.Exec(m.ctx); err != nil && !isAnswer(err) {
+		m.Fatal(err)
+	}
+
+	w := newWorld()
+	w.epoch, w.position = laxUint(epoch.Val()), laxUint(position.Val())
+	for _, t := range typeNames {
+		drop(w.queue, t, lists[k.queue(t).name].Val())
+		drop(w.idle, t, zsets[k.idle(t).name].Val())
+		drop(w.lease, t, sorted(zsets[k.lease(t).name].Val()))
+		drop(w.delayed, t, sorted(zsets[k.delayed(t).name].Val()))
+	}
+	for n := range actorTypes {
+		var msgs []string
+		for _, text := range lists[k.wake(n).name].Val() {
+			msgs = append(msgs, wakeText(text))
+		}
+		drop(w.wake, n, msgs)
+		if a := actors[n].Val(); len(a) > 0 {
+			w.actors[n] = &wactor{inc: a["incarnation"], typ: a["type"], ping: a["ping"], pong: a["pong"], open: a["gate"] == "open"}
+		}
+	}
+	for i := range m.lives {
+		inc := fmt.Sprint("life", i+1)
+		drop(w.held, inc, lists[k.held(inc).name].Val())
+	}
+	w.ended = lists[k.ended().name].Val()
+	for _, id := range zsets[k.dead().name].Val() {
+		w.dead[id] = true
+	}
+	for inc, v := range reg.Val() {
+		w.reg[inc] = v
+	}
+	for inc, v := range groups.Val() {
+		w.groups[inc] = v
+	}
+	for id, c := range jobs {
+		f := c.Val()
+		if len(f) == 0 {
+			continue
+		}
+		_, logged := f["sequence"]
+		w.jobs[id] = &wjob{
+			typ: strings.ToLower(f["script_type"]), script: f["script"], status: f["status"], reason: f["reason"],
+			attempt: laxInt(f["attempt"]), crashes: laxInt(f["crashes"]), epoch: laxUint(f["epoch"]),
+			holder: f["incarnation"], actor: f["actor"], logged: logged, seq: laxUint(f["sequence"]),
+		}
+	}
+	return seen{w: w, facts: facts.Val()}
+}
+
+// check compares Redis with the model, then looks at the invariants in Redis itself.
+func (m *machine) check() {
+	m.Helper()
+	m.syncIdle()
+	got := m.read()
+	want := *m.w
+	want.due = map[string]bool{}
+	want.delayed, want.lease = map[string][]string{}, map[string][]string{}
+	for _, t := range typeNames {
+		drop(want.delayed, t, sorted(m.w.delayed[t]))
+		drop(want.lease, t, sorted(m.w.lease[t]))
+	}
+	for _, f := range got.facts {
+		g := func(n string) string { v, _ := f.Values[n].(string); return v }
+		got.w.fact(g("kind"), g("job"), g("actor"), laxInt(g("attempt")))
+		m.history(FactKind(g("kind")), g("job"), laxInt(g("attempt")))
+		m.lastFact = f.ID
+	}
+	m.w.facts = nil // compared once
+	if d := cmp.Diff(want, *got.w, cmp.AllowUnexported(world{}, wjob{}, wactor{}), cmp.Transformer("empty", nilEmpty)); d != "" {
+		m.Fatalf("redis is not what the model says (-model +redis):\n%s", d)
+	}
+	if m.w.epoch == m.epoch {
+		m.invariants(got.w)
+	}
+}
+
+// history looks at what was ever said of a job: it ends once, and each hand-out is a higher attempt.
+func (m *machine) history(kind FactKind, job string, attempt int) {
+	m.Helper()
+	switch kind {
+	case FactEnded, FactDead, FactCancelled:
+		if m.ends[job]++; m.ends[job] > 1 && m.w.jobs[job] != nil { // an id without a record may die often
+			m.Fatalf("%s ended twice", job)
+		}
+	case FactStarted:
+		if attempt <= m.tries[job] || m.ends[job] > 0 {
+			m.Fatalf("%s started as attempt %d after %d, ended %d times", job, attempt, m.tries[job], m.ends[job])
+		}
+		m.tries[job] = attempt
+	}
+}
+
+// nilEmpty makes empty and nil lists equal.
+func nilEmpty(l []string) []any {
+	out := []any{}
+	for _, v := range l {
+		out = append(out, v)
+	}
+	return out
+}
+
+// invariants of Redis alone.
+func (m *machine) invariants(w *world) {
+	m.Helper()
+	holders := map[string][]string{}
+	for inc, ids := range w.held {
+		for _, id := range ids {
+			holders[id] = append(holders[id], inc)
+		}
+		if len(ids) > 1 {
+			m.Fatalf("%s holds %v: one slot, one job", inc, ids)
+		}
+	}
+	closed := map[string]bool{}
+	for name, a := range w.actors {
+		if a.open {
+			continue
+		}
+		had, was := m.closed[name+a.inc]
+		if was && !had && len(w.held[a.inc]) > 0 {
+			m.Fatalf("%s is closed and got %v", name, w.held[a.inc])
+		}
+		closed[name+a.inc] = len(w.held[a.inc]) > 0
+	}
+	m.closed = closed
+	for id, j := range w.jobs {
+		queued, delayed, leased := slices.Contains(w.queue[j.typ], id), slices.Contains(w.delayed[j.typ], id), slices.Contains(w.lease[j.typ], id)
+		switch {
+		case j.isEnded():
+			if len(holders[id]) > 0 || leased {
+				m.Fatalf("%s has ended, held by %v, leased %v", id, holders[id], leased)
+			}
+		case j.status == "started":
+			if len(holders[id]) != 1 || holders[id][0] != j.holder || !leased {
+				m.Fatalf("%s is started by %q, held by %v, leased %v", id, j.holder, holders[id], leased)
+			}
+			if delayed && !m.pushed[id] {
+				m.Fatalf("%s is started and delayed", id)
+			}
+		case j.logged: // dispatched by us
+			if len(holders[id]) > 0 || leased || !queued && !delayed {
+				m.Fatalf("%s waits: queued %v, delayed %v, held by %v, leased %v", id, queued, delayed, holders[id], leased)
+			}
+		}
+	}
+	for _, t := range typeNames {
+		for _, member := range w.idle[t] {
+			name, inc := splitMember(member)
+			a := w.actors[name]
+			if a == nil || a.inc != inc {
+				continue // a dead life's, dropped when met
+			}
+			if !a.open {
+				m.Fatalf("%s is closed and idle", name)
+			}
+			if len(w.held[inc]) > 0 {
+				m.Fatalf("%s is idle and holds %v", name, w.held[inc])
+			}
+			if len(w.queue[t]) > 0 && !m.dirty[t] {
+				m.Fatalf("%s is idle and open while %v wait", name, w.queue[t])
+			}
+		}
+	}
+}

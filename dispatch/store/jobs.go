@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// recordFields are the fields of a record that Jobs reads: none of the long ones.
+var recordFields = []string{
+	"id", "script_type", "status", "caller_id", "context_id", "timeout", "error", "reason", "exit_code", "actor",
+	"epoch", "attempt", "incarnation", "crashes", "sequence", "v", "created_at", "updated_at",
+	"queued_ms", "ready_ms", "started_ms", "ended_ms",
+}
+
+// Job reads one record: ErrNoJob if there is none.
+func (s *Store) Job(ctx context.Context, id string) (Record, error) {
+	if err := bad("job id", id); err != nil {
+		return Record{}, err
+	}
+	k := s.keys.job(id)
+	m, err := s.rdb.HGetAll(ctx, k.name).Result()
+	if err != nil {
+		return Record{}, s.fault(ctx, err, []key{k})
+	}
+	if len(m) == 0 {
+		return Record{}, ErrNoJob
+	}
+	return readRecord(id, m), nil
+}
+
+func readRecord(id string, m map[string]string) Record {
+	r := Record{
+		ID: id, Type: strings.ToLower(m["script_type"]), Status: Status(strings.ToLower(m["status"])),
+		Script: m["script"], EnvJSON: m["env_vars"], Caller: m["caller_id"], Context: m["context_id"],
+		Timeout: laxSeconds(m["timeout"]), Output: m["output"], Error: m["error"], Reason: m["reason"],
+		ExitCode: m["exit_code"], Actor: m["actor"], Attempts: laxInt(m["attempt"]), Crashes: laxInt(m["crashes"]),
+		Sequence: laxUint(m["sequence"]), Foreign: m["v"] == "", CreatedAt: m["created_at"], UpdatedAt: m["updated_at"],
+		QueuedAt: msTime(m["queued_ms"]), ReadyAt: msTime(m["ready_ms"]), StartedAt: msTime(m["started_ms"]),
+		FinishedAt: msTime(m["ended_ms"]),
+	}
+	if m["incarnation"] != "" && !r.Status.Ended() {
+		r.Token = Token{Epoch: laxUint(m["epoch"]), Attempt: r.Attempts, Incarnation: m["incarnation"]}
+	}
+	return r
+}
+
+// JobsPage is one page of records.
+type JobsPage struct {
+	Jobs []Record // without Script, Output and EnvJSON; in no order
+	Next uint64   // cursor of the next page; 0: this was the last
+}
+
+// scanCount is how many keys Redis looks at for one page.
+const scanCount = 500
+
+// Jobs lists records page by page (SCAN: one that exists all the while is seen at least once, perhaps
+// twice). Start with cursor 0. A page may be empty and not the last.
+func (s *Store) Jobs(ctx context.Context, cursor uint64) (JobsPage, error) {
+	prefix := s.keys.job("").name
+	// The type filter: the transitional queue names of Hero begin alike (research/hero.md 2.1).
+	names, next, err := s.rdb.ScanType(ctx, cursor, prefix+"*", scanCount, "hash").Result()
+	if err != nil {
+		return JobsPage{}, s.fault(ctx, err, nil)
+	}
+	ids := make([]string, len(names))
+	for i, n := range names {
+		ids[i] = strings.TrimPrefix(n, prefix)
+	}
+	recs, err := s.records(ctx, ids)
+	return JobsPage{Jobs: recs, Next: next}, err
+}
+
+// Waiting lists the next jobs of a type in the order in which they will be served, at most limit (1000).
+// Ids without a record are left out.
+func (s *Store) Waiting(ctx context.Context, jobType string, limit int) ([]Record, error) {
+	if err := bad("script type", jobType); err != nil {
+		return nil, err
+	}
+	k := s.keys.queue(jobType)
+	ids, err := s.rdb.LRange(ctx, k.name, -page(limit), -1).Result()
+	if err != nil {
+		return nil, s.fault(ctx, err, []key{k})
+	}
+	for i, j := 0, len(ids)-1; i < j; i, j = i+1, j-1 {
+		ids[i], ids[j] = ids[j], ids[i]
+	}
+	return s.records(ctx, ids)
+}
+
+// records reads the short fields of many records in one pipeline.
+func (s *Store) records(ctx context.Context, ids []string) ([]Record, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	p := s.rdb.Pipeline()
+	cmds := make([]*redis.SliceCmd, len(ids))
+	for i, id := range ids {
+		cmds[i] = p.HMGet(ctx, s.keys.job(id).name, recordFields...)
+	}
+	if _, err := p.Exec(ctx); err != nil && !isAnswer(err) { // an answer: one that is no hash by now
+		return nil, s.fault(ctx, err, nil)
+	}
+	var out []Record
+	for i, c := range cmds {
+		if c.Err() != nil {
+			continue
+		}
+		m := make(map[string]string)
+		for j, v := range c.Val() {
+			if text, ok := v.(string); ok {
+				m[recordFields[j]] = text
+			}
+		}
+		if m["status"] != "" || m["id"] != "" {
+			out = append(out, readRecord(ids[i], m))
+		}
+	}
+	return out, nil
+}

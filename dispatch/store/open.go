@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	readTimeout = 2 * time.Second // of an answer; blocking calls add it to their time
+	dialTimeout = time.Second
+	poolSize    = 10 // connections for calls that do not block; an actor opens two
+)
+
+// Options are the settings of a Store.
+type Options struct {
+	// URL of Redis: redis://, rediss:// or unix:///path.sock?db=N.
+	URL string
+	// Password overrides the URL's, so that it need not stand in an argument.
+	Password string
+	// Prefix of all keys; "" means "hero". On Redis Cluster use "{hero}".
+	Prefix string
+	// Lease of a claimed job, renewed by its actor; 0 means 10 s.
+	Lease time.Duration
+	// Keep ended records and reply lists this long; 0 means 1 h.
+	Keep time.Duration
+	// ClientName is set on each connection, for CLIENT LIST; "" for none.
+	ClientName string
+}
+
+// Store is a connection to Redis. See the package comment for ownership.
+type Store struct {
+	keys    keys
+	rdb     *redis.Client // everything that does not block
+	opts    *redis.Options
+	waiters chan *waiter // idle connections for blocking calls
+	life    context.Context
+	end     context.CancelCauseFunc
+	scripts map[string]*script
+	lease   string // ms
+	keep    string // s
+	log     *slog.Logger
+}
+
+// Open makes a Store; it does not connect yet. The error is a setting that can not be used.
+func Open(opts Options, log *slog.Logger) (*Store, error) {
+	o, err := redis.ParseURL(opts.URL)
+	if err != nil {
+		return nil, fmt.Errorf("open redis url: %w (want redis://host:port/db, rediss:// or unix:///path.sock?db=n)", err)
+	}
+	if opts.Password != "" {
+		o.Password = opts.Password
+	}
+	if opts.Prefix == "" {
+		opts.Prefix = "hero"
+	}
+	if !token.MatchString(strings.TrimSuffix(strings.TrimPrefix(opts.Prefix, "{"), "}")) {
+		return nil, fmt.Errorf("open redis: bad prefix %q: want letters, digits, _ and -, at most 64, or that in braces", opts.Prefix)
+	}
+	if opts.Lease == 0 {
+		opts.Lease = 10 * time.Second
+	}
+	if opts.Keep == 0 {
+		opts.Keep = time.Hour
+	}
+	if opts.Lease < time.Second || opts.Keep < time.Second {
+		return nil, fmt.Errorf("open redis: lease %v, keep %v: want a second at least", opts.Lease, opts.Keep)
+	}
+	scripts, err := loadScripts()
+	if err != nil {
+		return nil, err
+	}
+	// Nothing is repeated behind our back (a script whose answer was lost would run twice), and
+	// deadlines hold: research/nats.md 11.
+	o.MaxRetries = -1
+	o.DialerRetries = 1
+	o.ContextTimeoutEnabled = true
+	o.ReadTimeout, o.WriteTimeout, o.DialTimeout = readTimeout, readTimeout, dialTimeout
+	o.PoolSize = poolSize
+	o.ClientName = opts.ClientName
+	o.DisableIdentity = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if o.Dialer == nil && o.TLSConfig == nil {
+		d := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
+		o.Dialer = d.DialContext
+	}
+	quiet(log)
+	life, end := context.WithCancelCause(context.Background())
+	first := *o // go-redis normalises its options in place: each client gets a copy
+	return &Store{
+		keys: keys(opts.Prefix), rdb: redis.NewClient(&first), opts: o,
+		waiters: make(chan *waiter, maxIdleWaiters), life: life, end: end, scripts: scripts,
+		lease: strconv.FormatInt(opts.Lease.Milliseconds(), 10),
+		keep:  strconv.FormatInt(int64(opts.Keep/time.Second), 10),
+		log:   log,
+	}, nil
+}
+
+// Close ends all connections; blocked calls return ErrAway.
+func (s *Store) Close() error {
+	s.end(fmt.Errorf("%w: the store was closed", ErrAway))
+	return errors.Join(s.rdb.Close(), s.dropWaiters())
+}
+
+// jobKeys are the keys of every script that can end or hand over jobs of a type.
+func (s *Store) jobKeys(jobType string, more ...key) []key {
+	k := s.keys
+	return append([]key{
+		k.epoch(), k.facts(), k.ended(), k.dead(), k.queue(jobType), k.idle(jobType), k.lease(jobType),
+	}, more...)
+}
+
+// jobArgs are their arguments.
+func (s *Store) jobArgs(epoch uint64, jobType string, more ...any) []any {
+	return append([]any{string(s.keys), dec(epoch), jobType, s.lease, s.keep}, more...)
+}
+
+func dec(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// bad tells of a name that may not become part of a key.
+func bad(what, name string) error {
+	if token.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("bad %s %q: want 1 to 64 letters, digits, _ and -", what, name)
+}
+
+// quiet sends what go-redis would print to stderr to the log. Its logger is one for the process, so
+// the first Store's log gets it.
+var quietOnce sync.Once
+
+func quiet(log *slog.Logger) { quietOnce.Do(func() { redis.SetLogger(redisLog{log}) }) }
+
+type redisLog struct{ log *slog.Logger }
+
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.log.DebugContext(ctx, "redis client", "reason", fmt.Sprintf(format, v...))
+}

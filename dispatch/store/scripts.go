@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // the name Redis gives a script
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// scriptsVersion names the set of scripts for clients that EVAL them: raise it with
+// every change of a script's keys, arguments or answers.
+const scriptsVersion = "1"
+
+//go:embed scripts/*.lua scripts/lib/*.lua
+var sources embed.FS
+
+// script is one Lua script as Redis gets it, and what its header says of its call.
+type script struct {
+	name     string
+	keys     []string // roles, in order
+	args     []string // names, in order
+	moreKeys bool     // keys of unnamed number follow
+	moreArgs bool
+	source   string
+	sha      string
+}
+
+// loadScripts assembles all scripts: the names of the header become Lua locals, the parts
+// it USEs come before its body. Each part exists once.
+func loadScripts() (map[string]*script, error) {
+	entries, err := sources.ReadDir("scripts")
+	if err != nil {
+		return nil, fmt.Errorf("load scripts: %w", err)
+	}
+	all := make(map[string]*script)
+	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
+		s, err := loadScript(strings.TrimSuffix(e.Name(), ".lua"))
+		if err != nil {
+			return nil, fmt.Errorf("load script %s: %w", e.Name(), err)
+		}
+		all[s.name] = s
+	}
+	return all, nil
+}
+
+func loadScript(name string) (*script, error) {
+	text, err := sources.ReadFile(path.Join("scripts", name+".lua"))
+	if err != nil {
+		return nil, err
+	}
+	s := &script{name: name}
+	var parts []string
+	for line := range strings.Lines(string(text)) {
+		word, rest, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "-- "), " ")
+		if !strings.HasPrefix(line, "-- ") {
+			break
+		}
+		switch word {
+		case "KEYS":
+			s.keys = strings.Fields(rest)
+		case "ARGV":
+			s.args = strings.Fields(rest)
+		case "USE":
+			parts = strings.Fields(rest)
+		case "More":
+			s.moreKeys = s.moreKeys || strings.HasPrefix(rest, "KEYS")
+			s.moreArgs = s.moreArgs || strings.HasPrefix(rest, "ARGV")
+		}
+	}
+	var b strings.Builder
+	for i, k := range s.keys {
+		fmt.Fprintf(&b, "local k_%s = KEYS[%d]\n", k, i+1)
+	}
+	for i, a := range s.args {
+		fmt.Fprintf(&b, "local a_%s = ARGV[%d]\n", a, i+1)
+	}
+	for _, p := range parts {
+		lib, err := sources.ReadFile(path.Join("scripts/lib", p+".lua"))
+		if err != nil {
+			return nil, err
+		}
+		writeLean(&b, string(lib))
+	}
+	writeLean(&b, string(text))
+	s.source = b.String()
+	sum := sha1.Sum([]byte(s.source)) //nolint:gosec // as above
+	s.sha = hex.EncodeToString(sum[:])
+	return s, nil
+}
+
+// writeLean drops comments and indentation: miniredis parses a script at each call.
+func writeLean(b *strings.Builder, text string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "--") {
+			b.WriteString(line)
+			b.WriteByte('\n')
+		}
+	}
+}
+
+// check compares a call with the header: a key in another's place would be silent corruption.
+func (s *script) check(ks []key, args []any) error {
+	if len(ks) < len(s.keys) || len(ks) > len(s.keys) && !s.moreKeys {
+		return fmt.Errorf("call script %s: %d keys, its header names %d", s.name, len(ks), len(s.keys))
+	}
+	if len(args) < len(s.args) || len(args) > len(s.args) && !s.moreArgs {
+		return fmt.Errorf("call script %s: %d arguments, its header names %d", s.name, len(args), len(s.args))
+	}
+	for i, role := range s.keys {
+		if ks[i].role != role {
+			return fmt.Errorf("call script %s: key %d is %s, its header says %s", s.name, i+1, ks[i].role, role)
+		}
+	}
+	return nil
+}
+
+func names(ks []key) []string {
+	out := make([]string, len(ks))
+	for i, k := range ks {
+		out[i] = k.name
+	}
+	return out
+}
+
+// run calls a script: EVALSHA, and EVAL when Redis does not know it.
+func (s *Store) run(ctx context.Context, name string, ks []key, args ...any) (reply, error) {
+	sc := s.scripts[name]
+	if err := sc.check(ks, args); err != nil {
+		return reply{}, err
+	}
+	ns := names(ks)
+	v, err := s.rdb.EvalSha(ctx, sc.sha, ns, args...).Result()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		v, err = s.rdb.Eval(ctx, sc.source, ns, args...).Result()
+	}
+	if err != nil {
+		return reply{}, s.fault(ctx, err, ks)
+	}
+	return readReply(name, v)
+}
+
+// PublishScripts stores the scripts' sources under script:<version> for clients in other languages.
+func (s *Store) PublishScripts(ctx context.Context) error {
+	k := s.keys.script(scriptsVersion)
+	var set []any
+	for name, sc := range s.scripts {
+		set = append(set, name, sc.source)
+	}
+	return s.fault(ctx, s.rdb.HSet(ctx, k.name, set...).Err(), []key{k})
+}

@@ -1,0 +1,66 @@
+-- accept: a submission goes into Redis.
+-- KEYS epoch facts ended dead queue idle lease job position types delayed
+-- ARGV prefix epoch type lease keep id after sequence script caller context timeout retries env created delay
+-- USE epoch now fact record end start serve order
+-- RETURNS NO_EPOCH | GAP position | OK/SAME/CONFLICT status sequence adopted ready due actor incarnation
+-- BOUND 100 hand-overs, 100 spent ids
+local position = redis.call('GET', k_position) or '0'
+if a_after ~= '0' and before(position, a_after) then
+  return { 'GAP', position }
+end
+-- The position moves with a known id too: it says what was read. After the first other write.
+local function reached()
+  if before(position, a_sequence) then
+    redis.call('SET', k_position, a_sequence)
+  end
+end
+
+local j = read(a_id)
+if j.known then
+  local code, adopted = 'CONFLICT', 0
+  if j.script == a_script and string.lower(j.type or a_type) == a_type then
+    code = 'SAME'
+    if not logged(j) and a_sequence ~= '0' then
+      -- Pushed by others, in the log by now: from here on it ends as the log's.
+      adopted = 1
+      j.sequence = a_sequence
+      redis.call('HSET', k_job, 'sequence', a_sequence, 'v', '1')
+      if j.ended then
+        redis.call('RPUSH', k_ended, a_sequence .. ' ' .. a_id .. ' ' .. j.status)
+        redis.call('PERSIST', k_job)
+      end
+    end
+  end
+  reached()
+  local due = redis.call('ZSCORE', k_delayed, a_id) or ''
+  local mine = j.holder ~= '' and not j.ended
+  return { code, j.status, j.sequence or '0', adopted, redis.call('LLEN', k_queue), due,
+    mine and j.actor or '', mine and j.holder or '' }
+end
+
+local delay = tonumber(a_delay)
+local ready = string.format('%.0f', now + delay)
+local set = { 'id', a_id, 'caller_id', a_caller, 'context_id', a_context, 'script', a_script, 'script_type', a_type,
+  'timeout', a_timeout, 'retries', a_retries, 'concurrent', 'false', 'created_at', a_created ~= '' and a_created or iso(now),
+  'updated_at', iso(now), 'status', 'dispatched', 'v', '1', 'attempt', '0', 'crashes', '0', 'sequence', a_sequence,
+  'queued_ms', now_text, 'ready_ms', ready }
+if a_env ~= '' then
+  set[#set + 1] = 'env_vars'
+  set[#set + 1] = a_env
+end
+redis.call('HSET', k_job, unpack(set))
+reached()
+redis.call('SADD', k_types, a_type)
+redis.call('ZREM', k_dead, a_id) -- it may lie there as an id without a record
+if delay > 0 then
+  redis.call('ZADD', k_delayed, ready, a_id)
+  return { 'OK', 'dispatched', a_sequence, 0, redis.call('LLEN', k_queue), ready, '', '' }
+end
+redis.call('LPUSH', k_queue, a_id)
+local status, name, inc = 'dispatched', '', ''
+for _, h in ipairs(serve(100)) do
+  if h.id == a_id then
+    status, name, inc = 'started', h.actor, h.incarnation
+  end
+end
+return { 'OK', status, a_sequence, 0, redis.call('LLEN', k_queue), '', name, inc }

@@ -1,0 +1,12 @@
+-- close: an actor's intake shuts, by name. From the answer on no script gives it a job.
+-- KEYS epoch actor
+-- ARGV prefix epoch name
+-- USE epoch
+-- RETURNS NO_EPOCH | UNREGISTERED | OK held incarnation
+-- BOUND 1 element
+local a = redis.call('HMGET', k_actor, 'incarnation', 'type')
+if not a[1] then
+  return { 'UNREGISTERED' }
+end
+redis.call('HSET', k_actor, 'gate', 'closed')
+return { 'OK', redis.call('LLEN', a_prefix .. ':held:' .. a[1]), a[1] }

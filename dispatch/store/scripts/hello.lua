@@ -1,0 +1,27 @@
+-- hello: an actor registers its incarnation under its name.
+-- KEYS epoch facts actor wake held idle incarnations types
+-- ARGV prefix epoch type name incarnation
+-- USE epoch now fact
+-- RETURNS NO_EPOCH | OK gate held | SUPERSEDED incarnation
+-- BOUND 1 element
+-- A repeat by the registered incarnation changes nothing, the gate least of all.
+local reg = a_name .. ' ' .. a_type
+local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
+if a[1] == a_incarnation then
+  redis.call('HSET', k_actor, 'seen_ms', now_text)
+  return { 'OK', a[2], redis.call('LLEN', k_held) }
+end
+if a[1] and redis.call('HEXISTS', k_incarnations, a_incarnation) == 1 then
+  return { 'SUPERSEDED', a[1] } -- registered once, then displaced: two processes would swap the name for ever
+end
+redis.call('HSET', k_actor, 'gate', 'open', 'incarnation', a_incarnation, 'type', a_type, 'seen_ms', now_text,
+  'hello_ms', now_text, 'v', '1')
+redis.call('HDEL', k_actor, 'ping', 'pong')
+redis.call('DEL', k_wake)
+if a[1] then
+  redis.call('ZREM', k_idle, a_name .. ' ' .. a[1])
+end
+redis.call('HSET', k_incarnations, a_incarnation, reg)
+redis.call('SADD', k_types, a_type)
+fact('hello', 'type', a_type, 'actor', a_name, 'incarnation', a_incarnation)
+return { 'OK', 'open', redis.call('LLEN', k_held) }

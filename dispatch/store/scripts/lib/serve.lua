@@ -1,0 +1,41 @@
+-- Hand-over: while there is a job and an idle actor, the longest idle gets the oldest job,
+-- claimed on its behalf, and its wake list gets all it needs to run it.
+local function next_idle()
+  for _ = 1, 100 do
+    local member = redis.call('ZRANGE', k_idle, 0, 0)[1]
+    if not member then
+      return nil
+    end
+    local name, inc = string.match(member, '^(%S+) (%S+)$')
+    if name then
+      local a = redis.call('HMGET', a_prefix .. ':actor:' .. name, 'gate', 'incarnation', 'type')
+      if a[1] == 'open' and a[2] == inc and a[3] == a_type then
+        return member, name, inc
+      end
+    end
+    redis.call('ZREM', k_idle, member) -- gone, closed, or another life of that name
+  end
+end
+
+local function serve(limit)
+  local handed = {}
+  while #handed < limit and redis.call('EXISTS', k_idle) == 1 do
+    local id, j = next_ready()
+    if not id then
+      break
+    end
+    local member, name, inc = next_idle()
+    if not member then
+      break
+    end
+    local attempt = start(id, j, name, inc)
+    redis.call('RPOP', k_queue)
+    redis.call('ZREM', k_idle, member)
+    redis.call('RPUSH', a_prefix .. ':wake:' .. name, cjson.encode({
+      v = 1, kind = 'job', id = id, type = a_type, script = j.script, env = j.env, timeout = j.timeout,
+      caller = j.caller, context = j.context, attempt = string.format('%.0f', attempt), epoch = a_epoch, incarnation = inc,
+    }))
+    handed[#handed + 1] = { id = id, actor = name, incarnation = inc }
+  end
+  return handed
+end

@@ -1,0 +1,8 @@
+-- ring: makes an actor claim, whether registered or not.
+-- KEYS epoch actor wake
+-- ARGV prefix epoch
+-- USE epoch ring
+-- RETURNS NO_EPOCH | OK
+-- BOUND 1 element
+ring()
+return { 'OK' }

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Finding is something about the server that users should know.
+type Finding struct {
+	Code string // stable: version, eviction, persistence
+	Bad  bool   // false: a warning
+	Text string
+	Hint string
+}
+
+// Server is what CheckServer found out; unknown fields are empty (miniredis tells little).
+type Server struct {
+	Version    string
+	Policy     string // maxmemory-policy
+	AppendOnly string // yes, no
+	Save       string
+	Findings   []Finding
+}
+
+// minVersion is the oldest Redis that has all commands used (LMOVE, ZADD GT: 6.2).
+var minVersion = [2]int{6, 2}
+
+// CheckServer asks whether Redis answers and is fit: version, eviction, persistence. Only an unreachable or
+// refusing server is an error.
+func (s *Store) CheckServer(ctx context.Context) (Server, error) {
+	if err := s.rdb.Ping(ctx).Err(); err != nil {
+		return Server{}, s.fault(ctx, err, nil)
+	}
+	var srv Server
+	info, err := s.rdb.Info(ctx, "server").Result()
+	if err != nil && !isAnswer(err) { // an answer: does not tell, as miniredis or by ACL
+		return Server{}, s.fault(ctx, err, nil)
+	}
+	for line := range strings.Lines(info) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "redis_version:"); ok {
+			srv.Version = v
+		}
+	}
+	for name, to := range map[string]*string{
+		"maxmemory-policy": &srv.Policy, "appendonly": &srv.AppendOnly, "save": &srv.Save,
+	} {
+		m, err := s.rdb.ConfigGet(ctx, name).Result()
+		if err != nil && !isAnswer(err) {
+			return Server{}, s.fault(ctx, err, nil)
+		}
+		*to = m[name]
+	}
+	srv.Findings = srv.judge()
+	return srv, nil
+}
+
+// judge is pure: what the figures mean. What is not known is not judged.
+func (srv Server) judge() []Finding {
+	var out []Finding
+	var major, minor int
+	if n, _ := fmt.Sscanf(srv.Version, "%d.%d", &major, &minor); n == 2 &&
+		(major < minVersion[0] || major == minVersion[0] && minor < minVersion[1]) {
+		out = append(out, Finding{
+			Code: "version", Bad: true, Text: fmt.Sprintf("redis %s is older than %d.%d", srv.Version, minVersion[0], minVersion[1]),
+			Hint: "install a newer redis or valkey",
+		})
+	}
+	if srv.Policy != "" && srv.Policy != "noeviction" {
+		out = append(out, Finding{
+			Code: "eviction", Bad: true, Text: "maxmemory-policy is " + srv.Policy + ": redis may throw jobs away when it is full",
+			Hint: "CONFIG SET maxmemory-policy noeviction",
+		})
+	}
+	if srv.AppendOnly == "no" {
+		text, hint := "redis keeps nothing on disk: what others push into it is lost at a restart", "CONFIG SET appendonly yes"
+		if srv.Save != "" {
+			text = "redis saves snapshots only: a restart loses what came after the last"
+		}
+		out = append(out, Finding{Code: "persistence", Text: text, Hint: hint})
+	}
+	return out
+}

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Token fences an attempt: of all who ever held a job, only the holder of the
+// present token can end it. Tokens of one job are ordered by epoch, then attempt.
+type Token struct {
+	Epoch       uint64
+	Attempt     int // 1 for the first
+	Incarnation string
+}
+
+// Claimed is a job in the hand of an actor: all it needs to run it and end it.
+type Claimed struct {
+	ID      string
+	Type    string
+	Script  string
+	EnvJSON string // the record's env_vars as it stands: a JSON object, or ""
+	Timeout time.Duration
+	Caller  string
+	Context string
+	Token   Token
+}
+
+// Env decodes EnvJSON; nil for none. The error names the job: a record written
+// by others may hold anything.
+func (c Claimed) Env() (map[string]string, error) { return decodeEnv(c.ID, c.EnvJSON) }
+
+func decodeEnv(id, text string) (map[string]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var env map[string]string
+	if err := json.Unmarshal([]byte(text), &env); err != nil {
+		return nil, fmt.Errorf("read env_vars of job %s: %w (want a JSON object of texts)", id, err)
+	}
+	return env, nil
+}
+
+// Status is the word in a job's record (research/hero.md 3.2).
+type Status string
+
+// The status words. Cancelled, timed out and dead jobs are StatusError with a reason.
+const (
+	StatusDispatched Status = "dispatched"
+	StatusStarted    Status = "started"
+	StatusFinished   Status = "finished"
+	StatusError      Status = "error"
+)
+
+// Ended reports whether the job has its end.
+func (s Status) Ended() bool { return s == StatusFinished || s == StatusError }
+
+// Reasons that this package writes itself. Others come from the actor (Outcome.Reason).
+const (
+	ReasonCancelled = "cancelled"
+	ReasonCrashes   = "its actor died while running it"
+	ReasonNoRecord  = "no record" // an id in a queue without a hash
+)
+
+// Submission is a job to accept.
+type Submission struct {
+	ID        string // token, [A-Za-z0-9_-]{1,64}
+	Type      string // token
+	Script    string
+	Sequence  uint64        // the log's; 0: in no log (then its record expires at its end)
+	Delay     time.Duration // from now, by Redis' clock; 0 or less: at once
+	Timeout   time.Duration // whole seconds are kept, fractions rounded up; 0: the actor's default
+	Retries   int           // kept in the record only
+	Caller    string
+	Context   string
+	Env       map[string]string
+	CreatedAt time.Time // zero: Redis' time
+}
+
+// Record is a job as Redis knows it. Texts of foreign records are taken as they are.
+type Record struct {
+	ID         string
+	Type       string // script_type, lower case
+	Status     Status
+	Script     string
+	EnvJSON    string
+	Caller     string
+	Context    string
+	Timeout    time.Duration
+	Output     string
+	Error      string
+	Reason     string
+	ExitCode   string // decimal, "" if none
+	Actor      string // the last that had it
+	Token      Token  // of the present attempt; zero when nobody holds it
+	Attempts   int
+	Crashes    int
+	Sequence   uint64 // 0: in no log
+	Foreign    bool   // never seen by our scripts
+	CreatedAt  string // ISO 8601, or what others wrote
+	UpdatedAt  string
+	QueuedAt   time.Time // first queued; zero if unknown
+	ReadyAt    time.Time // last became ready to be claimed
+	StartedAt  time.Time
+	FinishedAt time.Time
+}
+
+// Env decodes EnvJSON; nil for none.
+func (r Record) Env() (map[string]string, error) { return decodeEnv(r.ID, r.EnvJSON) }
+
+// Code is what a script answers.
+type Code string
+
+// The codes. Each method names those it can return. NO_EPOCH is always ErrNoEpoch.
+const (
+	OK           Code = "OK"           // done (also: done before, by this same call)
+	Same         Code = "SAME"         // the id is known with the same script and type
+	Conflict     Code = "CONFLICT"     // the id is known with another script or type
+	Gap          Code = "GAP"          // log messages before this one were not accepted
+	GotJob       Code = "JOB"          // a job is in hand
+	Idle         Code = "IDLE"         // none ready; the actor is marked idle
+	Again        Code = "AGAIN"        // bound reached while skipping spent ids: call again
+	Closed       Code = "CLOSED"       // the gate is closed
+	Unregistered Code = "UNREGISTERED" // no such actor, or another incarnation has the name: say hello
+	Superseded   Code = "SUPERSEDED"   // another incarnation took this name from this one: exit
+	Stale        Code = "STALE"        // another token: nothing changed; drop the result
+	Unknown      Code = "UNKNOWN"      // no such job
+	Running      Code = "RUNNING"      // an actor holds the job
+	EndedCode    Code = "ENDED"        // the job has its end already
+	Full         Code = "FULL"         // the wake list holds wakeMax messages
+	Gone         Code = "GONE"         // this incarnation is not registered (recovered before)
+	Higher       Code = "HIGHER"       // Redis carries a higher epoch
+	Other        Code = "OTHER"        // another state id owns this Redis prefix
+	NotWanted    Code = "NOT_WANTED"   // no next job was asked for
+)
+
+// Outcome is how an attempt ended, as its actor saw it.
+type Outcome struct {
+	Failed   bool   // false: status finished, true: status error
+	Output   string // kept with both
+	Error    string // for people; with Failed
+	Reason   string // one word or phrase for machines: "exit 3", "timeout", ...; with Failed
+	ExitCode string // decimal, "" if there was none
+}

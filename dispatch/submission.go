@@ -1,0 +1,242 @@
+package dispatch
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+const (
+	// maxTimeout and maxDelay catch a unit that was mistaken (milliseconds for
+	// seconds), and keep the arithmetic in milliseconds far from its end.
+	maxTimeout = 30 * 24 * time.Hour
+	maxDelay   = 366 * 24 * time.Hour
+	// maxPartyID bounds Hero-Caller-Id and Hero-Context-Id: public keys, mostly.
+	maxPartyID = 1024
+)
+
+// logged is one message of the log.
+type logged struct {
+	Type     string // last token of its subject
+	Header   nats.Header
+	Script   []byte
+	Stream   string
+	Sequence uint64
+	Time     time.Time
+}
+
+// submission reads a message of the log. The refusal names the job's id where it
+// is known, and the sequence.
+func (m logged) submission() (store.Submission, *events.Refusal) {
+	s, r := parse(m.Type, m.Header, m.Script)
+	if s.ID == "" {
+		s.ID = m.Stream + "-" + strconv.FormatUint(m.Sequence, 10)
+	}
+	s.Sequence, s.CreatedAt = m.Sequence, m.Time
+	if r != nil {
+		r.Sequence = m.Sequence
+		if events.CheckToken("", s.ID) == nil {
+			r.Job = s.ID
+		}
+	}
+	return s, r
+}
+
+// CheckSubmission says what is wrong with a submission, before or after it is
+// published: nil if nothing. It is the only judge of form; what it can not see is
+// whether the id is taken.
+func CheckSubmission(jobType string, header nats.Header, script []byte) *events.Refusal {
+	_, r := parse(jobType, header, script)
+	return r
+}
+
+// parse is the one mapping from a message to a job. The submission is as complete
+// as it can be also when it is refused.
+func parse(jobType string, header nats.Header, script []byte) (store.Submission, *events.Refusal) {
+	s := store.Submission{Type: strings.ToLower(jobType)} // as records have it
+	names := slices.Sorted(maps.Keys(header))             // the first fault is the same one each time
+	seen := map[string]bool{}
+	messageID := ""
+	var first *events.Refusal
+	fault := func(r *events.Refusal) {
+		if first == nil {
+			first = r
+		}
+	}
+	for _, name := range names {
+		lower := strings.ToLower(name)
+		if lower == "nats-msg-id" {
+			if v := header[name]; len(v) > 0 {
+				messageID = v[0]
+			}
+			continue
+		}
+		if !strings.HasPrefix(lower, "hero-") {
+			continue // NATS' own, and what clients add
+		}
+		key := lower
+		if strings.HasPrefix(lower, strings.ToLower(HeaderEnv)) {
+			key = strings.ToLower(HeaderEnv) + name[len(HeaderEnv):] // FOO and foo are two variables
+		}
+		if len(header[name]) != 1 || seen[key] {
+			fault(bad("bad_header", fmt.Sprintf("header %s is given more than once", name), "send it once"))
+			continue
+		}
+		seen[key] = true
+		if r := option(&s, name, lower, header[name][0]); r != nil {
+			fault(r)
+		}
+	}
+	if s.ID == "" {
+		s.ID = messageID
+	}
+	if s.ID != "" {
+		if err := events.CheckToken("job id", s.ID); err != nil {
+			fault(bad("bad_id", err.Error(), "leave "+HeaderJobID+" out to get an id, or use only those characters"))
+		}
+	}
+	if err := events.CheckToken("script type", jobType); err != nil {
+		fault(bad("bad_type", err.Error(), "name the pool's type as the last token of the subject"))
+	}
+	if len(s.Env) > maxEnv {
+		fault(bad("bad_env", fmt.Sprintf("%d headers %s*: too many", len(s.Env), HeaderEnv), fmt.Sprintf("at most %d are allowed", maxEnv)))
+	}
+	fault(checkScript(script))
+	if len(script) <= events.MaxScript {
+		s.Script = string(script)
+	}
+	return s, first
+}
+
+func checkScript(script []byte) *events.Refusal {
+	switch {
+	case len(strings.TrimSpace(string(script[:min(len(script), events.MaxScript+1)]))) == 0:
+		return bad("empty_script", "the script is empty", "the message's payload is the script itself")
+	case len(script) > events.MaxScript:
+		return bad("script_too_large", fmt.Sprintf("the script is %d bytes long, at most %d are allowed", len(script), events.MaxScript),
+			"let the script fetch its data")
+	case !utf8.Valid(script):
+		return bad("bad_script", fmt.Sprintf("the script is not UTF-8 text: bad byte at position %d", firstInvalid(script)+1),
+			"scripts are text; encode binary data, for example as base64")
+	}
+	return nil
+}
+
+func firstInvalid(b []byte) int {
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n <= 1 {
+			return i
+		}
+		i += n
+	}
+	return len(b)
+}
+
+// option reads one Hero-* header into s.
+func option(s *store.Submission, name, lower, value string) *events.Refusal {
+	var r *events.Refusal
+	switch lower {
+	case strings.ToLower(HeaderJobID):
+		if s.ID = value; value == "" {
+			r = bad("bad_id", "header "+name+" is empty", "leave it out to get an id")
+		}
+	case strings.ToLower(HeaderTimeout):
+		s.Timeout, r = seconds(name, value, maxTimeout)
+	case strings.ToLower(HeaderDelay):
+		s.Delay, r = seconds(name, value, maxDelay)
+	case strings.ToLower(HeaderCallerID):
+		s.Caller, r = party(name, value)
+	case strings.ToLower(HeaderContextID):
+		s.Context, r = party(name, value)
+	case strings.ToLower(HeaderAdopted):
+	case strings.ToLower(HeaderRetries):
+		r = notYet(name, value, 0)
+	case strings.ToLower(HeaderPriority):
+		r = notYet(name, value, -10)
+	case strings.ToLower(HeaderPrerequisites), strings.ToLower(HeaderStartBy):
+		if value != "" {
+			r = unsupported(name, value)
+		}
+	default:
+		if !strings.HasPrefix(lower, strings.ToLower(HeaderEnv)) {
+			return bad("unknown_header", fmt.Sprintf("header %s is not known", name), "did you mean "+nearest(name)+"?")
+		}
+		env := name[len(HeaderEnv):]
+		if r = checkEnv(env, value); r == nil {
+			if s.Env == nil {
+				s.Env = map[string]string{}
+			}
+			s.Env[env] = value
+		}
+	}
+	return r
+}
+
+// number is what a number of seconds looks like: no exponent, no sign, no
+// "inf", which strconv would take.
+var number = regexp.MustCompile(`^[0-9]{1,18}(\.[0-9]{1,18})?$`)
+
+func seconds(name, value string, most time.Duration) (time.Duration, *events.Refusal) {
+	if !number.MatchString(value) {
+		what := "is no number"
+		if strings.HasPrefix(value, "-") && number.MatchString(value[1:]) {
+			what = "is negative"
+		}
+		return 0, bad("bad_header", fmt.Sprintf("header %s: %q %s", name, short(value), what), "want seconds as a decimal number, 0 or more, for example 1.5")
+	}
+	f, err := strconv.ParseFloat(value, 64)
+	if err != nil || f > most.Seconds() {
+		return 0, bad("bad_header", fmt.Sprintf("header %s: %s seconds are too many", name, value), fmt.Sprintf("at most %.0f are allowed", most.Seconds()))
+	}
+	return time.Duration(f * float64(time.Second)), nil
+}
+
+func party(name, value string) (string, *events.Refusal) {
+	if len(value) > maxPartyID || !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return "", bad("bad_header", fmt.Sprintf("header %s is not a line of UTF-8 text of at most %d bytes", name, maxPartyID), "send an id or a public key as text")
+	}
+	return value, nil
+}
+
+// notYet takes the value that asks for nothing and refuses every other.
+func notYet(name, value string, least int) *events.Refusal {
+	n, err := strconv.Atoi(value)
+	switch {
+	case err != nil:
+		return bad("bad_header", fmt.Sprintf("header %s: %q is no whole number", name, short(value)), "leave it out")
+	case n < least:
+		return bad("bad_header", fmt.Sprintf("header %s: %d is too small", name, n), fmt.Sprintf("want %d or more", least))
+	case n != 0:
+		return unsupported(name, value)
+	}
+	return nil
+}
+
+func unsupported(name, value string) *events.Refusal {
+	return bad("not_supported", fmt.Sprintf("header %s: %s is not supported yet", name, short(value)), "leave the header out")
+}
+
+func bad(code, reason, hint string) *events.Refusal {
+	return &events.Refusal{Status: 400, Code: code, Reason: reason, Hint: hint}
+}
+
+// short keeps a foreign value from filling the line; what is no text goes out as
+// escapes by %q at the caller.
+func short(value string) string {
+	const most = 40
+	if len(value) <= most {
+		return strings.ToValidUTF8(value, "?")
+	}
+	return strings.ToValidUTF8(value[:most], "?") + "..."
+}

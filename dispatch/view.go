@@ -1,0 +1,103 @@
+package dispatch
+
+import (
+	"strconv"
+	"time"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+// The states of a job, for people and filters. The record's own word is Status.
+const (
+	StateWaiting   = "waiting"   // for an actor
+	StateDelayed   = "delayed"   // for its time
+	StateRunning   = "running"   // in an actor's hand
+	StateFinished  = "finished"  //
+	StateError     = "error"     // its script failed
+	StateCancelled = "cancelled" // taken out before it ran
+	StateDead      = "dead"      // given up
+)
+
+// States lists the states, in the order of a job's life.
+func States() []string {
+	return []string{StateWaiting, StateDelayed, StateRunning, StateFinished, StateError, StateCancelled, StateDead}
+}
+
+// JobView is a job as it is shown: the answer of job.show and job.cancel, one
+// element of job.list's. Fields may be added.
+type JobView struct {
+	ID    string `json:"id"`
+	Type  string `json:"type"`
+	State string `json:"state"`
+	// Status is the word in the record, which other Hero programs read.
+	Status string `json:"status"`
+	// Reason says why the status is "error".
+	Reason string `json:"reason,omitempty"`
+	// Actor has it, or was the last that had it.
+	Actor       string `json:"actor,omitempty"`
+	Incarnation string `json:"incarnation,omitempty"`
+	Attempts    int    `json:"attempts"`
+	Crashes     int    `json:"crashes,omitempty"`
+	// ExitCode is the script's; absent if there was none.
+	ExitCode *int `json:"exit_code,omitempty"`
+	// Sequence is the job's message in the log; absent for one that others pushed
+	// and that is not in the log yet.
+	Sequence  uint64         `json:"sequence,omitempty"`
+	CallerID  string         `json:"caller_id,omitempty"`
+	ContextID string         `json:"context_id,omitempty"`
+	Timeout   events.Seconds `json:"timeout,omitempty"`
+	CreatedAt string         `json:"created_at,omitempty"` // as the record has it
+	QueuedAt  time.Time      `json:"queued_at,omitzero"`
+	// ReadyAt is when it last became ready to be taken, or will be.
+	ReadyAt    time.Time `json:"ready_at,omitzero"`
+	StartedAt  time.Time `json:"started_at,omitzero"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+	// Output, Error, Script and Env are shown by job.show and not in lists.
+	Output string            `json:"output,omitempty"`
+	Error  string            `json:"error,omitempty"`
+	Script string            `json:"script,omitempty"`
+	Env    map[string]string `json:"env_vars,omitempty"`
+}
+
+// CreateAnswer is the answer of job.create.
+type CreateAnswer struct {
+	Job      string `json:"job"`
+	Sequence uint64 `json:"sequence"`
+	// Duplicate says that a job of this id is known already: it is that one.
+	Duplicate bool `json:"duplicate,omitempty"`
+}
+
+// viewOf shows a record as it is at a moment.
+func viewOf(r store.Record, now time.Time) JobView {
+	v := JobView{
+		ID: r.ID, Type: r.Type, State: stateOf(r, now), Status: string(r.Status), Reason: r.Reason, Actor: r.Actor,
+		Incarnation: r.Token.Incarnation, Attempts: r.Attempts, Crashes: r.Crashes, Sequence: r.Sequence,
+		CallerID: r.Caller, ContextID: r.Context, Timeout: events.SecondsOf(r.Timeout), CreatedAt: r.CreatedAt,
+		QueuedAt: r.QueuedAt, ReadyAt: r.ReadyAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
+		Output: r.Output, Error: r.Error, Script: r.Script,
+	}
+	if n, err := strconv.Atoi(r.ExitCode); err == nil {
+		v.ExitCode = &n
+	}
+	v.Env, _ = r.Env() // foreign records may hold anything there; it is then not shown
+	return v
+}
+
+func stateOf(r store.Record, now time.Time) string {
+	switch {
+	case r.Status == store.StatusFinished:
+		return StateFinished
+	case r.Status == store.StatusError && r.Reason == store.ReasonCancelled:
+		return StateCancelled
+	case r.Status == store.StatusError && r.Reason == store.ReasonCrashes:
+		return StateDead
+	case r.Status == store.StatusError:
+		return StateError
+	case r.Status == store.StatusStarted:
+		return StateRunning
+	case r.ReadyAt.After(now):
+		return StateDelayed
+	}
+	return StateWaiting
+}

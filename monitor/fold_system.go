@@ -1,0 +1,59 @@
+package monitor
+
+import (
+	"fmt"
+	"time"
+
+	"herosup/events"
+)
+
+func (v *View) foldSystem(e events.Event, at time.Time) {
+	s := &v.status
+	switch e := e.(type) {
+	case events.SystemStarted:
+		s.PID, s.Version, s.State, s.Started = e.PID, e.Version, e.State, utc(at)
+	case events.SystemStopping:
+		s.Stopping = true
+	case events.RedisLost:
+		s.Redis = Link{State: LinkLost, Since: utc(at), Reason: e.Reason}
+		v.suspendPings()
+		v.warn(Warning{At: at, Event: "redis-lost", Text: "redis is lost: " + e.Reason})
+	case events.RedisBack:
+		s.Redis = Link{State: LinkOK, Since: utc(at)}
+		v.resumePings(at)
+	case events.RedisRefilled:
+		v.warn(Warning{At: at, Event: "redis-refilled", Text: fmt.Sprintf("redis had lost its data and was filled again with %d jobs: %s", e.Jobs, e.Reason)})
+	case events.ZinitLost:
+		s.Zinit = Link{State: LinkLost, Since: utc(at), Reason: e.Reason}
+		v.warn(Warning{At: at, Event: "zinit-lost", Text: "zinit is lost: " + e.Reason})
+	case events.ZinitBack:
+		s.Zinit = Link{State: LinkOK, Since: utc(at)}
+	case events.FactsLost:
+		v.warn(Warning{At: at, Event: "facts-lost", Text: "facts of actors were lost: " + e.Reason})
+	case events.CommandRejected:
+		v.rejected(e, at)
+	}
+}
+
+func (v *View) rejected(e events.CommandRejected, at time.Time) {
+	v.status.Rejected++
+	v.warn(Warning{At: at, Event: "rejected", Pool: e.Pool, Actor: e.Actor, Job: e.Job, Text: fmt.Sprintf("%s was refused: %s", e.Command, e.Reason)})
+	if a := v.actors[e.Actor]; a != nil && e.Command == "actor-ping" {
+		a.pings.refused(at, a.health)
+		v.look(a)
+	}
+}
+
+// redisWorks and zinitWorks end the time in which nothing was heard. What was
+// told to be lost is back only when that is told.
+func (v *View) redisWorks(at time.Time) {
+	if v.status.Redis.State == LinkUnknown {
+		v.status.Redis = Link{State: LinkOK, Since: utc(at)}
+	}
+}
+
+func (v *View) zinitWorks(at time.Time) {
+	if v.status.Zinit.State == LinkUnknown {
+		v.status.Zinit = Link{State: LinkOK, Since: utc(at)}
+	}
+}

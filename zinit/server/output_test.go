@@ -1,0 +1,85 @@
+package server_test
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"herosup/zinit"
+	"herosup/zinit/zinittest"
+)
+
+func atoi(t testing.TB, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	ok(t, err)
+	return n
+}
+
+// What is no text and what is no line harms neither the reader nor the child.
+func TestOutputThatIsNoText(t *testing.T) {
+	c := zinittest.Start(t).Client(t)
+	up(t, c, "a", zinittest.Child(t, "bytes"))
+	awaitLine(t, c, "a", is("end"))
+	lines, err := c.CurrentLogs(t.Context(), "a")
+	ok(t, err)
+	x := 0
+	for _, l := range lines {
+		if !strings.HasPrefix(l, "[+] a: ") && !strings.HasPrefix(l, "[-] a: ") {
+			t.Errorf("a line without its mark: %.40q", l)
+		}
+		x += strings.Count(strings.TrimPrefix(l, "[+] a: "), "x")
+	}
+	if x != 100_000 {
+		t.Errorf("of a line of 100000 bytes %d are there", x)
+	}
+	if got := strings.Join(lines, "\n"); !strings.Contains(got, "a\ufffd") {
+		t.Errorf("bytes that are no UTF-8 are not shown as such in %.60q", got)
+	}
+}
+
+// A child that writes without end costs the others little and the server no
+// memory.
+func TestFlood(t *testing.T) {
+	s := zinittest.Start(t)
+	c := s.Client(t)
+	up(t, c, "flood", zinittest.Child(t, "flood"))
+	awaitLine(t, c, "flood", is("flood"))
+	stream, err := c.SubscribeLogs(t.Context(), "flood")
+	ok(t, err)
+	defer stream.Close()
+	slowest := time.Duration(0)
+	for i := range 50 {
+		name := "s" + strconv.Itoa(i)
+		began := time.Now()
+		up(t, c, name, zinit.Service{Exec: []string{"true"}, Oneshot: true})
+		slowest = max(slowest, time.Since(began))
+	}
+	if slowest > time.Second {
+		t.Errorf("beside a flood a start took %v", slowest)
+	}
+	// The follower has read nothing so far: it is told what it lost.
+	for i := 0; ; i++ {
+		line, err := stream.Next(t.Context())
+		ok(t, err)
+		if strings.Contains(line, "lines dropped") {
+			break
+		}
+		if i > 1_000_000 {
+			t.Fatal("a follower that did not read is not told what it lost")
+		}
+	}
+	if got := residentMiB(t, s.PID()); got > 200 {
+		t.Errorf("the server uses %d MiB", got)
+	}
+	ok(t, c.Stop(t.Context(), "flood"))
+}
+
+func residentMiB(t testing.TB, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	ok(t, err)
+	return atoi(t, strings.Fields(string(b))[1]) * os.Getpagesize() >> 20
+}
