@@ -13,6 +13,7 @@ import (
 
 	"herosup/cmd/internal/config"
 	"herosup/cmd/internal/daemon"
+	"herosup/cmd/internal/redisd"
 	"herosup/cmd/internal/state"
 	"herosup/dispatch/runner"
 )
@@ -43,6 +44,11 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 			}
 			if redisURL != "" {
 				cfg.Redis.URL = redisURL
+			}
+			if u := cfg.Redis.URL; u != "" {
+				if err := redisd.CheckURL(u); err != nil {
+					return &exitError{status: exitUsage, err: err}
+				}
 			}
 			if check {
 				return printPools(cmd, cfg)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"herosup/cmd/internal/state"
+	"herosup/dispatch"
 	"herosup/events"
 )
 
@@ -56,12 +57,13 @@ func statusOf(ctx context.Context, err error) int {
 	var e *exitError
 	var refusal *events.Refusal
 	var held *state.HeldError
+	var owner *dispatch.OwnerError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &e):
 		return e.status
-	case errors.As(err, &held):
+	case errors.As(err, &held), errors.As(err, &owner):
 		return exitRefused
 	case errors.As(err, &refusal):
 		if refusal.Status == 400 {
@@ -81,11 +83,14 @@ func statusOf(ctx context.Context, err error) int {
 func hintOf(err error) string {
 	var e *exitError
 	var refusal *events.Refusal
+	var knows interface{ Hint() string }
 	switch {
 	case errors.As(err, &e) && e.hint != "":
 		return e.hint
 	case errors.As(err, &refusal):
 		return refusal.Hint
+	case errors.As(err, &knows):
+		return knows.Hint()
 	case errors.Is(err, events.ErrNobody):
 		return "the daemon does not answer: see `herosup status`"
 	}

@@ -87,7 +87,7 @@ func pathWithout(t testing.TB, dir string) string {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"bash", "sh", "sleep", "cat", "python3"} {
+	for _, name := range []string{"bash", "sh", "sleep", "cat", "mv", "python3"} {
 		if path, err := exec.LookPath(name); err == nil {
 			if err := os.Symlink(path, filepath.Join(dir, name)); err != nil && !os.IsExist(err) {
 				t.Fatal(err)

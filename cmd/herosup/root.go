@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"herosup/cmd/internal/state"
+	"herosup/events"
 )
 
 // app holds the flags that every command has.
@@ -67,8 +68,14 @@ func usageOnArgs(c *cobra.Command) {
 			if err := check(cmd, args); err != nil {
 				hint := "see `" + cmd.CommandPath() + " --help`"
 				if len(args) > 0 {
-					if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-						hint = fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), near[0])
+					var names []string
+					for _, sub := range cmd.Commands() {
+						if sub.IsAvailableCommand() {
+							names = append(names, sub.Name())
+						}
+					}
+					if near := events.Nearest(args[0], names); near != "" {
+						hint = fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), near)
 					}
 				}
 				return hinted(exitUsage, err, hint)
@@ -76,7 +83,6 @@ func usageOnArgs(c *cobra.Command) {
 			return nil
 		}
 	}
-	c.SuggestionsMinimumDistance = 2
 	for _, sub := range c.Commands() {
 		usageOnArgs(sub)
 	}

@@ -51,6 +51,8 @@ func TestScripts(t *testing.T) {
 			e.Defer(func() { cleanUp(t, dir) })
 			e.Setenv("HEROSUP_STATE", filepath.Join(dir, "s"))
 			e.Setenv("HOME", filepath.Join(dir, "home"))
+			// The nats CLI takes the home folder from the password file, not HOME.
+			e.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "home", ".config"))
 			e.Setenv("HEROSUP_CONFIG", filepath.Join(e.WorkDir, "herosup.yaml"))
 			return os.MkdirAll(filepath.Join(dir, "home"), 0o700)
 		},

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -143,18 +142,18 @@ func options(cfg Config, host string, port int) (*server.Options, nkeys.KeyPair,
 	if err != nil {
 		return nil, nil, fmt.Errorf("nats users: %w", err)
 	}
-	store := filepath.Join(cfg.Dir, "jetstream")
-	if err := os.MkdirAll(store, 0o700); err != nil {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("state folder: %w", err)
 	}
 	maxStore := cfg.MaxStore
 	if maxStore <= 0 {
-		maxStore = defaultMaxStore(store)
+		maxStore = defaultMaxStore(cfg.Dir)
 	}
 	return &server.Options{
 		ServerName: "herosup", Host: host, Port: port, DontListen: cfg.NoListen,
 		NoSigs: true, MaxPayload: MaxPayload, MaxControlLine: 4096,
-		JetStream: true, StoreDir: store, JetStreamMaxMemory: maxMemory, JetStreamMaxStore: maxStore,
+		JetStream: true, StoreDir: cfg.Dir, // it adds "jetstream"
+		JetStreamMaxMemory: maxMemory, JetStreamMaxStore: maxStore,
 		SyncInterval: cfg.SyncInterval, SyncAlways: cfg.SyncAlways, DisableJetStreamBanner: true,
 		Accounts: list, Nkeys: nk,
 	}, key, nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"herosup/events"
 )
 
 // Interpreter finds the command that runs scripts of a type on its standard
@@ -67,7 +69,7 @@ func explain(err error) string {
 		return text
 	}
 	name := between(text, `unknown field "`, `"`)
-	if near := nearest(name, knownKeys()); near != "" {
+	if near := events.Nearest(name, knownKeys()); near != "" {
 		text += fmt.Sprintf("\nhint: did you mean %q?", near)
 	} else {
 		text += "\nhint: known keys: " + strings.Join(knownKeys(), " ")
@@ -79,38 +81,6 @@ func between(s, a, b string) string {
 	_, s, _ = strings.Cut(s, a)
 	s, _, _ = strings.Cut(s, b)
 	return s
-}
-
-// nearest is the known word within two edits, or "".
-func nearest(word string, known []string) string {
-	best, at := "", 3
-	for _, k := range known {
-		if d := distance(word, k); d < at {
-			best, at = k, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diag := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diag
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diag = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func sorted[V any](m map[string]V) []string {

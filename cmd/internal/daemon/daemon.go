@@ -50,12 +50,14 @@ type Daemon struct {
 	zinit    *zinit.Client
 	socket   string
 	ownZinit bool
-	redis    redisd.Choice
-	store    *store.Store
-	poll     time.Duration
-	nats     *embedded.Server
-	parts    []*part
-	ended    chan *part // those that ended unasked; as large as there are parts
+	// startedZinit: this start brought it up.
+	startedZinit bool
+	redis        redisd.Choice
+	store        *store.Store
+	poll         time.Duration
+	nats         *embedded.Server
+	parts        []*part
+	ended        chan *part // those that ended unasked; as large as there are parts
 }
 
 // Run is the whole life of a daemon: it returns when ctx ends, a shutdown was
@@ -76,9 +78,20 @@ func Run(ctx context.Context, o Options) error {
 		if d.nats != nil {
 			d.nats.Stop()
 		}
-		return err
+		return errors.Join(err, d.undo(ctx))
 	}
 	return d.serve(ctx, o)
+}
+
+// undo ends what a start that failed has started. A process manager that ran
+// before, and what it keeps, is left as it was found.
+func (d *Daemon) undo(ctx context.Context) error {
+	if !d.startedZinit {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	return StopServices(ctx, d.folder, d.zinit, true)
 }
 
 // start goes from the ground up.

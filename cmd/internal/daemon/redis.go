@@ -78,6 +78,7 @@ func pingRedis(ctx context.Context, c redisd.Choice) error {
 	if err != nil {
 		return err
 	}
+	redis.SetLogger(silent{}) // the error comes back to us; the store sets its own
 	opt.MaxRetries, opt.DialTimeout, opt.ContextTimeoutEnabled = -1, 2*time.Second, true
 	r := redis.NewClient(opt)
 	defer r.Close()
@@ -95,3 +96,8 @@ func pingRedis(ctx context.Context, c redisd.Choice) error {
 		}
 	}
 }
+
+// silent keeps go-redis from printing on our terminal.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}

@@ -47,6 +47,7 @@ func (d *Daemon) findZinit(ctx context.Context) (*zinit.Client, string, bool, er
 		}
 	}
 	z, err := d.startZinit(ctx, own)
+	d.startedZinit = err == nil
 	return z, own, true, err
 }
 
