@@ -10,12 +10,13 @@ import (
 )
 
 // run steps the clock to each moment at which somebody is to be looked at, until
-// end, and returns what was said and when.
+// end, and returns what was said and when; it gives up after more words than any
+// test expects.
 func run(v *View, from, end time.Duration, answer func(v *View, e events.Event, now time.Time)) []string {
 	var said []string
 	for {
 		next := v.NextCare()
-		if next.IsZero() || next.After(epoch.Add(end)) {
+		if next.IsZero() || next.After(epoch.Add(end)) || len(said) > 20 {
 			return said
 		}
 		now := next
@@ -106,6 +107,22 @@ func TestOneAnswerIsEnough(t *testing.T) {
 	}), "10m0s ping bash_1", "10m5s ping bash_1", "10m10s ping bash_1", "20m10.001s ping bash_1")
 }
 
+// What its predecessor did not answer is not held against a new process.
+func TestLostPingsAreOfOneProcess(t *testing.T) {
+	v := NewView(config())
+	v.Fold(moved("bash_1", "starting", "idle", 1), epoch)
+	same(t, run(v, 0, 10*time.Minute+10*time.Second, deliver), "10m0s ping bash_1", "10m5s ping bash_1", "10m10s ping bash_1")
+	if n := v.Actors("")[0].PingsLost; n != 2 {
+		t.Errorf("%d lost", n)
+	}
+	v.Fold(events.ActorRegistered{Pool: "bash", Actor: "bash_1", Incarnation: inc(2)}, epoch.Add(10*time.Minute+11*time.Second))
+	if n := v.Actors("")[0].PingsLost; n != 0 {
+		t.Errorf("%d lost by the new process", n)
+	}
+	v.Fold(moved("bash_1", "starting", "idle", 2), epoch.Add(11*time.Minute))
+	same(t, run(v, 0, 22*time.Minute, pong), "21m0s ping bash_1")
+}
+
 // A ping that never got to the actor's list says nothing about the actor.
 func TestUndeliveredPingsAreNotHeldAgainstIt(t *testing.T) {
 	v := NewView(config())
@@ -125,11 +142,12 @@ func TestNobodyIsJudgedWithoutRedis(t *testing.T) {
 		deliver(v, e, now)
 		v.Fold(moved(e.(events.ActorPing).Actor, "idle", "pinging", 0), now)
 	}
+	v.Fold(moved("bash_3", "starting", "idle", 0), epoch.Add(5*time.Minute)) // due while Redis is away
 	same(t, run(v, 0, 10*time.Minute, deliverTwo), "10m0s ping bash_1", "10m0s ping bash_2")
 	v.Fold(events.RedisLost{}, epoch.Add(10*time.Minute+time.Second))
 	same(t, run(v, 0, time.Hour, deliverTwo))
 	v.Fold(events.RedisBack{}, epoch.Add(time.Hour))
-	same(t, run(v, time.Hour, time.Hour+6*time.Second, pong), "1h0m5s ping bash_1", "1h0m5s ping bash_2")
+	same(t, run(v, time.Hour, time.Hour+6*time.Second, pong), "1h0m5s ping bash_1", "1h0m5s ping bash_2", "1h0m5s ping bash_3")
 }
 
 func TestRefusedPingIsTriedLater(t *testing.T) {

@@ -72,7 +72,7 @@ func (g *gate) refusal(subject string, err error) *events.Refusal {
 	if g.commands[name] != nil {
 		r.Status, r.Code = 400, "malformed"
 	}
-	if near := nearest(name, g.names); near != "" {
+	if near := events.Nearest(name, g.names); near != "" {
 		r.Hint = fmt.Sprintf("did you mean %s?", g.form(near))
 	}
 	return r

@@ -70,7 +70,7 @@ func (v *View) unknownPool(name string) *events.Refusal {
 	}
 	names := slices.Sorted(maps.Keys(v.pools))
 	r := &events.Refusal{Status: 404, Code: "unknown_pool", Pool: name, Reason: fmt.Sprintf("pool %q is not configured", name)}
-	switch near := nearest(name, names); {
+	switch near := events.Nearest(name, names); {
 	case near != "":
 		r.Hint = fmt.Sprintf("did you mean %q?", near)
 	case len(names) > 0:

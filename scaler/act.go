@@ -34,7 +34,7 @@ func (s *Scaler) decide(now time.Time) time.Time {
 		return wake
 	}
 	if !s.open {
-		if !(s.started) && now.Before(s.settle) {
+		if !(s.started && s.listed) && now.Before(s.settle) {
 			return earlier(wake, s.settle)
 		}
 		s.open = true

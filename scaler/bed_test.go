@@ -232,6 +232,18 @@ func (b *bed) request(e events.Event) string {
 	return string(out)
 }
 
+// next is the next request to a service of the test's own.
+func (b *bed) next(svc *events.Service) events.Message {
+	b.t.Helper()
+	select {
+	case m := <-svc.C:
+		return m
+	case <-time.After(10 * time.Second): // fake time
+		b.t.Fatal("nobody asks")
+	}
+	panic("unreachable")
+}
+
 func bash(change func(*Policy)) []Pool {
 	p := DefaultPolicy()
 	p.Max = 4

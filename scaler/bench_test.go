@@ -34,7 +34,12 @@ func BenchmarkReaction(b *testing.B) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
-		defer func() { cancel(); <-done }()
+		defer func() {
+			cancel()
+			if err := <-done; err != nil {
+				b.Error(err)
+			}
+		}()
 		<-s.Ready()
 		react(b, func(bus *events.Bus) {
 			_ = bus.Publish(events.SystemStarted{})

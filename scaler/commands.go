@@ -104,7 +104,7 @@ func (p *pool) answer(now time.Time) Answer {
 
 func (v *View) unknown(name string) *events.Refusal {
 	r := &events.Refusal{Status: 404, Code: "unknown_pool", Pool: name, Reason: fmt.Sprintf("pool %q is not configured", name)}
-	switch near := nearest(name, v.names); {
+	switch near := events.Nearest(name, v.names); {
 	case near != "":
 		r.Hint = fmt.Sprintf("did you mean %q?", near)
 	case len(v.names) > 0:

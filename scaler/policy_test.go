@@ -35,11 +35,3 @@ pools.` + strings.Repeat("n", 60) + `: name is 60 bytes long, want at most 59 (a
 		t.Error(err)
 	}
 }
-
-func TestNearest(t *testing.T) {
-	for _, c := range [][2]string{{"bahs", "bash"}, {"pyton", "python"}, {"x", ""}, {"", ""}, {"osiris", "osis"}} {
-		if got := nearest(c[0], []string{"bash", "osis", "python"}); got != c[1] {
-			t.Errorf("nearest to %q is %q, want %q", c[0], got, c[1])
-		}
-	}
-}

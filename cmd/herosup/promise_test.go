@@ -186,6 +186,23 @@ echo checked`
 	})
 }
 
+// The same with every poll set to an hour: nothing but the exit itself brings
+// the job to the next actor.
+func TestADeathIsSeenWithoutPolling(t *testing.T) {
+	r := newRigPolling(t, "  bash: {max: 2, min: 2, idle_timeout: 60s}\n", time.Hour)
+	r.until("two idle actors", func() bool { return r.count("idle") == 2 })
+	r.submit("bash", "victim", `[ "$HERO_ATTEMPT" = 1 ] && sleep 1000; echo second`)
+	r.until("its start", func() bool { return len(r.starts["victim"]) == 1 })
+	if err := syscall.Kill(r.starts["victim"][0].Incarnation.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.until("its end", func() bool { return len(r.ends["victim"]) > 0 })
+	if v := r.record("victim"); strings.TrimSpace(v.Output) != "second" || r.starts["victim"][1].Actor == r.starts["victim"][0].Actor {
+		t.Errorf("%+v, started %+v", v, r.starts["victim"])
+	}
+	r.until("two idle actors again", func() bool { return r.count("idle") == 2 })
+}
+
 func waitFile(t *testing.T, path string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

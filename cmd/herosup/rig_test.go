@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,11 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"herosup/cmd/internal/config"
+	"herosup/cmd/internal/daemon"
 	"herosup/cmd/internal/state"
 	"herosup/dispatch"
+	"herosup/dispatch/runner"
 	"herosup/events"
 )
 
@@ -48,6 +52,46 @@ const (
 // newRig starts a daemon. The rig's own zinit is always used, never a found one.
 func newRig(t testing.TB, redis redisKind, pools string) *rig {
 	t.Helper()
+	r := prepare(t, redis, pools)
+	r.up()
+	return r
+}
+
+// newRigPolling starts a daemon in this process with every poll set to a pace.
+func newRigPolling(t testing.TB, pools string, pace time.Duration) *rig {
+	t.Helper()
+	r := prepare(t, withServer, pools)
+	cfg, err := config.Load(r.config, runner.Find)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := state.Make(r.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := make(chan state.Runtime, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- daemon.Run(context.WithoutCancel(t.Context()), daemon.Options{
+			Config: cfg, Folder: f, Version: "test", Log: slog.New(slog.DiscardHandler), Poll: pace,
+			Ready: func(run state.Runtime) { up <- run },
+		})
+	}()
+	select {
+	case run := <-up:
+		if r.d, err = dial(t.Context(), f, run); err != nil {
+			t.Fatal(err)
+		}
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	r.listen()
+	return r
+}
+
+// prepare makes the folder and the configuration of a rig.
+func prepare(t testing.TB, redis redisKind, pools string) *rig {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "hr")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +111,6 @@ func newRig(t testing.TB, redis redisKind, pools string) *rig {
 		needs(t, "redis", "redis-server")
 	}
 	t.Cleanup(func() { r.cleanUp(dir) })
-	r.up()
 	return r
 }
 
@@ -144,12 +187,26 @@ func (r *rig) up() {
 		case <-time.After(5 * time.Millisecond): // it is another process
 		}
 	}
-	var err2 error
-	if r.sub, err2 = r.d.bus.Subscribe(events.Facts); err2 != nil {
-		r.t.Fatal(err2)
+	r.listen()
+}
+
+// listen reads all facts from now on.
+func (r *rig) listen() {
+	r.t.Helper()
+	var err error
+	if r.sub, err = r.d.bus.Subscribe(events.Facts); err != nil {
+		r.t.Fatal(err)
 	}
-	if r.js, err2 = jetstream.New(r.d.bus.Conn()); err2 != nil {
-		r.t.Fatal(err2)
+	if r.js, err = jetstream.New(r.d.bus.Conn()); err != nil {
+		r.t.Fatal(err)
+	}
+	// What happened before is in the list; what the list has as well comes again.
+	list, err := r.d.actors(r.t.Context(), "")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, a := range list {
+		r.states[a.Name], r.lives[a.Name] = a.State, a.Incarnation
 	}
 }
 
