@@ -103,8 +103,10 @@ func react(b *testing.B, begin func(*events.Bus), bus srv2, pools int) {
 		actor := m.Event.(events.ActorStart).Actor
 		pool := actor[:len(actor)-2]
 		for _, e := range []events.Event{
-			events.JobStarted{Type: script, Job: job, Actor: actor, Attempt: 1}, events.JobEnded{Type: script, Job: job, Actor: actor},
-			events.ActorStateChanged{Pool: pool, Actor: actor, To: "starting"}, events.ActorStateChanged{Pool: pool, Actor: actor, To: "stopped"},
+			events.JobStarted{Type: script, Job: job, Actor: actor, Attempt: 1},
+			events.JobEnded{Type: script, Job: job, Actor: actor},
+			events.ActorStateChanged{Pool: pool, Actor: actor, To: "starting"},
+			events.ActorStateChanged{Pool: pool, Actor: actor, To: "stopped"},
 		} {
 			if err := bus.dispatch.Publish(e); err != nil {
 				b.Fatal(err)

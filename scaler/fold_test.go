@@ -221,7 +221,9 @@ func TestMeasurementSettlesEveryCount(t *testing.T) {
 				events.JobEnded{Type: "bash", Job: job, Actor: "bash_1"},
 				events.JobRetried{Type: "bash", Job: job, Actor: "bash_1", Attempt: 1},
 				events.JobCancelled{Type: "bash", Job: job},
-				events.RedisLost{}, events.RedisBack{}, events.FactsLost{},
+				events.RedisLost{},
+				events.RedisBack{},
+				events.FactsLost{},
 			}).Draw(t, "fact")
 			v.Fold(e, epoch)
 			if s, _ := v.Snapshot("bash", epoch); s.Ready < 0 {
@@ -266,8 +268,11 @@ func TestAnswersDoNotOverwriteNewerFacts(t *testing.T) {
 	asked := v.facts
 	v.Fold(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", From: "idle", To: "failed"}, epoch)
 	v.adopt(answer{facts: asked, actors: []known{
-		{Name: "bash_1", State: Idle}, {Name: "bash_2", State: Idle, Since: epoch.Add(-time.Hour)},
-		{Name: "bash_3", State: Running, Job: "j"}, {Name: "bash_x", State: Idle}, {Name: "v_1", State: Idle},
+		{Name: "bash_1", State: Idle},
+		{Name: "bash_2", State: Idle, Since: epoch.Add(-time.Hour)},
+		{Name: "bash_3", State: Running, Job: "j"},
+		{Name: "bash_x", State: Idle},
+		{Name: "v_1", State: Idle},
 	}}, epoch)
 	want := "bash: 0 ready, 1 in flight, 2 usable (no measurement to go by)\n  bash_1 failed\n  bash_2 idle 1h0m0s\n  bash_3 running busy\n"
 	if got := show(v, epoch); got != want {

@@ -23,32 +23,42 @@ type intent struct {
 }
 
 func (a *app) startCommand() *cobra.Command {
-	return a.intentCommand(intent{use: "start", short: "Start an actor", done: []string{"idle", "running", "pinging"},
-		of: func(n string, _ events.Seconds) events.Event { return events.ActorStart{Actor: n} }})
+	return a.intentCommand(intent{
+		use: "start", short: "Start an actor", done: []string{"idle", "running", "pinging"},
+		of: func(n string, _ events.Seconds) events.Event { return events.ActorStart{Actor: n} },
+	})
 }
 
 func (a *app) stopCommand() *cobra.Command {
-	return a.intentCommand(intent{use: "stop", short: "Stop an actor once it holds no job", done: []string{"stopped"}, deadline: true,
+	return a.intentCommand(intent{
+		use: "stop", short: "Stop an actor once it holds no job", done: []string{"stopped"}, deadline: true,
 		of: func(n string, d events.Seconds) events.Event {
 			return events.ActorStop{Actor: n, Deadline: d, Reason: "asked for by command"}
-		}})
+		},
+	})
 }
 
 func (a *app) restartCommand() *cobra.Command {
-	return a.intentCommand(intent{use: "restart", short: "Replace an actor's process once it holds no job", deadline: true,
+	return a.intentCommand(intent{
+		use: "restart", short: "Replace an actor's process once it holds no job", deadline: true,
 		of: func(n string, d events.Seconds) events.Event {
 			return events.ActorRestart{Actor: n, Deadline: d, Reason: "asked for by command"}
-		}})
+		},
+	})
 }
 
 func (a *app) pingCommand() *cobra.Command {
-	return a.intentCommand(intent{use: "ping", short: "Ask an idle actor for a sign of life",
-		of: func(n string, _ events.Seconds) events.Event { return events.ActorPing{Actor: n} }})
+	return a.intentCommand(intent{
+		use: "ping", short: "Ask an idle actor for a sign of life",
+		of: func(n string, _ events.Seconds) events.Event { return events.ActorPing{Actor: n} },
+	})
 }
 
 func (a *app) resetCommand() *cobra.Command {
-	return a.intentCommand(intent{use: "reset", short: "Let a quarantined actor start again",
-		of: func(n string, _ events.Seconds) events.Event { return events.ActorReset{Actor: n} }})
+	return a.intentCommand(intent{
+		use: "reset", short: "Let a quarantined actor start again",
+		of: func(n string, _ events.Seconds) events.Event { return events.ActorReset{Actor: n} },
+	})
 }
 
 func (a *app) intentCommand(i intent) *cobra.Command {

@@ -131,7 +131,7 @@ func (a *app) logger(cmd *cobra.Command, level, format string) (*slog.Logger, er
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
 	case "text", "auto":
 		color := tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-		return slog.New(tint.NewHandler(w, &tint.Options{Level: l, NoColor: !color, TimeFormat: time.StampMilli})), nil
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: l, NoColor: !color, TimeFormat: time.StampMilli})), nil
 	}
 	return nil, usagef("log format %q is unknown: want auto, text or json", format)
 }

@@ -24,9 +24,11 @@ func (l *logger) fatal() string {
 func (l *logger) Noticef(format string, v ...any) {
 	l.log.Debug("nats", "reason", fmt.Sprintf(format, v...))
 }
+
 func (l *logger) Warnf(format string, v ...any) {
 	l.log.Warn("nats", "reason", fmt.Sprintf(format, v...))
 }
+
 func (l *logger) Errorf(format string, v ...any) {
 	l.log.Error("nats", "reason", fmt.Sprintf(format, v...))
 }

@@ -93,8 +93,12 @@ func (p Pool) validate(k *checker, name string) {
 		key string
 		v   time.Duration
 	}{
-		{"idle_timeout", p.IdleTimeout}, {"start_timeout", p.StartTimeout}, {"stop_timeout", p.StopTimeout},
-		{"health.ping_every", p.Health.PingEvery}, {"health.ping_timeout", p.Health.PingTimeout}, {"restart.crash_loop.within", p.Restart.CrashLoop.Within},
+		{"idle_timeout", p.IdleTimeout},
+		{"start_timeout", p.StartTimeout},
+		{"stop_timeout", p.StopTimeout},
+		{"health.ping_every", p.Health.PingEvery},
+		{"health.ping_timeout", p.Health.PingTimeout},
+		{"restart.crash_loop.within", p.Restart.CrashLoop.Within},
 	} {
 		k.want(d.v > 0 && d.v <= 365*24*time.Hour, path(d.key), d.v, "a duration above 0, such as 30s or 10m")
 	}
