@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -36,20 +35,20 @@ type Component struct {
 	told  *progress
 
 	// Kicks: a channel of one, whose reader then looks at the truth.
-	rebuildNow, sweepNow, measureNow, delayedNow, endedNow, gatesNow, lookNow, stateNow chan struct{}
+	rebuildNow, sweepNow, measureNow, delayedNow, endedNow, gatesNow, stateNow chan struct{}
 
-	stopping <-chan struct{} // closed when Run has to end
-	reports chan report             // to health
-	tell    chan telling            // to the teller
-	exits   chan exit               // router to deaths
-	orders  chan any                // router, intake to gates: an order, exit, name, ringAll
-	heard   chan any                // teller to gates: hello, drainedFact
-	asks    chan events.Message     // router to the script group answers
-	waits   chan any                // to the waiters: see waiters.go
-	lookups chan string             // waiters to the workers: a job to be looked up
-	watched chan string             // depth to foreign: a type seen first
-	signals chan nats.Status        // the connection's
-	after   func(step string) error // tests break the loops here; nil otherwise
+	stopping <-chan struct{}         // closed when Run has to end
+	reports  chan report             // to health
+	tell     chan telling            // to the teller
+	exits    chan exit               // router to deaths
+	orders   chan any                // router, intake to gates: an order, exit, name, ringAll
+	heard    chan any                // teller to gates: hello, drainedFact
+	asks     chan events.Message     // router to the script group answers
+	waits    chan any                // to the waiters: see waiters.go
+	lookups  chan string             // waiters to the workers: a job to be looked up
+	watched  chan string             // depth to foreign: a type seen first
+	signals  chan nats.Status        // the connection's
+	after    func(step string) error // tests break the loops here; nil otherwise
 }
 
 // The sizes of the channels. None of them loses anything when full: the sender waits, or what it
@@ -82,7 +81,7 @@ func New(cfg Config, bus *events.Bus, log *slog.Logger) (*Component, error) {
 	one := func() chan struct{} { return make(chan struct{}, 1) }
 	c := &Component{
 		cfg: cfg, store: cfg.Store, bus: bus, log: log, ready: make(chan struct{}), boot: self.Boot, told: newProgress(),
-		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), lookNow: one(), stateNow: one(),
+		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), stateNow: one(),
 		reports: make(chan report, reportsBuffer), tell: make(chan telling, tellBuffer), exits: make(chan exit, exitsBuffer),
 		orders: make(chan any, ordersBuffer), heard: make(chan any, heardBuffer), asks: make(chan events.Message, asksBuffer),
 		waits: make(chan any, waitsBuffer), lookups: make(chan string), watched: make(chan string, maxTypes),
@@ -108,6 +107,14 @@ func (c *Component) isReady() bool {
 // an *OwnerError, or no stream. It may be called once. While Redis is away it
 // waits, also before it is ready.
 func (c *Component) Run(ctx context.Context) error {
+	err := c.run(ctx)
+	if ctx.Err() != nil {
+		return nil // that is why, whatever it looks like
+	}
+	return err
+}
+
+func (c *Component) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	c.stopping = ctx.Done()
 	js, err := jetstream.New(c.bus.Conn())
@@ -142,9 +149,6 @@ func (c *Component) Run(ctx context.Context) error {
 	g.Go(func() error { return c.begin(ctx, g, svc) })
 	err = g.Wait()
 	c.disown(ctx)
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
 	return err
 }
 

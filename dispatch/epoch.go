@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -137,7 +138,11 @@ func (c *Component) beginRefill(ctx context.Context, r *reporter, epoch uint64, 
 	}) {
 		return start{}, context.Cause(ctx)
 	}
-	c.log.Warn("refill redis from the log", "event", "RedisRefilled", "reason", reason)
+	level := slog.LevelWarn
+	if f.first {
+		level = slog.LevelDebug
+	}
+	c.log.Log(ctx, level, "refill redis from the log", "event", "RedisRefilled", "reason", reason)
 	c.toGates(ringAll{})
 	return start{refill: f}, nil
 }

@@ -60,7 +60,7 @@ func (f *foreign) run(ctx context.Context) error {
 	for {
 		some := true
 		var err error
-		if f.block {
+		if f.block && !f.r.failing { // a block would hide that Redis is back
 			// No deadline: it blocks. A queue that is not empty answers at once.
 			some, err = f.c.store.WatchForeign(ctx, f.jobType, watchFor)
 		}

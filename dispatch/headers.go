@@ -40,8 +40,8 @@ const (
 // nearest one.
 func known() []string {
 	return []string{
-		HeaderJobID, HeaderTimeout, HeaderDelay, HeaderCallerID, HeaderContextID, HeaderEnv + "NAME",
-		HeaderRetries, HeaderPriority, HeaderPrerequisites, HeaderStartBy, HeaderAdopted,
+		HeaderJobID, HeaderTimeout, HeaderDelay, HeaderCallerID, HeaderContextID,
+		HeaderRetries, HeaderPriority, HeaderPrerequisites, HeaderStartBy, HeaderAdopted, HeaderEnv,
 	}
 }
 
@@ -94,6 +94,9 @@ func nearest(name string) string {
 		if d := distance(name, strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
+	}
+	if best == HeaderEnv {
+		best += "NAME"
 	}
 	return best
 }

@@ -10,11 +10,13 @@ import (
 
 // factsBlock is how long one read of the facts waits; only the pace of noticing
 // a dead connection.
-const factsBlock = 5 * time.Second
+const factsBlock time.Duration = 5 * time.Second
 
 // chapter is what the reader hands to the teller: facts, or the state read anew.
 type chapter struct {
 	facts []store.Fact
+	// last is the id up to which facts are told, or covered by the state, with this.
+	last string
 	// lost says why facts are missing before these; "" if none are.
 	lost string
 	// state is told after the facts; read after the last of them.
@@ -37,6 +39,7 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 	}
 	next := chapter{reason: "start"}
 	for {
+		next.last = after
 		if next.reason != "" {
 			next.state = c.state(ctx, r)
 		}
@@ -47,18 +50,22 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 		}
 		next = chapter{}
 		for {
-			b, err := c.store.ReadFacts(ctx, after, factsBlock)
+			block := factsBlock
+			if r.failing {
+				block = 0 // else it would hide that Redis is back
+			}
+			b, err := c.store.ReadFacts(ctx, after, block)
 			if !r.told(ctx, err) {
 				if !r.pause(ctx) {
 					return nil
 				}
 				continue
 			}
-			after = b.Last
 			if b.Lost {
 				next.lost = "the actors' facts after " + after + " were cut off or flushed"
 				next.reason = "facts were lost"
 			}
+			after = b.Last
 			next.facts = b.Facts
 			if b.Lost || len(b.Facts) > 0 {
 				break

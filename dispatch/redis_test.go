@@ -22,7 +22,6 @@ import (
 // redisServer is a Redis that a test may flush, kill and start again.
 type redisServer struct {
 	url  string
-	mini *miniredis.Miniredis
 	stop func() // real: SIGKILL
 	boot func() // start again, empty
 }
@@ -45,16 +44,17 @@ func miniRedis(t testing.TB) *redisServer {
 	if err := m.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(m.Close)
-	return &redisServer{
-		url: "redis://" + m.Addr(), mini: m,
-		stop: m.Close,
-		boot: func() {
-			if err := m.Restart(); err != nil {
-				t.Error(err)
-			}
-		},
+	addr := m.Addr()
+	r := &redisServer{url: "redis://" + addr, stop: m.Close}
+	r.boot = func() { // a new one: after miniredis' own Restart blocking commands get no answer
+		m := miniredis.NewMiniRedis()
+		if err := m.StartAddr(addr); err != nil {
+			t.Fatal(err)
+		}
+		r.stop = m.Close
 	}
+	t.Cleanup(func() { r.stop() })
+	return r
 }
 
 func realRedis(t testing.TB) *redisServer {

@@ -100,6 +100,7 @@ func (t *teller) chapter(ctx context.Context, ch chapter) {
 		t.last = f.ID
 		t.tellDrained(false)
 	}
+	t.last = ch.last
 	if ch.reason == "" {
 		return
 	}

@@ -26,7 +26,14 @@ func (f *fold) startProcess(Row) {
 	f.publish(events.StartProcess{Node: f.a.Node, Pool: f.a.Pool, Actor: f.a.ID})
 }
 
-func (f *fold) stopProcess(Row) { f.publish(stopOrder(f.a)) }
+func (f *fold) stopProcess(Row) {
+	f.doom()
+	f.publish(stopOrder(f.a))
+}
+
+// doom marks the process as told to end. Whatever is asked for later, its gate
+// must not be opened again: the order may reach it at any time from now on.
+func (f *fold) doom() { f.a.Doomed = !f.a.Incarnation.IsZero() }
 
 // stopOrder and its like name the incarnation that is meant: the executor may
 // come to it late, and must not hit the next one. Zero: none is known.
@@ -37,7 +44,7 @@ func stopOrder(a Actor) events.Event {
 // killProcess: towards stopping it shall stay down; else the process manager
 // starts it again.
 func (f *fold) killProcess(Row) {
-	f.a.Doomed = true
+	f.doom()
 	f.a.Job = Job{}
 	f.publish(events.KillProcess{
 		Node: f.a.Node, Pool: f.a.Pool, Actor: f.a.ID, Incarnation: f.a.Incarnation, Down: f.a.State == Stopping,
@@ -48,6 +55,7 @@ func (f *fold) killProcess(Row) {
 }
 
 func (f *fold) restartProcess(Row) {
+	f.doom()
 	f.publish(events.RestartProcess{Node: f.a.Node, Pool: f.a.Pool, Actor: f.a.ID, Incarnation: f.a.Incarnation})
 }
 

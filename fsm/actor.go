@@ -21,7 +21,7 @@ type Actor struct {
 	Gone events.Incarnation
 	// Ready: this incarnation said that it can work.
 	Ready bool
-	// Doomed: this incarnation was sent a KILL; what it says no longer counts.
+	// Doomed: this incarnation was told to end; no job of it counts any more.
 	Doomed bool
 	// Job is what it holds; a zero ID means nothing.
 	Job Job

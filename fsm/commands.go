@@ -36,7 +36,11 @@ func (f *fold) command(e events.Event) bool {
 		}
 		f.order(PingSent, "ping", "pinged by command")
 	case events.ActorReset:
-		f.order(ResetRequested, "reset", "reset by command")
+		on := ResetRequested
+		if f.a.Doomed && f.a.is(Quarantined) {
+			on = StopWithdrawnLate
+		}
+		f.order(on, "reset", "reset by command")
 		if f.out.Answer != nil {
 			f.a.Failures = nil
 		}
@@ -51,6 +55,8 @@ func (f *fold) startEvent() Event {
 	switch {
 	case !f.a.is(Draining):
 		return StartRequested
+	case f.a.Doomed:
+		return StopWithdrawnLate
 	case f.a.busy():
 		return StopWithdrawnBusy
 	case f.a.Ready:

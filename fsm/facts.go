@@ -181,7 +181,7 @@ func (f *fold) jobStarted(e events.JobStarted) {
 	case j.same(f.a.Job), j.same(f.a.Ahead): // told twice
 	case e.Incarnation == f.a.Incarnation && !e.Incarnation.IsZero():
 		if f.a.Doomed {
-			f.ignore("incarnation %s was killed", e.Incarnation)
+			f.ignore("incarnation %s was told to end", e.Incarnation)
 			return
 		}
 		f.a.Job = j

@@ -42,6 +42,9 @@ func (c *Chart) Fold(ctx context.Context, a Actor, e events.Event, now time.Time
 		f.fact(e)
 	}
 	f.settle()
+	if f.out.Answer != nil {
+		f.out.Answer.State = f.a.State
+	}
 	return f.a, f.out
 }
 
@@ -61,7 +64,7 @@ func (c *Chart) Reassert(ctx context.Context, a Actor, now time.Time) (Actor, Ou
 	f := &fold{ctx: ctx, chart: c, a: a, now: now}
 	f.reassertGate()
 	switch {
-	case a.is(Stopping, Quarantined):
+	case a.is(Stopping), a.is(Quarantined) && (a.Incarnation.IsZero() || a.Doomed):
 		f.publish(stopOrder(a))
 	case a.is(Starting, Restarting) && a.Incarnation.IsZero():
 		f.publish(events.StartProcess{Node: a.Node, Pool: a.Pool, Actor: a.ID})
@@ -240,14 +243,14 @@ func (f *fold) crashLoop() {
 	}
 }
 
-// reassertGate repeats what dispatch was told about the intake.
+// reassertGate repeats what dispatch was told about the intake: to close it if
+// that was the last word, to open it for a process that may work.
 func (f *fold) reassertGate() {
 	a := &f.a
-	switch a.State {
-	case Draining, Recycling:
+	switch {
+	case a.Gate != "":
 		f.publish(closeOrder(*a))
-	case Starting, Idle, Pinging, Running:
+	case a.is(Starting, Idle, Pinging, Running):
 		f.publish(events.OpenIntake{Node: a.Node, Pool: a.Pool, Actor: a.ID})
-	case Stopped, Stopping, Restarting, Failed, Quarantined:
 	}
 }

@@ -148,10 +148,10 @@ func (q *inquisitor) moved(c events.ActorStateChanged) {
 	if c.Reason == "" {
 		q.t.Fatalf("%+v has no reason", c)
 	}
-	if from == Quarantined && Event(c.On) != ResetRequested && Event(c.On) != StopRequested {
+	if from == Quarantined && Event(c.On) != ResetRequested && Event(c.On) != StopRequested && Event(c.On) != StopWithdrawnLate {
 		q.t.Fatalf("left quarantine by itself: %+v", c)
 	}
-	if Event(c.On) == StopRequested {
+	if Event(c.On) == StopRequested || Event(c.On) == StopWithdrawnLate {
 		q.outstanding = false // a start that follows withdraws the stop and is said anew
 	}
 	q.state = State(c.To)
@@ -200,6 +200,7 @@ func (q *inquisitor) kills(before Actor, on Event) {
 	case before.is(Pinging) && on == PingsExhausted && !before.RedisLost:
 	case before.is(Starting) && on == StartTimedOut && !before.RedisLost && !before.ZinitLost:
 	case before.is(Stopping) && on == "": // StopTimedOut is no transition
+	case before.is(Restarting, Failed) && on == "" && q.ended == before.Incarnation: // once more
 	default:
 		q.t.Fatalf("killed while %s, on %q", before.State, on)
 	}

@@ -80,7 +80,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("keeper: %w", err)
 	}
-	defer k.turnAway(svc)
+	defer k.turnAway(ctx, svc)
 	k.wantObservation(events.Message{}, "the keeper started")
 	close(k.ready)
 
@@ -95,8 +95,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 				k.ignored.Add(1) // whoever watches the branch of facts says so
 				continue
 			}
-			err = k.fact(ctx, m)
-			if err != nil {
+			if err := k.fact(ctx, m); err != nil {
 				return err
 			}
 		case m := <-svc.C:
@@ -242,16 +241,26 @@ func (k *Keeper) setTimer(t *time.Timer) {
 	t.Reset(time.Until(next))
 }
 
+// lastRequests is how long requests that reached this process before the service
+// ended may take to come through; they are in memory already.
+const lastRequests = 50 * time.Millisecond
+
 // turnAway ends the service: who still waits is told so.
-func (k *Keeper) turnAway(svc *events.Service) {
-	err := svc.Stop()
+func (k *Keeper) turnAway(ctx context.Context, svc *events.Service) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	// After the flush the server sends none any more. Errors: the bus is gone,
+	// and with it who asked.
+	err := errors.Join(svc.Stop(), k.bus.Flush(ctx))
+	timer := time.NewTimer(lastRequests)
+	defer timer.Stop()
 	for {
 		select {
 		case m := <-svc.C:
 			err = errors.Join(err, k.bus.Reject(m, &events.Refusal{
 				Status: 503, Code: "stopping", Reason: "the daemon stops", Hint: "try again when it is up",
 			}))
-		default:
+		case <-timer.C:
 			if err != nil {
 				k.log.Debug("stop service", "err", err)
 			}

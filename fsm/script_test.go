@@ -84,6 +84,10 @@ func (s *script) line(line string) {
 	switch w[0] {
 	case "wait":
 		s.wait(duration(s.t, w[1]))
+	case "reassert":
+		a, out := s.chart.Reassert(s.t.Context(), s.a, s.now)
+		s.a = a
+		s.print(out)
 	case "show":
 		s.show()
 	case "history":

@@ -57,6 +57,9 @@ var Lifecycle = []Row{
 	// It was never ready: it goes on coming up, or is started.
 	{in(Draining), StopWithdrawnEarly, Starting, do(OpenIntake), false},
 	{in(Draining), StopWithdrawnDown, Starting, do(OpenIntake, StartProcess), false},
+	// An order to end it is on its way to the executor: the gate stays closed
+	// until the next process is there.
+	{in(Draining, Quarantined), StopWithdrawnLate, Restarting, do(StartProcess), false},
 	{in(Draining), Drained, Stopping, do(StopProcess), false},
 	{in(Recycling), Drained, Restarting, do(RestartProcess), false},
 	{in(Draining), DrainExpired, Stopping, do(KillProcess), false},
@@ -78,6 +81,8 @@ var Lifecycle = []Row{
 	{in(Stopped, Stopping), ProcessStarted, Draining, do(CloseIntake), false},
 	// The stop was lost with zinit: said again.
 	stay(ObservedUp, in(Stopping), StopProcess),
+	// So was the kill or the restart: what still runs there was told to end.
+	stay(ObservedUp, in(Restarting, Failed), KillProcess),
 	stay(ObservedDue, in(Stopping, Quarantined), StopProcess),
 
 	// Deaths and returns. OpenIntake: a kill and a recycling closed the gate.
@@ -123,7 +128,7 @@ var Lifecycle = []Row{
 	stay(JobEnded, in(Draining, Recycling, Stopping, Restarting, Failed, Quarantined)),
 	// The other way out is under way.
 	stay(StartFailed, in(Draining, Recycling, Stopping, Failed, Quarantined)),
-	stay(ObservedUp, in(Starting, Idle, Pinging, Running, Draining, Recycling, Restarting, Failed)),
+	stay(ObservedUp, in(Starting, Idle, Pinging, Running, Draining, Recycling)),
 	// No process seen so far and none now: an order of ours may be on its way,
 	// the deadline decides.
 	stay(ObservedDown, in(Stopped, Starting, Draining, Recycling, Restarting, Failed, Quarantined)),

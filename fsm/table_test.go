@@ -134,7 +134,7 @@ func TestFaultyTablesAreRefused(t *testing.T) {
 			"no way leads from stopped to quarantined",
 		},
 		"state without exit": {
-			without(func(r Row) bool { return r.On == ResetRequested || r.On == StopRequested }),
+			without(func(r Row) bool { return r.On == ResetRequested || r.On == StopRequested || r.On == StopWithdrawnLate }),
 			"no way leads out of quarantined",
 		},
 		"action without a handler": {

@@ -57,6 +57,8 @@ const (
 	StopWithdrawnBusy  Event = "StopWithdrawnBusy"
 	StopWithdrawnEarly Event = "StopWithdrawnEarly"
 	StopWithdrawnDown  Event = "StopWithdrawnDown"
+	// StopWithdrawnLate: the process was told to end already (so does a reset).
+	StopWithdrawnLate Event = "StopWithdrawnLate"
 )
 
 // Facts about the process, from the zinit executor.
@@ -93,7 +95,7 @@ const (
 
 var eventList = []Event{
 	StartRequested, StopRequested, RestartRequested, ResetRequested, PingSent,
-	StopWithdrawn, StopWithdrawnBusy, StopWithdrawnEarly, StopWithdrawnDown,
+	StopWithdrawn, StopWithdrawnBusy, StopWithdrawnEarly, StopWithdrawnDown, StopWithdrawnLate,
 	ProcessStarted, ProcessReady, ProcessExited, StartFailed, ObservedUp, ObservedDown, ObservedDue,
 	JobStarted, JobEnded, JobOverran, PongReceived, PingsExhausted, Drained,
 	StartTimedOut, StopTimedOut, DrainExpired, RestartDue, CrashLoop,

@@ -157,6 +157,9 @@ func (w *world) step() {
 	can(true, 1, func() { w.hear(events.ActorRestart{Actor: "bash_1"}) })
 	can(true, 1, func() { w.hear(events.ActorReset{Actor: "bash_1"}) })
 	can(true, 1, func() { w.hear(events.ActorPing{Actor: "bash_1"}) })
+	can(true, 1, func() { w.hear(events.ActorStop{Actor: "bash_1", Deadline: 60}) })
+	can(true, 1, func() { w.fromExecutor = append(w.fromExecutor, w.observed()) })
+	can(true, 1, w.reassert)
 	can(true, 1, w.boot)
 	can(true, 1, w.redis)
 	// Time passes only when nothing is under way: messages take milliseconds,
@@ -174,6 +177,12 @@ func (w *world) elapse() {
 	a, out := w.chart.Elapse(w.t.Context(), w.a, w.now)
 	w.note("time: %s -> %s", w.a.State, a.State)
 	w.obey(a, out)
+}
+
+// reassert: the keeper believes that orders were lost, rightly or not.
+func (w *world) reassert() {
+	w.note("keeper says its orders again")
+	w.obey(w.chart.Reassert(w.t.Context(), w.a, w.now))
 }
 
 func (w *world) redis() {

@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"herosup/zinit/wire"
 	"net"
 	"os"
 	"strconv"
 	"syscall"
 	"time"
+
+	"herosup/zinit/wire"
 )
 
 // conn is one connection, used by one call at a time.

@@ -19,7 +19,8 @@
 // What the executor promises:
 //
 //   - For one incarnation the facts come in the order started, ready, exited,
-//     each at most once, from one publisher on one connection.
+//     from one publisher on one connection; exited once, the others again when
+//     somebody asks who may have missed them (a start of what runs, an observe).
 //   - ProcessExited is published when the process is gone, its process group
 //     is empty and the recorded group of its script is empty too, or the bound
 //     for that is over, which the fact then says. No process of a dead attempt

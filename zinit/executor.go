@@ -3,11 +3,12 @@ package zinit
 import (
 	"context"
 	"errors"
-	"herosup/events"
 	"log/slog"
 	"strings"
 	"sync"
 	"time"
+
+	"herosup/events"
 )
 
 // Executor is the component: see the package comment. One loop owns its state;
@@ -23,8 +24,9 @@ type Executor struct {
 	actors  map[string]*process
 	lost    bool // zinit does not answer
 	retry   time.Duration
-	waiting []events.Message // requests that wait for the look that runs
+	waiting []events.Message // requests that wait for the next look
 	looking bool
+	clock   uint64 // counts orders, to tell what is newer than a look
 
 	results chan result
 	workers sync.WaitGroup
@@ -74,8 +76,9 @@ func (x *Executor) Run(ctx context.Context) error {
 	}
 	defer sub.Unsubscribe()
 	x.look(ctx)
-	again := time.NewTimer(time.Hour)
+	again := time.NewTimer(maxRetry)
 	again.Stop()
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,21 +86,13 @@ func (x *Executor) Run(ctx context.Context) error {
 		case raw := <-sub.C:
 			m, err := sub.Open(raw)
 			if err != nil {
-				x.log.Warn("order does not decode", "err", err)
-				if err := x.bus.Reject(m, events.Malformed(err)); err != nil {
-					return err
-				}
+				x.reject(m, events.Malformed(err))
 				continue
 			}
 			x.handle(ctx, m)
 		case r := <-x.results:
 			if away(r.err) {
-				if !x.lost {
-					x.lost, x.retry = true, firstRetry
-					x.publish(events.ZinitLost{Reason: r.err.Error()})
-				}
-				again.Reset(x.retry)
-				x.retry = min(2*x.retry, maxRetry)
+				again.Reset(x.missed(r.err))
 			}
 			r.apply()
 		case <-again.C:
@@ -106,15 +101,45 @@ func (x *Executor) Run(ctx context.Context) error {
 	}
 }
 
+// missed notes that zinit was not reached, tells it once, and returns the pause
+// before the next try.
+func (x *Executor) missed(err error) (pause time.Duration) {
+	if !x.lost {
+		x.lost, x.retry = true, firstRetry
+		x.publish(events.ZinitLost{Reason: err.Error()})
+	}
+	pause = x.retry
+	x.retry = min(2*x.retry, maxRetry)
+	return pause
+}
+
+// errLocal is for what went wrong on our side or in the service itself, so that
+// asking zinit again would not help.
+var errLocal = errors.New("not zinit's fault")
+
+// local marks an error as one that says nothing about zinit.
+type local struct{ error }
+
+func (local) Is(target error) bool { return target == errLocal }
+
 // away tells that zinit was not reached from a refusal by it.
 func away(err error) bool {
-	var refused *Error
-	return err != nil && !errors.As(err, &refused) && !errors.Is(err, context.Canceled) && !errors.Is(err, errGoneAtOnce)
+	if err == nil || errors.Is(err, errLocal) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	_, refused := errors.AsType[*Error](err)
+	return !refused
 }
 
 func (x *Executor) publish(e events.Event, o ...events.Option) {
 	if err := x.bus.Publish(e, o...); err != nil {
-		x.log.Error("publish", "event", e, "err", err)
+		x.log.Error("fact not published", "event", e, "err", err)
+	}
+}
+
+func (x *Executor) reject(m events.Message, r *events.Refusal) {
+	if err := x.bus.Reject(m, r); err != nil {
+		x.log.Error("order not rejected", "actor", r.Actor, "reason", r.Reason, "err", err)
 	}
 }
 

@@ -3,11 +3,10 @@ package zinit
 import (
 	"errors"
 	"fmt"
-	"herosup/events"
-	"os"
-	"os/exec"
 	"strings"
 	"time"
+
+	"herosup/events"
 )
 
 // ExecutorConfig is what an Executor needs to know.
@@ -50,6 +49,9 @@ const (
 	askGroup = 250 * time.Millisecond
 	// buryPatience bounds the wait for killed processes to be gone.
 	buryPatience = 2 * time.Second
+	// causePatience bounds the question how a process ended: why is good to know,
+	// but that it ended must not wait for a zinit that hangs.
+	causePatience = 50 * time.Millisecond
 	// The pace of trying to reach a zinit that is away.
 	firstRetry = 50 * time.Millisecond
 	maxRetry   = 2 * time.Second
@@ -93,27 +95,4 @@ func (t Template) service(actor string) Service {
 		s.Env[k] = put(v)
 	}
 	return s
-}
-
-// runnable says why a program can not be run, in words better than those that
-// a start would come back with.
-func runnable(program string) error {
-	if !strings.Contains(program, "/") {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("program %q is not on PATH (give its full path)", program)
-		}
-		return nil
-	}
-	st, err := os.Stat(program)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("program %s does not exist", program)
-	case err != nil:
-		return fmt.Errorf("program %s: %w", program, err)
-	case st.IsDir():
-		return fmt.Errorf("program %s is a folder", program)
-	case st.Mode()&0o111 == 0:
-		return fmt.Errorf("program %s is not executable (chmod +x)", program)
-	}
-	return nil
 }

@@ -4,8 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"herosup/zinit/wire"
 	"time"
+
+	"herosup/zinit/wire"
 )
 
 // LogStream is a subscription to log lines, over a connection of its own: who

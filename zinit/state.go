@@ -70,20 +70,6 @@ func (s State) String() string {
 // Live reports whether a process of the service runs in this state.
 func (s State) Live() bool { return s.Kind == Spawned || s.Kind == Running }
 
-// exitOf is how the process pid ended: its code, or -1 and the signal; -1 and ""
-// when this state does not tell.
-func (s State) exitOf(pid int) (code int, signal string) {
-	switch {
-	case s.Kind == Exited && s.PID == pid:
-		return s.Code, ""
-	case s.Kind == Signaled && s.PID == pid:
-		return -1, s.Signal
-	case s.Kind == Success:
-		return 0, ""
-	}
-	return -1, ""
-}
-
 // Ended reports whether this is the end of a process, however it ended.
 func (s State) Ended() bool {
 	return s.Kind == Success || s.Kind == Exited || s.Kind == Signaled
@@ -140,6 +126,38 @@ type Status struct {
 	Target Target `json:"target"`
 	// After is the state of each service that this one waits for.
 	After map[string]State `json:"after"`
+	// Last is how the process before this one ended; nil if there was none, or
+	// the zinit does not tell (only ours does: it starts the next one so soon
+	// that the end can not be read from State).
+	Last *End `json:"last,omitempty"`
+}
+
+// End is how one process ended.
+type End struct {
+	PID   int   `json:"pid"`
+	State State `json:"state"`
+}
+
+// exitOf is how the process pid ended: its code, or -1 and the signal; -1 and ""
+// when the status does not tell.
+func (s Status) exitOf(pid int) (code int, signal string) {
+	end := End{PID: s.State.PID, State: s.State}
+	if s.Last != nil {
+		end = *s.Last
+	} else if s.State.Kind == Success {
+		end.PID = pid // the text has no PID; without Last there is no better word
+	}
+	switch {
+	case end.PID != pid:
+		return -1, ""
+	case end.State.Kind == Exited:
+		return end.State.Code, ""
+	case end.State.Kind == Signaled:
+		return -1, end.State.Signal
+	case end.State.Kind == Success:
+		return 0, ""
+	}
+	return -1, ""
 }
 
 // Stats is what a service uses.

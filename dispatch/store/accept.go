@@ -105,12 +105,12 @@ func (d *Daemon) acceptCall(after uint64, j Submission) (acceptCall, error) {
 	if !j.CreatedAt.IsZero() {
 		created = j.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 	}
-	wholeSeconds := (j.Timeout + time.Second - 1) / time.Second
+	limit := (j.Timeout + time.Second - 1) / time.Second
 	k := d.s.keys
 	return acceptCall{
 		keys: d.s.jobKeys(j.Type, k.job(j.ID), k.position(), k.types(), k.delayed(j.Type)),
 		args: d.s.jobArgs(d.epoch, j.Type, j.ID, dec(after), dec(j.Sequence), j.Script, j.Caller, j.Context,
-			strconv.FormatInt(int64(wholeSeconds), 10), strconv.Itoa(j.Retries), env, created,
+			strconv.FormatInt(int64(limit), 10), strconv.Itoa(j.Retries), env, created,
 			strconv.FormatInt(max(0, j.Delay.Milliseconds()), 10)),
 	}, nil
 }

@@ -29,7 +29,7 @@ func (s *Store) Actor(name, jobType, incarnation string) (*Actor, error) {
 
 // Hello is the answer to a registration.
 type Hello struct {
-	Code  Code // OK or Superseded
+	Code  Code // OK; Superseded; Conflict: this incarnation is registered as another actor or type
 	Epoch uint64
 	Open  bool // the gate
 	Held  int  // jobs in hand already: Claim returns the first

@@ -12,7 +12,7 @@ import (
 
 // Adopted is a page of a type's queue as Adopt found it.
 type Adopted struct {
-	Foreign []string // ids with a record and without a log sequence: put them into the log
+	Foreign []string // ids (tokens) with a record and without a log sequence: put them into the log
 	Length  int      // of the queue, before handing over
 	Handed  int      // jobs handed to idle actors by this call
 }
@@ -37,7 +37,9 @@ func (d *Daemon) Adopt(ctx context.Context, jobType string, offset, count int) (
 	}
 	a := Adopted{Length: r.num(1), Handed: r.num(2)}
 	for i := 3; i < len(r.fields); i++ {
-		a.Foreign = append(a.Foreign, r.str(i))
+		if id := r.str(i); token.MatchString(id) { // others are run all the same, but the log could not name them
+			a.Foreign = append(a.Foreign, id)
+		}
 	}
 	return a, r.err
 }

@@ -1,12 +1,6 @@
 package store
 
-import (
-	"context"
-	"errors"
-	"strings"
-
-	"github.com/redis/go-redis/v9"
-)
+import "context"
 
 // Cancelled is the answer of Cancel.
 type Cancelled struct {
@@ -24,11 +18,13 @@ func (d *Daemon) Cancel(ctx context.Context, id string) (Cancelled, error) {
 	}
 	// The script needs the queue's name; a record's type never changes.
 	k := d.s.keys
-	jobType, err := d.s.rdb.HGet(ctx, k.job(id).name, "script_type").Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	f, err := d.s.rdb.HMGet(ctx, k.job(id).name, "type", "script_type").Result()
+	if err != nil {
 		return Cancelled{}, d.s.fault(ctx, err, []key{k.job(id)})
 	}
-	jobType = strings.ToLower(jobType)
+	ours, _ := f[0].(string)
+	theirs, _ := f[1].(string)
+	jobType := typeOfRecord(ours, theirs)
 	r, err := d.s.run(ctx, "cancel",
 		[]key{k.epoch(), k.facts(), k.ended(), k.queue(jobType), k.delayed(jobType), k.job(id)},
 		string(k), dec(d.epoch), jobType, d.s.keep, id)

@@ -48,15 +48,34 @@
 // process still coming up may register and claim right after that answer, so
 // who then stops it must look for its hello first. hello of an incarnation
 // already registered leaves the gate as it is, and an incarnation that another
-// one displaced can not take the name back (SUPERSEDED).
+// one displaced can not take the name back (SUPERSEDED): two processes under one name
+// would swap it for ever. One incarnation is one actor (CONFLICT).
+//
+// # What the daemon owes
+//
+// Rarely, and by the level rather than by events: Recover each dead incarnation of
+// the registry; Promote at NextDelayed; Adopt where a queue is not empty (it also hands over what an
+// idle actor missed); Ended and Settle; after RaiseEpoch the log from its first message, then
+// Ring for each actor it knows, since those wait on wake lists and do not know that their registration
+// is lost. A job of the log whose record vanished (evicted, deleted by hand) is found at its claim: it
+// goes to Dead with ReasonNoRecord and not to Ended, because nobody knows its sequence any
+// more; accepting it again from the log revives it.
+//
+// A batch is a pipeline, not a transaction: to keep a refusal in its middle from leaving a hole
+// behind the position, each accept names the sequence before it (GAP).
 //
 // # Rules of the scripts
 //
 // Total: a code for every state. Bounded: each header names its bound.
 // Repeatable, as above. Time is Redis TIME. The first write is always a command that a full
-// Redis refuses (denyoom): such a refusal then comes before any change, not in
-// the middle, since scripts are not rolled back. Log sequences are compared as
-// text: a Lua number is exact only to 2^53.
+// Redis refuses (denyoom), even where an id is taken off a list: it is peeked, marked, then
+// popped. A refusal so comes before any change and not in the middle, since scripts are not rolled
+// back. Log sequences are compared as text: a Lua number is exact only to 2^53.
+//
+// The header of a script is its specification: KEYS and ARGV become the Lua locals k_x and a_x
+// when it is assembled, and each call is checked against it. Parts that several scripts share
+// (USE) exist once, in scripts/lib. Scripts are UTF-8: what is no UTF-8 reaches an actor as it
+// is by claim, and mended by a wake list, which is JSON.
 //
 // Every key is in KEYS but those that only the script can know: the record and
 // reply list of a popped id, and the keys of an actor or incarnation whose name it
@@ -81,7 +100,8 @@
 // declare every queue it may fill, and depth is a count, not a walk. The
 // script group is in groups, by incarnation, not in the actor's hash: a
 // restarted actor's hello must not wipe the group its predecessor left behind.
-// The registry's value is "<actor> <type>".
+// The registry's value is "<actor> <type>". Wake lists are FIFO (RPUSH, BLPOP). A record has
+// a field type beside Hero's script_type, which others spell as they like.
 //
 // # Ownership
 //

@@ -15,7 +15,7 @@ type Fact struct {
 	ID          string // the stream's; ordered, de-duplicates
 	At          time.Time
 	Kind        FactKind
-	Job         string
+	Job         string // of a foreign push this may be no token: check it before it becomes a subject
 	Type        string
 	Actor       string
 	Incarnation string

@@ -9,7 +9,7 @@ import (
 
 // recordFields are the fields of a record that Jobs reads: none of the long ones.
 var recordFields = []string{
-	"id", "script_type", "status", "caller_id", "context_id", "timeout", "error", "reason", "exit_code", "actor",
+	"id", "type", "script_type", "status", "caller_id", "context_id", "timeout", "error", "reason", "exit_code", "actor",
 	"epoch", "attempt", "incarnation", "crashes", "sequence", "v", "created_at", "updated_at",
 	"queued_ms", "ready_ms", "started_ms", "ended_ms",
 }
@@ -32,7 +32,7 @@ func (s *Store) Job(ctx context.Context, id string) (Record, error) {
 
 func readRecord(id string, m map[string]string) Record {
 	r := Record{
-		ID: id, Type: strings.ToLower(m["script_type"]), Status: Status(strings.ToLower(m["status"])),
+		ID: id, Type: typeOfRecord(m["type"], m["script_type"]), Status: Status(strings.ToLower(m["status"])),
 		Script: m["script"], EnvJSON: m["env_vars"], Caller: m["caller_id"], Context: m["context_id"],
 		Timeout: laxSeconds(m["timeout"]), Output: m["output"], Error: m["error"], Reason: m["reason"],
 		ExitCode: m["exit_code"], Actor: m["actor"], Attempts: laxInt(m["attempt"]), Crashes: laxInt(m["crashes"]),
@@ -44,6 +44,15 @@ func readRecord(id string, m map[string]string) Record {
 		r.Token = Token{Epoch: laxUint(m["epoch"]), Attempt: r.Attempts, Incarnation: m["incarnation"]}
 	}
 	return r
+}
+
+// typeOfRecord is the job type: the queue's if one of our scripts saw the record, else what others
+// wrote, which may be the enum's name (research/hero.md 12).
+func typeOfRecord(ours, theirs string) string {
+	if ours != "" {
+		return ours
+	}
+	return strings.ToLower(theirs)
 }
 
 // JobsPage is one page of records.

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 )
 
@@ -24,7 +23,7 @@ func TestModel(t *testing.T) {
 		s := srv.open(t)
 		reached := recordCodes(s)
 		checks(t, map[string]string{"real": "60", "mini": "25"}[srv.name])
-		rapid.Check(t, func(rt *rapid.T) { runMachine(rt, s) })
+		rapid.Check(t, func(rt *rapid.T) { runMachine(t.Context(), rt, s) })
 		missing, unpromised := reached.missing(t)
 		t.Logf("answers seen: %v; not seen: %q", reached.counts, missing)
 		if len(unpromised) > 0 {
@@ -79,8 +78,7 @@ type machine struct {
 // typeOf a job is in its id.
 func typeOf(id string) string { return map[byte]string{'s': "sh", 'p': "py"}[id[0]] }
 
-func runMachine(rt *rapid.T, s *Store) {
-	ctx := context.Background()
+func runMachine(ctx context.Context, rt *rapid.T, s *Store) {
 	if err := s.rdb.FlushAll(ctx).Err(); err != nil {
 		rt.Fatal(err)
 	}
@@ -96,31 +94,32 @@ func runMachine(rt *rapid.T, s *Store) {
 		"": func(rt *rapid.T) { m.T = rt; m.check() },
 
 		// What is drawn more often is named more than once.
-		"start":   m.act(m.startActor),
-		"hello":   m.act(m.hello),
-		"accept":  m.act(m.accept),
-		"accept2": m.act(m.accept),
-		"accept3": m.act(m.accept),
-		"claim":   m.act(m.claim),
-		"claim2":  m.act(m.claim),
-		"claim3":  m.act(m.claim),
-		"wake":    m.act(m.wake),
-		"finish":  m.act(m.finishRight),
-		"finish2": m.act(m.finishRight),
-		"finish3": m.act(m.finishRight),
-		"finish4": m.act(m.finishRight),
-		"stale":   m.act(m.finishAny),
-		"hold":    m.act(m.hold),
-		"close":   m.act(m.close),
-		"open":    m.act(m.open),
-		"recover": m.act(m.recover),
-		"promote": m.act(m.promote),
-		"cancel":  m.act(m.cancel),
-		"talk":    m.act(m.talk),
-		"adopt":   m.act(m.adopt),
-		"foreign": m.act(m.foreign),
-		"settle":  m.act(m.settle),
-		"lose":    m.act(m.lose),
+		"start":    m.act(m.startActor),
+		"hello":    m.act(m.hello),
+		"accept":   m.act(m.accept),
+		"accept2":  m.act(m.accept),
+		"accept3":  m.act(m.accept),
+		"claim":    m.act(m.claim),
+		"claim2":   m.act(m.claim),
+		"claim3":   m.act(m.claim),
+		"wake":     m.act(m.wake),
+		"finish":   m.act(m.finishRight),
+		"finish2":  m.act(m.finishRight),
+		"finish3":  m.act(m.finishRight),
+		"finish4":  m.act(m.finishRight),
+		"stale":    m.act(m.finishAny),
+		"hold":     m.act(m.hold),
+		"close":    m.act(m.close),
+		"open":     m.act(m.open),
+		"recover":  m.act(m.recover),
+		"promote":  m.act(m.promote),
+		"cancel":   m.act(m.cancel),
+		"talk":     m.act(m.talk),
+		"adopt":    m.act(m.adopt),
+		"foreign":  m.act(m.foreign),
+		"foreign2": m.act(m.foreign),
+		"settle":   m.act(m.settle),
+		"lose":     m.act(m.lose),
 		"raise": m.act(func() {
 			if m.w.epoch == m.epoch && rapid.IntRange(0, 7).Draw(m.T, "needless") > 0 {
 				m.Skip("nothing lost")
@@ -197,11 +196,17 @@ func (m *machine) pickHand() *hand {
 	if len(m.hands) == 0 {
 		m.Skip("no actor yet")
 	}
-	// Mostly one of the last lives: the others are dead or displaced.
-	if n := len(m.hands); n > 4 && rapid.IntRange(0, 3).Draw(m.T, "old") > 0 {
-		return rapid.SampledFrom(m.hands[n-4:]).Draw(m.T, "hand")
+	from := m.hands
+	if rapid.IntRange(0, 3).Draw(m.T, "any life") > 0 { // mostly one that is registered: the others are dead or displaced
+		live := slices.DeleteFunc(slices.Clone(m.hands), func(h *hand) bool {
+			a := m.w.actors[h.name]
+			return a == nil || a.inc != h.incarnation
+		})
+		if len(live) > 0 {
+			from = live
+		}
 	}
-	return rapid.SampledFrom(m.hands).Draw(m.T, "hand")
+	return from[rapid.IntRange(0, len(from)-1).Draw(m.T, "hand")]
 }
 
 func (m *machine) pickID() string {
@@ -212,431 +217,6 @@ func (m *machine) pickType() string { return rapid.SampledFrom(typeNames).Draw(m
 
 func (m *machine) pickName() string {
 	return rapid.SampledFrom(slices.Sorted(maps.Keys(actorTypes))).Draw(m.T, "actor")
-}
-
-func (m *machine) startActor() {
-	if m.lives > 3 && rapid.Bool().Draw(m.T, "enough") {
-		m.Skip("enough lives")
-	}
-	name := m.pickName()
-	m.lives++
-	a, err := m.s.Actor(name, actorTypes[name], fmt.Sprint("life", m.lives))
-	if err != nil {
-		m.Fatal(err)
-	}
-	h := &hand{Actor: a}
-	m.hands = append(m.hands, h)
-	m.sayHello(h)
-}
-
-func (m *machine) hello() { m.sayHello(m.pickHand()) }
-
-func (m *machine) sayHello(h *hand) {
-	m.twice("hello", func() string {
-		r, err := h.Hello(m.ctx)
-		if r.Code == Superseded {
-			return "SUPERSEDED"
-		}
-		return m.text(err, r.Code, r.Open, r.Held)
-	}, func() string { return m.w.hello(h.jobType, h.name, h.incarnation) }, m.same)
-}
-
-func (m *machine) accept() {
-	var id string
-	if len(m.ids) > 0 && rapid.IntRange(0, 3).Draw(m.T, "known") == 0 {
-		id = rapid.SampledFrom(m.ids).Draw(m.T, "id")
-	} else {
-		id = fmt.Sprint(rapid.SampledFrom([]string{"s", "s", "p"}).Draw(m.T, "type"), len(m.ids)+1)
-		m.ids = append(m.ids, id)
-	}
-	script := "run " + id
-	if j := m.w.jobs[id]; j != nil && j.script != "" {
-		script = j.script // also what others pushed: that is how it comes into the log
-	}
-	sub := Submission{
-		ID: id, Type: typeOf(id), Script: script, Sequence: m.seq + 1,
-		Delay: rapid.SampledFrom([]jobDelay{0, 0, 0, jobLater}).Draw(m.T, "delay").duration(),
-	}
-	after := m.w.position
-	switch rapid.IntRange(0, 11).Draw(m.T, "kind") {
-	case 0:
-		sub.Script = "another"
-	case 1:
-		sub.Sequence, after = 0, 0 // in no log
-	case 2:
-		after = m.seq + 5 // the reader lost one
-	}
-	m.acceptOne(after, sub)
-}
-
-func (m *machine) acceptOne(after uint64, sub Submission) {
-	gap := after != 0 && m.w.position < after
-	typ := sub.Type
-	if sub.Delay > 0 {
-		typ = "" // goes to no queue, hands nothing over
-	}
-	m.serving(typ, "accept", func() string {
-		rs, err := m.d.Accept(m.ctx, after, []Submission{sub})
-		if err != nil {
-			return m.text(err)
-		}
-		r := rs[0]
-		if r.Code == Gap {
-			return "GAP"
-		}
-		return m.text(nil, r.Code, r.Status, r.Sequence, r.Ready, r.Handed)
-	}, func() string {
-		return strings.TrimRight(m.w.accept(m.epoch, after, sub.Sequence, sub.ID, sub.Type, sub.Script, sub.Delay > 0), " ")
-	}, func(first, second string) { m.same(strings.Replace(first, "OK", "SAME", 1), second) })
-	if m.epoch == m.w.epoch && !gap && sub.Sequence > m.seq {
-		m.seq = sub.Sequence
-		if j := m.w.jobs[sub.ID]; j != nil && j.seq == sub.Sequence {
-			m.log[sub.Sequence] = sub
-		}
-	}
-}
-
-func (m *machine) claim() {
-	h := m.pickHand()
-	m.serving(h.jobType, "claim", func() string {
-		r, err := h.Claim(m.ctx)
-		if r.Job == nil {
-			return m.text(err, r.Code)
-		}
-		h.seen = append(h.seen, *r.Job)
-		return m.text(err, r.Code, r.Job.ID, r.Job.Token.Attempt, r.Held)
-	}, func() string { return m.w.claim(h.epoch.Load(), h.jobType, h.name, h.incarnation) },
-		func(first, second string) { m.same(strings.Replace(first, " false", " true", 1), second) })
-}
-
-// wake is the actor's BLPOP, without the wait.
-func (m *machine) wake() {
-	name := m.pickName()
-	text, err := m.s.rdb.LPop(m.ctx, m.s.keys.wake(name).name).Result()
-	if len(m.w.wake[name]) == 0 {
-		if !errors.Is(err, redis.Nil) {
-			m.Fatalf("wake list of %s has %q, the model none", name, text)
-		}
-		return
-	}
-	if err != nil {
-		m.Fatal(err)
-	}
-	want := m.w.wake[name][0]
-	drop(m.w.wake, name, m.w.wake[name][1:])
-	for _, h := range m.hands {
-		if h.name != name {
-			continue
-		}
-		if wk := h.readWake(text); wk.Kind == WakeJob {
-			h.seen = append(h.seen, *wk.Job)
-			// What comes by message is in hand, with this token, unless the epoch went.
-			if got := wakeText(text); got != want {
-				m.Fatalf("message %q, want %q", got, want)
-			}
-		}
-	}
-}
-
-// finishRight ends what the actor holds by the newest token it knows.
-func (m *machine) finishRight() { m.finish(m.rightToken()) }
-
-func (m *machine) rightToken() (*hand, Claimed) {
-	var busy []*hand
-	var in []Claimed
-	for _, h := range m.hands {
-		for _, j := range slices.Backward(h.seen) {
-			if m.w.holds(h.incarnation, j.ID, j.Token) == "OK" && m.w.jobs[j.ID].status == "started" {
-				busy, in = append(busy, h), append(in, j)
-				break
-			}
-		}
-	}
-	if len(busy) == 0 {
-		m.Skip("nothing in hand")
-	}
-	i := rapid.IntRange(0, len(busy)-1).Draw(m.T, "busy")
-	return busy[i], in[i]
-}
-
-// finishAny uses any token there ever was, of any actor, or one made up.
-func (m *machine) finishAny() { m.finish(m.anyToken()) }
-
-func (m *machine) anyToken() (*hand, Claimed) {
-	h, from := m.pickHand(), m.pickHand()
-	j := Claimed{ID: m.pickID(), Token: Token{Epoch: m.epoch, Attempt: 1}}
-	if len(from.seen) > 0 {
-		j = rapid.SampledFrom(from.seen).Draw(m.T, "seen")
-	}
-	j.Token.Attempt += rapid.SampledFrom([]int{0, 0, 0, 1, -1}).Draw(m.T, "off")
-	return h, j
-}
-
-func (m *machine) finish(h *hand, j Claimed) {
-	out := Outcome{Output: "o"}
-	if rapid.Bool().Draw(m.T, "fails") {
-		out = Outcome{Failed: true, Error: "e", Reason: "exit 1", ExitCode: "1"}
-	}
-	next := rapid.IntRange(0, 3).Draw(m.T, "next") > 0
-	m.serving(h.jobType, "finish", func() string {
-		r, err := h.Finish(m.ctx, j, out, next)
-		if r.Job == nil {
-			return m.text(err, r.Code, r.Next)
-		}
-		h.seen = append(h.seen, *r.Job)
-		return m.text(err, r.Code, r.Next, r.Job.ID, r.Job.Token.Attempt)
-	}, func() string {
-		return m.w.finish(h.jobType, h.name, h.incarnation, j.ID, j.Token, out.Failed, next)
-	}, m.same)
-}
-
-// hold is what a holder does with its token short of ending the job.
-func (m *machine) hold() {
-	h, j := m.rightToken()
-	if rapid.Bool().Draw(m.T, "any") {
-		h, j = m.anyToken()
-	}
-	if rapid.Bool().Draw(m.T, "renew") {
-		m.twice("renew", func() string { c, err := h.Renew(m.ctx, j); return m.text(err, c) },
-			func() string { return m.w.renew(h.incarnation, j.ID, j.Token) }, m.same)
-		return
-	}
-	pgid := rapid.IntRange(2, 9).Draw(m.T, "pgid")
-	m.twice("group", func() string { c, err := h.RecordGroup(m.ctx, j, pgid, 7); return m.text(err, c) },
-		func() string { return m.w.group(h.incarnation, j.ID, j.Token, pgid) }, m.same)
-}
-
-func (m *machine) close() {
-	name := m.pickName()
-	m.twice("close", func() string { return m.gateText(m.d.CloseGate(m.ctx, name)) },
-		func() string { return m.w.close(m.epoch, name) }, m.same)
-}
-
-func (m *machine) open() {
-	name := m.pickName()
-	m.twice("open", func() string { return m.gateText(m.d.OpenGate(m.ctx, name)) },
-		func() string { return m.w.open(m.epoch, name) }, m.same)
-}
-
-func (m *machine) gateText(g Gate, err error) string {
-	if g.Code == OK {
-		return m.text(err, g.Code, g.Held, g.Incarnation)
-	}
-	return m.text(err, g.Code)
-}
-
-func (m *machine) recover() {
-	h := m.pickHand()
-	m.recoverOne(h.incarnation, rapid.Bool().Draw(m.T, "interrupted"), modelCrashes)
-}
-
-func (m *machine) recoverOne(inc string, interrupted bool, limit int) {
-	_, typ := splitMember(m.w.reg[inc])
-	m.serving(typ, "recover", func() string {
-		r, err := m.d.Recover(m.ctx, inc, interrupted, limit)
-		out := m.text(err, r.Code)
-		for _, j := range r.Jobs {
-			out += fmt.Sprint(" [", j.ID, " ", j.Crashes, " ", j.Dead, " ", j.Handed, "]")
-		}
-		return out
-	}, func() string { return m.w.recover(m.epoch, inc, interrupted, limit) },
-		func(_, second string) { m.same("GONE", second) })
-}
-
-func (m *machine) promote() {
-	typ := m.pickType()
-	if rapid.Bool().Draw(m.T, "time passes") {
-		m.timePasses(typ)
-	}
-	m.promoteOne(typ)
-}
-
-func (m *machine) timePasses(typ string) {
-	for _, id := range m.w.delayed[typ] {
-		m.s.rdb.ZAddXX(m.ctx, m.s.keys.delayed(typ).name, redis.Z{Score: 1, Member: id})
-		m.w.due[id] = true
-	}
-}
-
-func (m *machine) promoteOne(typ string) {
-	m.serving(typ, "promote", func() string {
-		r, err := m.d.Promote(m.ctx, typ)
-		return m.text(err, "OK", r.Moved, r.Ready)
-	}, func() string { return m.w.promote(m.epoch, typ) }, func(_, _ string) {})
-}
-
-func (m *machine) cancel() {
-	id := m.pickID()
-	m.twice("cancel", func() string {
-		r, err := m.d.Cancel(m.ctx, id)
-		return m.text(err, r.Code, r.Status, r.Reason)
-	}, func() string { return strings.TrimRight(m.w.cancel(m.epoch, id), " ") },
-		func(first, second string) { m.same(strings.Replace(first, "OK", "ENDED", 1), second) })
-}
-
-// talk is what goes over wake lists beside jobs.
-func (m *machine) talk() {
-	nonce := rapid.SampledFrom([]string{"n1", "n2"}).Draw(m.T, "nonce")
-	name := m.pickName()
-	switch rapid.IntRange(0, 2).Draw(m.T, "what") {
-	case 0:
-		m.twice("ping", func() string { c, err := m.d.Ping(m.ctx, name, nonce); return m.text(err, c) },
-			func() string { return m.w.pingActor(m.epoch, name, nonce) }, m.same)
-	case 1:
-		h := m.pickHand()
-		m.twice("pong", func() string { c, err := h.Pong(m.ctx, nonce); return m.text(err, c) },
-			func() string { return m.w.pongActor(h.epoch.Load(), h.name, h.incarnation, nonce) }, m.same)
-	case 2:
-		m.twice("ring", func() string { c, err := m.d.Ring(m.ctx, name); return m.text(err, c) }, func() string {
-			if m.epoch != m.w.epoch {
-				return ""
-			}
-			m.w.ring(name)
-			return "OK"
-		}, m.same)
-	}
-}
-
-func (m *machine) adopt() {
-	typ := m.pickType()
-	m.serving(typ, "adopt", func() string {
-		r, err := m.d.Adopt(m.ctx, typ, 0, adoptMax)
-		out := m.text(err, "OK", r.Length)
-		for _, id := range r.Foreign {
-			out += " " + id
-		}
-		if out == "" {
-			return ""
-		}
-		return out + " handed " + fmt.Sprint(r.Handed)
-	}, func() string { return m.w.adopt(m.epoch, typ) }, func(_, _ string) {})
-}
-
-// foreign is a push by somebody else: a fresh Hero job, one without a record or without a script, a key
-// of another type, or an id that is known already.
-func (m *machine) foreign() {
-	typ := m.pickType()
-	q, rdb := m.s.keys.queue(typ).name, m.s.rdb
-	id := fmt.Sprint(typ[:1], len(m.ids)+1)
-	rec := m.s.keys.job(id).name
-	switch rapid.IntRange(0, 4).Draw(m.T, "push") {
-	case 0:
-		m.ids = append(m.ids, id)
-		rdb.HSet(m.ctx, rec, "id", id, "script", "theirs", "script_type", strings.ToUpper(typ), "status", "dispatched")
-		m.w.jobs[id] = &wjob{typ: typ, script: "theirs", status: "dispatched"}
-	case 1:
-		id = "norecord"
-	case 2:
-		m.ids = append(m.ids, id)
-		rdb.HSet(m.ctx, rec, "id", id, "script_type", typ, "status", "dispatched")
-		m.w.jobs[id] = &wjob{typ: typ, status: "dispatched"}
-	case 3:
-		id = "notahash"
-		rdb.Del(m.ctx, m.s.keys.job(id).name)
-		rdb.LPush(m.ctx, m.s.keys.job(id).name, "x")
-	case 4:
-		known := slices.DeleteFunc(slices.Clone(m.ids), func(id string) bool { return typeOf(id) != typ })
-		if len(known) == 0 {
-			m.Skip("no job yet")
-		}
-		id = rapid.SampledFrom(known).Draw(m.T, "again")
-		m.pushed[id] = true
-	}
-	rdb.LPush(m.ctx, q, id)
-	m.w.queue[typ] = slices.Insert(slices.Clone(m.w.queue[typ]), 0, id)
-	m.dirty[typ] = true
-}
-
-func (m *machine) settle() {
-	es, err := m.d.Ended(m.ctx, rapid.IntRange(1, 3).Draw(m.T, "count"))
-	if err != nil {
-		m.Fatal(err)
-	}
-	for _, e := range es {
-		delete(m.log, e.Sequence)
-	}
-	m.twice("settle", func() string { n, err := m.d.Settle(m.ctx, es); return m.text(err, n) }, func() string {
-		if m.epoch != m.w.epoch {
-			return ""
-		}
-		for _, e := range es {
-			if len(m.w.ended) > 0 && m.w.ended[0] == e.String() {
-				m.w.ended = m.w.ended[1:]
-			}
-		}
-		return fmt.Sprint(len(m.w.ended))
-	}, func(_, _ string) {})
-}
-
-// lose is Redis losing everything, or its epoch alone.
-func (m *machine) lose() {
-	if rapid.IntRange(0, 3).Draw(m.T, "loss") > 0 {
-		m.Skip("rare")
-	}
-	if rapid.Bool().Draw(m.T, "all") {
-		m.s.rdb.FlushAll(m.ctx)
-		m.w, m.lastFact, m.dirty = newWorld(), noFact, map[string]bool{}
-		m.ends, m.tries, m.closed = map[string]int{}, map[string]int{}, map[string]bool{}
-		return
-	}
-	m.s.rdb.Del(m.ctx, m.s.keys.epoch().name)
-	m.w.epoch = 0
-}
-
-// raise is the daemon's answer to it: a higher epoch, then all that the log holds, from its first message.
-func (m *machine) raise() {
-	m.epoch++
-	m.d = m.s.Daemon(m.epoch)
-	if code, _, err := m.s.RaiseEpoch(m.ctx, m.epoch); err != nil || code != OK {
-		m.Fatal(code, err)
-	}
-	m.w.epoch = m.epoch
-	var after uint64
-	for _, seq := range slices.Sorted(maps.Keys(m.log)) {
-		sub := m.log[seq]
-		m.acceptOne(after, sub)
-		after = seq
-	}
-}
-
-// drain plays everything to its end: whatever happened before, each job of the log ends.
-func (m *machine) drain() {
-	m.raise()
-	for _, inc := range slices.Sorted(maps.Keys(m.w.reg)) {
-		m.recoverOne(inc, true, modelCrashes)
-	}
-	for _, typ := range typeNames {
-		m.timePasses(typ)
-		m.promoteOne(typ)
-	}
-	for name, typ := range actorTypes {
-		m.lives++
-		a, err := m.s.Actor(name, typ, fmt.Sprint("life", m.lives))
-		if err != nil {
-			m.Fatal(err)
-		}
-		h := &hand{Actor: a}
-		m.sayHello(h)
-		for r := (ClaimResult{}); ; {
-			if r, err = h.Claim(m.ctx); err != nil {
-				m.Fatal(err)
-			}
-			if m.w.claim(m.epoch, typ, name, h.incarnation); r.Code != GotJob {
-				break
-			}
-			if _, err := h.Finish(m.ctx, *r.Job, Outcome{}, false); err != nil {
-				m.Fatal(err)
-			}
-			m.w.finish(typ, name, h.incarnation, r.Job.ID, r.Job.Token, false, false)
-		}
-	}
-	m.check()
-	for seq, sub := range m.log {
-		r, err := m.s.Job(m.ctx, sub.ID)
-		if err != nil || !r.Status.Ended() {
-			m.Fatalf("job %s (%d) of the log: %s, %v, want an end", sub.ID, seq, r.Status, err)
-		}
-	}
 }
 
 // syncIdle takes the order of the idle from Redis (members of one millisecond go by name) after

@@ -24,20 +24,25 @@ import (
 // The suite runs on both servers we support. Where redis-server is missing the run says so
 // in its last line, and fails if HEROSUP_REQUIRE names redis.
 func TestMain(m *testing.M) {
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if required("redis") {
-			fmt.Fprintln(os.Stderr, "FAIL dispatch/store: redis-server is not on PATH and HEROSUP_REQUIRE names redis")
-			os.Exit(1)
-		}
-		defer fmt.Fprintln(os.Stderr, "dispatch/store: redis-server is not on PATH: tested on miniredis only")
+	_, missing := exec.LookPath("redis-server")
+	if missing != nil && required("redis") {
+		fmt.Fprintln(os.Stderr, "FAIL dispatch/store: redis-server is not on PATH and HEROSUP_REQUIRE names redis")
+		os.Exit(1)
 	}
 	flag.Parse()
 	if f := flag.Lookup("rapid.steps"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set("60") // an interleaving needs room: a job's whole way is five steps
 	}
-	// go-redis looks for a lost server once a second from a goroutine that sees its client's Close
-	// only after that second.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+	goleak.VerifyTestMain(m,
+		// go-redis looks for a lost server once a second from a goroutine that sees its client's Close
+		// only after that second.
+		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"),
+		goleak.Cleanup(func(code int) {
+			if missing != nil {
+				fmt.Fprintln(os.Stderr, "dispatch/store: redis-server is not on PATH: tested on miniredis only")
+			}
+			os.Exit(code)
+		}))
 }
 
 func required(tool string) bool {
@@ -80,12 +85,11 @@ func realServer(t testing.TB, more ...string) *server {
 	if err != nil {
 		t.Skip("redis-server is not on PATH: not tested on a real Redis")
 	}
-	// Not t.TempDir: a long test name would pass the 108 bytes of a socket's path.
-	dir, err := os.MkdirTemp("", "hs")
+	dir, err := os.MkdirTemp("", "hs") //nolint:usetesting // a long test name would pass the 108 bytes of a socket's path
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	sock := filepath.Join(dir, "r.sock")
 	cmd := exec.CommandContext(t.Context(), bin, append([]string{
 		"--port", "0", "--unixsocket", sock, "--dir", dir, "--save", "", "--appendonly", "no",
@@ -134,7 +138,7 @@ func (srv *server) open(t testing.TB, more ...func(*Options)) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 

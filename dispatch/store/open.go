@@ -94,8 +94,8 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 		o.Dialer = d.DialContext
 	}
 	quiet(log)
-	life, end := context.WithCancelCause(context.Background())
-	first := *o // go-redis normalises its options in place: each client gets a copy
+	life, end := context.WithCancelCause(context.Background()) // a Store lives from Open to Close, not as long as a call
+	first := *o                                                // go-redis normalises its options in place: each client gets a copy
 	return &Store{
 		keys: keys(opts.Prefix), rdb: redis.NewClient(&first), opts: o,
 		waiters: make(chan *waiter, maxIdleWaiters), life: life, end: end, scripts: scripts,

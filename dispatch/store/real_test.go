@@ -86,7 +86,7 @@ func TestPassword(t *testing.T) {
 
 func TestReplicaRefuses(t *testing.T) {
 	b := newBed(t, realServer(t))
-	if err := b.s.rdb.SlaveOf(b.ctx(), "127.0.0.1", "1").Err(); err != nil {
+	if err := b.s.rdb.ReplicaOf(b.ctx(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.d.Accept(b.ctx(), 0, []Submission{{ID: "j", Type: "sh", Script: "x"}})

@@ -80,7 +80,7 @@ type Submission struct {
 // Record is a job as Redis knows it. Texts of foreign records are taken as they are.
 type Record struct {
 	ID         string
-	Type       string // script_type, lower case
+	Type       string // the queue's; of a record not seen yet: script_type in lower case
 	Status     Status
 	Script     string
 	EnvJSON    string

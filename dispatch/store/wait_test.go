@@ -323,7 +323,7 @@ func TestErrors(t *testing.T) {
 		},
 		"another prefix is another world": func(b *bed) {
 			b.job("j1", 1)
-			s := b.srv.open(b.T, func(o *Options) { o.Prefix = "{other}" })
+			s := b.srv.open(b.T, func(o *Options) { o.Prefix, o.ClientName = "{other}", "herosup-test" })
 			if _, _, err := s.RaiseEpoch(b.ctx(), 1); err != nil {
 				b.Fatal(err)
 			}
@@ -353,7 +353,7 @@ func TestAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
-	l.Close()
+	_ = l.Close()
 	srv := &server{url: "redis://" + addr}
 	s := srv.open(t)
 	from := time.Now()

@@ -69,7 +69,7 @@ func (a *Actor) readWake(text string) Wake {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return Wake{Kind: WakeRing}
 	}
-	switch WakeKind(m.Kind) {
+	switch WakeKind(m.Kind) { //nolint:exhaustive // all else is a ring
 	case WakePing:
 		return Wake{Kind: WakePing, Nonce: m.Nonce}
 	case WakeJob:

@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+
 	"herosup/zinit"
 	"herosup/zinit/wire"
-	"os"
 )
 
 // api is what the methods work on.

@@ -37,9 +37,16 @@ type found struct {
 type remains struct {
 	group int
 	mark  string
+	// known are those that were found before: at the end of its life a process
+	// has lost its mark before it is gone.
+	known map[id]bool
 }
 
-func (r remains) find() (found, error) {
+func newRemains(group int, mark string) *remains {
+	return &remains{group: group, mark: mark, known: make(map[id]bool)}
+}
+
+func (r *remains) find() (found, error) {
 	all, err := allProcs()
 	if err != nil {
 		return found{}, err
@@ -54,18 +61,17 @@ func (r remains) find() (found, error) {
 		if !p.live() {
 			continue
 		}
-		if p.group == r.group && !renewed {
-			f.left = append(f.left, p)
-			continue
-		}
-		if r.mark == "" {
-			continue
-		}
-		mark, sure := envValue(p.pid, markName)
-		if mark == r.mark {
-			f.left = append(f.left, p)
+		ours, sure := r.known[p.id()] || p.group == r.group && !renewed, true
+		if !ours && r.mark != "" {
+			var mark string
+			mark, sure = envValue(p.pid, markName)
+			ours = mark == r.mark
 		}
 		f.unsure = f.unsure || !sure
+		if ours {
+			r.known[p.id()] = true
+			f.left = append(f.left, p)
+		}
 	}
 	return f, nil
 }
@@ -100,7 +106,7 @@ type ending struct {
 // killPatience of KILL, or before ctx ended. As long as nobody can say whether
 // something is left, something may be.
 func (e ending) run(ctx context.Context, find func() (found, error)) []proc {
-	asked := make(map[proc]bool)
+	asked := make(map[id]bool)
 	giveUp := e.killAt.Add(killPatience)
 	if t := time.Now().Add(killPatience); t.After(giveUp) {
 		giveUp = t
@@ -119,12 +125,11 @@ func (e ending) run(ctx context.Context, find func() (found, error)) []proc {
 			return left
 		}
 		for _, p := range left {
-			id := proc{pid: p.pid, start: p.start}
 			switch {
 			case !now.Before(e.killAt):
 				_ = signalProc(p, syscall.SIGKILL) // gone, or seen again on the next look
-			case e.polite != 0 && p.group != e.told && !asked[id]:
-				asked[id] = true
+			case e.polite != 0 && p.group != e.told && !asked[p.id()]:
+				asked[p.id()] = true
 				_ = signalProc(p, e.polite)
 				_ = signalProc(p, syscall.SIGCONT)
 			}

@@ -3,12 +3,13 @@ package server
 import (
 	"context"
 	"errors"
-	"herosup/zinit"
-	"herosup/zinit/wire"
 	"net"
 	"os"
 	"sync"
 	"time"
+
+	"herosup/zinit"
+	"herosup/zinit/wire"
 )
 
 // Bounds of a connection.

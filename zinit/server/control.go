@@ -3,9 +3,10 @@ package server
 import (
 	"context"
 	"fmt"
-	"herosup/zinit"
 	"syscall"
 	"time"
+
+	"herosup/zinit"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +40,7 @@ func (l *loop) status(ctx context.Context, action, name string) (zinit.Status, e
 		for _, dep := range u.spec.After {
 			after[dep] = l.stateOf(dep)
 		}
-		reply(zinit.Status{Name: name, PID: u.pid, State: u.state, Target: u.target, After: after}, nil)
+		reply(zinit.Status{Name: name, PID: u.pid, State: u.state, Target: u.target, After: after, Last: u.last}, nil)
 	})
 }
 

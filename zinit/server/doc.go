@@ -60,6 +60,7 @@
 //     that a status behind them has the PID.
 //   - Restart with backoff instead of 2 s for ever; the test command has a
 //     timeout and a growing pause, also when it can not be run.
+//   - status has a member more, "last": how the process before this one ended.
 //   - service_create refuses content that could never be loaded.
 //   - Names are checked on every method, and may not hold control characters.
 //   - system_reboot, as in the original's container mode, ends the server and

@@ -3,12 +3,13 @@ package server
 import (
 	"errors"
 	"fmt"
-	"herosup/zinit"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"herosup/zinit"
 
 	"github.com/goccy/go-yaml"
 )

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
 	"herosup/zinit"
 	"herosup/zinit/wire"
 )

@@ -5,14 +5,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"herosup/events"
-	"herosup/zinit"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"herosup/events"
+	"herosup/zinit"
 )
 
 // LeftOver is a process that an earlier server over the same folder started.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,20 @@ func TestStopReachesAStoppedProcess(t *testing.T) {
 	ok(t, c.Stop(t.Context(), "frozen"))
 	if took := time.Since(began); took > zinit.DefaultShutdownTimeout/2 {
 		t.Errorf("the stop took %v", took)
+	}
+}
+
+// When the answer comes the group is empty, for the kernel too.
+func TestStopLeavesAnEmptyGroup(t *testing.T) {
+	c := zinittest.Start(t).Client(t)
+	up(t, c, "a", zinit.Service{Exec: []string{"sh", "-c", "sleep 100 & sleep 100 & sleep 100 & wait"}})
+	for range 20 {
+		group := awaitState(t, c, "a", running).PID
+		ok(t, c.Stop(t.Context(), "a"))
+		if err := syscall.Kill(-group, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Fatalf("group %d after the stop: %v", group, err)
+		}
+		ok(t, c.Start(t.Context(), "a"))
 	}
 }
 

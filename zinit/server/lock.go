@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"herosup/zinit/wire"
 	"io"
 	"net"
 	"os"
 	"strconv"
 	"strings"
+
+	"herosup/zinit/wire"
 
 	"golang.org/x/sys/unix"
 )

@@ -3,13 +3,14 @@ package server
 import (
 	"context"
 	"errors"
-	"herosup/zinit"
 	"log/slog"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 	"time"
+
+	"herosup/zinit"
 
 	"golang.org/x/sys/unix"
 )

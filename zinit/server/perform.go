@@ -95,7 +95,7 @@ func (l *loop) begun(u *unit, test bool, life, pid int, err error) {
 
 // clear ends what is left of u after its main process, in a goroutine.
 func (l *loop) clear(u *unit, a action) {
-	rest := remains{group: u.group, mark: l.records.mark(u.name)}
+	rest := newRemains(u.group, l.records.mark(u.name))
 	end := ending{polite: u.stopSignal(), killAt: a.killAt, told: a.pid}
 	l.workers.Go(func() {
 		left := end.run(l.work, rest.find)
@@ -103,6 +103,8 @@ func (l *loop) clear(u *unit, a action) {
 			for _, p := range left {
 				l.log.Warn("process can not be ended", "service", u.name, "pid", p.pid)
 			}
+			// Zombies run nothing but are still in the group for who asks the kernel.
+			l.reap()
 			u.cleared()
 		})
 	})

@@ -16,10 +16,18 @@ import (
 type proc struct {
 	pid, parent, group int
 	state              byte
-	start              uint64 // ticks since boot: with the PID, its identity
+	start              uint64 // ticks since boot
 	ticks              uint64 // CPU time used, user and system
 	pages              uint64 // resident set
 }
+
+// id is what no other process has, in this boot.
+type id struct {
+	pid   int
+	start uint64
+}
+
+func (p proc) id() id { return id{p.pid, p.start} }
 
 // live reports whether it still runs anything.
 func (p proc) live() bool { return p.state != 'Z' && p.state != 'X' }
@@ -91,7 +99,8 @@ func descendants(all []proc, root int) []proc {
 func envValue(pid int, name string) (value string, sure bool) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		return "", true
+		// Without memory (ESRCH) it is between two lives or about to be gone.
+		return "", errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist)
 	}
 	for entry := range bytes.SplitSeq(b, []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(name+"=")); ok {

@@ -1,8 +1,9 @@
 package server
 
 import (
-	"herosup/zinit"
 	"time"
+
+	"herosup/zinit"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,7 +49,7 @@ func (l *loop) mainExited(u *unit, pid int, status unix.WaitStatus) {
 // ended too; its next run has another.
 func (l *loop) testExited(u *unit, pid int, status unix.WaitStatus) {
 	if groupExists(pid) {
-		rest := remains{group: pid}
+		rest := newRemains(pid, "")
 		l.workers.Go(func() { ending{killAt: time.Now()}.run(l.work, rest.find) })
 	}
 	if u.test.pid == pid {

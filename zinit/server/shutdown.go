@@ -1,9 +1,10 @@
 package server
 
 import (
-	"herosup/zinit"
 	"syscall"
 	"time"
+
+	"herosup/zinit"
 )
 
 // sweepGrace is what processes that belong to no service any more (left by a

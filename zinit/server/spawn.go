@@ -3,11 +3,12 @@ package server
 import (
 	"errors"
 	"fmt"
-	"herosup/zinit"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"herosup/zinit"
 
 	"golang.org/x/sys/unix"
 )

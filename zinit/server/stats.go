@@ -2,9 +2,10 @@ package server
 
 import (
 	"context"
-	"herosup/zinit"
 	"os"
 	"time"
+
+	"herosup/zinit"
 )
 
 const (

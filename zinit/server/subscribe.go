@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"herosup/zinit"
-	"herosup/zinit/wire"
 	"sync"
 	"sync/atomic"
+
+	"herosup/zinit"
+	"herosup/zinit/wire"
 )
 
 // maxSubscriptions is how many log subscriptions one connection may hold: the

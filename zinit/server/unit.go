@@ -1,10 +1,11 @@
 package server
 
 import (
-	"herosup/zinit"
 	"slices"
 	"syscall"
 	"time"
+
+	"herosup/zinit"
 )
 
 // phase is what exists of a service at the moment.
@@ -36,6 +37,8 @@ type unit struct {
 	pid, group int
 	life       int       // counts the starts
 	since      time.Time // the start of this life
+
+	last *zinit.End // how the latest life ended
 
 	due       bool // to be started as soon as nothing stands in the way
 	notBefore time.Time
@@ -176,6 +179,7 @@ func (u *unit) exited(how zinit.State, left bool, now time.Time) []action {
 	if u.test.pid != 0 {
 		acts = append(acts, action{do: doSignal, pid: u.test.pid, signal: syscall.SIGKILL})
 	}
+	u.last = &zinit.End{PID: u.pid, State: how}
 	stopping, killAt := u.stopping, u.killAt
 	lived := now.Sub(u.since)
 	u.pid, u.state, u.test = 0, how, test{}

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"herosup/zinit"
+
+	"pgregory.net/rapid"
 )
 
 // world plays a machine to one unit: it knows which processes live, as the

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"herosup/zinit"
+
+	"golang.org/x/sys/unix"
 )
 
 // Child is a service whose process is this test binary doing what the words
@@ -59,7 +59,7 @@ func beChild(words []string) int {
 	}
 	switch words[0] {
 	case "say":
-		fmt.Println(strings.Join(words[1:], "\n"))
+		_, _ = fmt.Fprintln(os.Stdout, strings.Join(words[1:], "\n"))
 	case "args":
 		dir, _ := os.Getwd()
 		_ = json.NewEncoder(os.Stdout).Encode(Report{Args: words, Env: os.Environ(), Dir: dir, PID: os.Getpid()})
@@ -71,18 +71,18 @@ func beChild(words []string) int {
 		if sig, err := zinit.ParseSignal(words[1]); err == nil {
 			signal.Ignore(sig)
 		}
-		fmt.Println("ready")
+		_, _ = fmt.Fprintln(os.Stdout, "ready")
 	case "fork":
-		fmt.Println(startAnother(&syscall.SysProcAttr{}, "say", "forked"))
+		_, _ = fmt.Fprintln(os.Stdout, startAnother(&syscall.SysProcAttr{}, "say", "forked"))
 	case "escape", "escape-exit":
-		fmt.Println(startAnother(&syscall.SysProcAttr{Setsid: true}, "say", "escaped"))
+		_, _ = fmt.Fprintln(os.Stdout, startAnother(&syscall.SysProcAttr{Setsid: true}, "say", "escaped"))
 		if words[0] == "escape-exit" {
 			return 0
 		}
 	case "orphan":
 		// Its own child ends as soon as its parent, the one between, has.
 		startAnother(&syscall.SysProcAttr{}, "between")
-		fmt.Println("ready")
+		_, _ = fmt.Fprintln(os.Stdout, "ready")
 	case "between":
 		startAnother(&syscall.SysProcAttr{Setsid: true}, "exit", "0")
 		return 0
@@ -97,7 +97,7 @@ func beChild(words []string) int {
 		_, _ = os.Stdout.Write([]byte("a\xff\xfeb\n" + strings.Repeat("x", 100_000) + "\nend\n"))
 	case "chatter":
 		for range time.Tick(10 * time.Millisecond) {
-			if _, err := fmt.Println("still here"); err != nil {
+			if _, err := fmt.Fprintln(os.Stdout, "still here"); err != nil {
 				return 1
 			}
 			f, err := os.OpenFile(words[1], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)

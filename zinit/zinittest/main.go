@@ -9,9 +9,9 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"herosup/zinit/server"
+
+	"go.uber.org/goleak"
 )
 
 // The environment tells a test binary what it is to be.
@@ -51,11 +51,11 @@ func beServer() int {
 		_ = os.Unsetenv(v)
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	cfg.Ready = func() { fmt.Fprintln(os.Stdout, readyLine) }
+	cfg.Ready = func() { _, _ = fmt.Fprintln(os.Stdout, readyLine) }
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	if err := server.Run(ctx, cfg); err != nil {
-		fmt.Fprintln(os.Stdout, err)
+		_, _ = fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
 	return 0

@@ -18,7 +18,7 @@ end
 local j = read(a_id)
 if j.known then
   local code, adopted = 'CONFLICT', 0
-  if j.script == a_script and string.lower(j.type or a_type) == a_type then
+  if j.script == a_script and (j.type == a_type or not j.type and string.lower(j.script_type or a_type) == string.lower(a_type)) then
     code = 'SAME'
     if not logged(j) and a_sequence ~= '0' then
       -- Pushed by others, in the log by now: from here on it ends as the log's.
@@ -40,7 +40,7 @@ end
 
 local delay = tonumber(a_delay)
 local ready = string.format('%.0f', now + delay)
-local set = { 'id', a_id, 'caller_id', a_caller, 'context_id', a_context, 'script', a_script, 'script_type', a_type,
+local set = { 'id', a_id, 'caller_id', a_caller, 'context_id', a_context, 'script', a_script, 'script_type', a_type, 'type', a_type,
   'timeout', a_timeout, 'retries', a_retries, 'concurrent', 'false', 'created_at', a_created ~= '' and a_created or iso(now),
   'updated_at', iso(now), 'status', 'dispatched', 'v', '1', 'attempt', '0', 'crashes', '0', 'sequence', a_sequence,
   'queued_ms', now_text, 'ready_ms', ready }

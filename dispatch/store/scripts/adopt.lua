@@ -10,7 +10,7 @@ for _, id in ipairs(redis.call('LRANGE', k_queue, a_offset, a_offset + a_count -
   local j = read(id)
   if j.script and not j.sequence and not j.ended and j.holder == '' then
     if j.ready == 0 then -- first sight: from now on its wait is known
-      redis.call('HSET', job_key(id), 'v', '1', 'queued_ms', now_text, 'ready_ms', now_text)
+      redis.call('HSET', job_key(id), 'v', '1', 'type', a_type, 'queued_ms', now_text, 'ready_ms', now_text)
     end
     answer[#answer + 1] = id
   end

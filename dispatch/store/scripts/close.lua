@@ -9,4 +9,5 @@ if not a[1] then
   return { 'UNREGISTERED' }
 end
 redis.call('HSET', k_actor, 'gate', 'closed')
+redis.call('ZREM', a_prefix .. ':idle:' .. (a[2] or ''), a_name .. ' ' .. a[1])
 return { 'OK', redis.call('LLEN', a_prefix .. ':held:' .. a[1]), a[1] }

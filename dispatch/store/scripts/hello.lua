@@ -2,7 +2,7 @@
 -- KEYS epoch facts actor wake held idle incarnations types
 -- ARGV prefix epoch type name incarnation
 -- USE epoch now fact
--- RETURNS NO_EPOCH | OK gate held | SUPERSEDED incarnation
+-- RETURNS NO_EPOCH | OK gate held | SUPERSEDED incarnation | CONFLICT registered
 -- BOUND 1 element
 -- A repeat by the registered incarnation changes nothing, the gate least of all.
 local reg = a_name .. ' ' .. a_type
@@ -11,7 +11,11 @@ if a[1] == a_incarnation then
   redis.call('HSET', k_actor, 'seen_ms', now_text)
   return { 'OK', a[2], redis.call('LLEN', k_held) }
 end
-if a[1] and redis.call('HEXISTS', k_incarnations, a_incarnation) == 1 then
+local was = redis.call('HGET', k_incarnations, a_incarnation)
+if was and was ~= reg then
+  return { 'CONFLICT', was } -- one process is one actor: its held list is one slot
+end
+if a[1] and was then
   return { 'SUPERSEDED', a[1] } -- registered once, then displaced: two processes would swap the name for ever
 end
 redis.call('HSET', k_actor, 'gate', 'open', 'incarnation', a_incarnation, 'type', a_type, 'seen_ms', now_text,

@@ -34,6 +34,9 @@ end
 
 -- An id that can not be run: without a record there is nothing to write the reason into.
 local function bury_unusable(id, j)
+  if j.ended then
+    return -- buried before, and pushed again
+  end
   if j.known then
     end_job(id, j, 'dead', 'error', '', 'the record has no script', 'no script', '')
   else

@@ -6,7 +6,7 @@ end
 local function read(id)
   -- pcall: the key may be of another type (the transitional Hero names share the prefix).
   local f = redis.pcall('HMGET', job_key(id), 'status', 'script', 'script_type', 'env_vars', 'timeout', 'caller_id',
-    'context_id', 'attempt', 'epoch', 'incarnation', 'sequence', 'ready_ms', 'crashes', 'started_ms', 'actor', 'reason')
+    'context_id', 'attempt', 'epoch', 'incarnation', 'sequence', 'ready_ms', 'crashes', 'started_ms', 'actor', 'reason', 'type')
   if f.err then
     f = {}
   end
@@ -16,7 +16,8 @@ local function read(id)
     status = status,
     ended = status == 'finished' or status == 'error',
     script = f[2],
-    type = f[3],
+    script_type = f[3],
+    type = f[17],         -- the queue's; false until one of our scripts saw it
     env = f[4] or '',
     timeout = f[5] or '',
     caller = f[6] or '',

@@ -4,7 +4,11 @@ local function start(id, j, name, inc)
   local attempt = j.attempt + 1
   local set = { 'status', 'started', 'attempt', attempt, 'epoch', a_epoch, 'incarnation', inc, 'actor', name,
     'started_ms', now_text, 'updated_at', iso(now), 'v', '1' }
-  if not j.type then -- original supervisors leave it to the queue's name
+  if not j.type then
+    set[#set + 1] = 'type'
+    set[#set + 1] = a_type
+  end
+  if not j.script_type then -- original supervisors leave it to the queue's name
     set[#set + 1] = 'script_type'
     set[#set + 1] = a_type
   end

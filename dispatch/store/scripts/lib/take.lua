@@ -15,6 +15,7 @@ local function forget_messages()
 end
 
 local function take(gate)
+  local dropped = false
   for _ = 1, 100 do
     local id = redis.call('LINDEX', k_held, 0)
     if not id then
@@ -34,11 +35,15 @@ local function take(gate)
       bury_unusable(id, j)
     end
     redis.call('LPOP', k_held)
+    dropped = true
     if j.holder == '' then
       redis.call('ZREM', k_lease, id)
     end
   end
   if gate ~= 'open' then
+    if dropped then -- no finish will say so
+      fact('drained', 'type', a_type, 'actor', a_name, 'incarnation', a_incarnation)
+    end
     return { 'CLOSED' }
   end
   local id, j = next_ready()

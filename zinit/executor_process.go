@@ -2,7 +2,10 @@ package zinit
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
+
 	"herosup/events"
 )
 
@@ -18,6 +21,9 @@ type process struct {
 	wanted bool
 	// burying: life has ended and its group is being cleared.
 	burying bool
+	// last receives what zinit said of this life at its end, before it was told
+	// to forget it; nil when no order does that.
+	last <-chan Status
 	// next is a life that showed up before the last one was buried.
 	next      events.Incarnation
 	nextReady bool
@@ -26,6 +32,21 @@ type process struct {
 	queue []events.Message
 	// polling: a worker waits for zinit to show the next life.
 	polling bool
+	// touched is when an order last changed something (Executor.clock): a look
+	// that began before that may have seen the service as it was.
+	touched uint64
+}
+
+// lives reports whether there is a life whose exit has not been told.
+func (p *process) lives() bool { return !p.life.IsZero() }
+
+// absent is the state of a service that zinit does not know.
+const absent = "absent"
+
+// touch notes that an order changes something of the actor.
+func (x *Executor) touch(p *process) {
+	x.clock++
+	p.touched = x.clock
 }
 
 func (x *Executor) process(actor, pool string) *process {
@@ -39,7 +60,7 @@ func (x *Executor) process(actor, pool string) *process {
 
 // live takes a life for the actor's, tells it and watches it.
 func (x *Executor) live(ctx context.Context, p *process, life events.Incarnation, cause ...events.Option) {
-	p.life, p.ready, p.byUs = life, false, false
+	p.life, p.ready, p.byUs, p.last = life, false, false, nil
 	x.publish(events.ProcessStarted{Pool: p.pool, Actor: p.actor, Incarnation: life}, cause...)
 	x.watch(ctx, p, life)
 }
@@ -50,13 +71,13 @@ func (x *Executor) tellReady(p *process) {
 }
 
 // seen is a life that zinit or a hello showed.
-func (x *Executor) seen(ctx context.Context, p *process, life events.Incarnation) {
+func (x *Executor) seen(ctx context.Context, p *process, life events.Incarnation, cause ...events.Option) {
 	switch {
-	case life == p.life, life.IsZero():
+	case life == p.life, life == p.next, life.IsZero():
 	case p.life.IsZero():
-		x.live(ctx, p, life)
+		x.live(ctx, p, life, cause...)
 	default:
-		p.next, p.nextReady = life, false
+		p.next, p.nextReady = life, false // told when the one before is buried
 	}
 }
 
@@ -80,15 +101,9 @@ func (x *Executor) hello(ctx context.Context, e events.ActorRegistered) {
 // watch waits for the end of a life and begins its burial.
 func (x *Executor) watch(ctx context.Context, p *process, life events.Incarnation) {
 	x.work(ctx, func(ctx context.Context) result {
-		err := waitExit(ctx, life)
+		gone := waitExit(ctx, life) == nil
 		return result{apply: func() {
-			if err != nil {
-				if ctx.Err() == nil {
-					x.log.Error("watch", "actor", p.actor, "err", err)
-				}
-				return
-			}
-			if p.life == life && !p.burying {
+			if gone && p.life == life && !p.burying {
 				x.bury(ctx, p)
 			}
 		}}
@@ -99,7 +114,8 @@ func (x *Executor) watch(ctx context.Context, p *process, life events.Incarnatio
 // something of its last attempt may still run.
 func (x *Executor) bury(ctx context.Context, p *process) {
 	p.burying = true
-	life, name := p.life, x.cfg.Prefix+p.actor
+	// An order that comes from now on did not cause this.
+	life, name, byUs, last := p.life, x.cfg.Prefix+p.actor, p.byUs, p.last
 	x.work(ctx, func(ctx context.Context) result {
 		clear := killGroup(ctx, life.PID, life)
 		var g events.ScriptGroup
@@ -109,25 +125,46 @@ func (x *Executor) bury(ctx context.Context, p *process) {
 		if err == nil && g.PGID > 1 {
 			clear = killGroup(ctx, g.PGID, g.Leader) && clear
 		}
-		code, signal := x.cause(ctx, name, life)
-		return result{apply: func() { x.buried(ctx, p, life, code, signal, clear) }}
+		exit := events.ProcessExited{Pool: p.pool, Actor: p.actor, Incarnation: life, ByUs: byUs}
+		exit.ExitCode, exit.Signal = x.cause(ctx, name, life, last)
+		return result{apply: func() { x.buried(ctx, p, exit, clear) }}
 	})
 }
 
-// cause reads how a life ended, if zinit has not already begun the next.
-func (x *Executor) cause(ctx context.Context, name string, life events.Incarnation) (code int, signal string) {
-	st, err := x.cfg.Client.Status(ctx, name)
-	if err != nil {
-		return -1, ""
+// cause reads how a life ended. zinit learns of an end a moment later than we
+// do, so it is asked a few times; it may have begun the next life already, or
+// have been told to forget this one.
+func (x *Executor) cause(ctx context.Context, name string, life events.Incarnation, last <-chan Status) (code int, signal string) {
+	ctx, cancel := context.WithTimeout(ctx, causePatience)
+	defer cancel()
+	for wait := firstPoll; ; wait *= 2 {
+		st, err := x.cfg.Client.Status(ctx, name)
+		if err == nil && st.PID != life.PID {
+			return st.exitOf(life.PID)
+		}
+		if errors.Is(err, ServiceNotFound) && last != nil {
+			select {
+			case st := <-last:
+				return st.exitOf(life.PID)
+			case <-ctx.Done():
+			}
+		}
+		if err != nil {
+			return -1, ""
+		}
+		select {
+		case <-ctx.Done():
+			return -1, ""
+		case <-time.After(wait):
+		}
 	}
-	return st.State.exitOf(life.PID)
 }
 
-func (x *Executor) buried(ctx context.Context, p *process, life events.Incarnation, code int, signal string, clear bool) {
+func (x *Executor) buried(ctx context.Context, p *process, exit events.ProcessExited, clear bool) {
 	if !clear {
-		x.log.Error("processes survive SIGKILL", "actor", p.actor, "reason", fmt.Sprintf("group of %s", life))
+		x.log.Error("processes survive SIGKILL", "actor", p.actor, "reason", fmt.Sprintf("group of %s", exit.Incarnation))
 	}
-	x.publish(events.ProcessExited{Pool: p.pool, Actor: p.actor, Incarnation: life, ExitCode: code, Signal: signal, ByUs: p.byUs})
+	x.publish(exit)
 	p.life, p.ready, p.burying, p.byUs = events.Incarnation{}, false, false, false
 	next, ready := p.next, p.nextReady
 	p.next, p.nextReady = events.Incarnation{}, false

@@ -3,10 +3,11 @@ package zinit
 import (
 	"context"
 	"errors"
-	"herosup/events"
 	"slices"
 	"strings"
 	"time"
+
+	"herosup/events"
 )
 
 // sight is one service of ours as zinit shows it.
@@ -24,20 +25,20 @@ func (x *Executor) look(ctx context.Context) {
 		return
 	}
 	x.looking = true
-	asked := x.waiting
+	asked, began := x.waiting, x.clock
 	x.waiting = nil
 	x.work(ctx, func(ctx context.Context) result {
 		all, err := x.sights(ctx)
+		if refused, ok := errors.AsType[*Error](err); ok {
+			err = errors.New(refused.Error()) // as good as away: it is asked again
+		}
 		return result{err: err, apply: func() {
 			x.looking = false
 			if err != nil {
 				x.waiting = append(asked, x.waiting...)
-				if !away(err) {
-					x.log.Error("read services", "err", err)
-				}
 				return
 			}
-			x.sighted(ctx, all, asked)
+			x.sighted(ctx, all, asked, began)
 		}}
 	})
 }
@@ -63,17 +64,16 @@ func (x *Executor) sights(ctx context.Context) ([]sight, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := sight{actor: actor, state: st.State, up: st.Target == Up}
-		if st.PID != 0 {
-			s.life, _ = events.IncarnationOf(st.PID) // zero: it is ending
-		}
-		all = append(all, s)
+		all = append(all, sight{actor: actor, state: st.State, up: st.Target == Up, life: lifeOf(st)})
 	}
 	slices.SortFunc(all, func(a, b sight) int { return strings.Compare(a.actor, b.actor) })
 	return all, nil
 }
 
-func (x *Executor) sighted(ctx context.Context, all []sight, asked []events.Message) {
+// sighted tells what a look has shown. began is when it was begun: of an actor
+// whose orders have changed something since, it says nothing certain, and the
+// end of the order tells.
+func (x *Executor) sighted(ctx context.Context, all []sight, asked []events.Message, began uint64) {
 	if x.lost {
 		x.lost = false
 		x.publish(events.ZinitBack{})
@@ -82,28 +82,29 @@ func (x *Executor) sighted(ctx context.Context, all []sight, asked []events.Mess
 	for _, s := range all {
 		there[s.actor] = true
 		p := x.process(s.actor, poolOf(s.actor))
-		if !p.busy {
-			p.wanted = s.up
+		if p.busy || p.touched > began {
+			continue
 		}
-		if p.life.IsZero() && !p.burying && !s.life.IsZero() {
-			p.life, p.ready, p.byUs = s.life, false, false
+		p.wanted = s.up
+		if !p.lives() && !s.life.IsZero() {
+			p.life, p.ready, p.byUs, p.last = s.life, false, false, nil
 			x.watch(ctx, p, s.life)
 		}
 		x.tellObserved(p, s.up, s.state.String())
-		if p.life.IsZero() && p.wanted && !p.burying {
+		if !p.lives() && p.wanted {
 			x.poll(ctx, p)
 		}
 	}
 	for _, p := range x.actors {
-		if !there[p.actor] && !p.busy {
+		if !there[p.actor] && !p.busy && p.touched <= began {
 			p.wanted = false
-			x.tellObserved(p, false, "absent")
+			x.tellObserved(p, false, absent)
 		}
 		x.next(ctx, p)
 	}
 	for _, m := range asked {
 		if err := m.Respond(map[string]int{"services": len(all)}); err != nil {
-			x.log.Warn("answer", "err", err)
+			x.log.Warn("request not answered", "err", err)
 		}
 	}
 	select {
@@ -141,9 +142,7 @@ func (x *Executor) poll(ctx context.Context, p *process) {
 			if st, err = x.cfg.Client.Status(ctx, name); err != nil || st.Target == Down {
 				break
 			}
-			if st.PID != 0 {
-				life, _ = events.IncarnationOf(st.PID) // zero: look again
-			}
+			life = lifeOf(st)
 			if !life.IsZero() || st.State.Kind == Failure {
 				break
 			}

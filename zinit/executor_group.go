@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"herosup/events"
 	"os"
 	"strconv"
 	"syscall"
 	"time"
+
+	"herosup/events"
 )
 
 // killGroup ends every process of a group and returns when none is left that

@@ -1,0 +1,212 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+// take accepts a batch and tells what came of it, in the order of the log.
+func (in *intake) take(ctx context.Context, msgs []jetstream.Msg) error {
+	items := make([]item, len(msgs))
+	for i, m := range msgs {
+		it, err := in.item(m)
+		if err != nil {
+			return err
+		}
+		items[i] = it
+	}
+	repeated := false
+	for len(items) > 0 {
+		n, err := in.accept(ctx, items[:min(len(items), in.size)], repeated)
+		items = items[n:]
+		if len(items) == 0 {
+			break
+		}
+		if err == nil {
+			continue // the next part
+		}
+		if errors.Is(err, errGap) || errors.Is(err, store.ErrNoEpoch) {
+			return err
+		}
+		if spoilt(err, items) {
+			continue // refused, with the rest once more
+		}
+		repeated = true
+		in.r.told(ctx, err)
+		if !in.r.pause(ctx) {
+			return context.Cause(ctx)
+		}
+	}
+	in.r.told(ctx, nil)
+	in.discard(ctx)
+	return nil
+}
+
+// accept makes one pipeline of what is not refused, and returns how many items,
+// refused ones included, are done with.
+func (in *intake) accept(ctx context.Context, items []item, repeated bool) (done int, err error) {
+	var subs []store.Submission
+	for _, it := range items {
+		if it.refusal == nil {
+			subs = append(subs, it.sub)
+		}
+	}
+	var answers []store.Accepted
+	begun := time.Now()
+	err = limited(ctx, func(ctx context.Context) (err error) {
+		answers, err = in.c.d().Accept(ctx, in.from.after, subs)
+		return err
+	})
+	in.size = nextSize(in.size, len(subs), time.Since(begun), err)
+	for _, it := range items {
+		if it.refusal != nil {
+			in.refused(it, it.refusal)
+		} else {
+			if len(answers) == 0 {
+				return done, err
+			}
+			a := answers[0]
+			answers = answers[1:]
+			if a.Code == store.Gap {
+				return done, fmt.Errorf("before %d: %w", it.sub.Sequence, errGap)
+			}
+			in.from.after = it.sub.Sequence
+			in.accepted(it, a, repeated)
+		}
+		done++
+		in.c.told.set(it.sub.Sequence)
+		if f := in.from.refill; f != nil && (it.sub.Sequence >= f.until || it.last) {
+			in.refilled()
+		}
+	}
+	return done, err
+}
+
+// spoilt finds the submission whose record or queue is a key of another kind: that
+// job is refused, or all behind it, of other types too, would wait for somebody to
+// see it.
+func spoilt(err error, items []item) bool {
+	var r *store.RefusedError
+	if !errors.As(err, &r) || r.Kind != wrongType {
+		return false
+	}
+	for i := range items {
+		it := &items[i]
+		if it.refusal != nil {
+			continue
+		}
+		// The first that is not done is the one that failed.
+		if !strings.Contains(r.Key, ":job:"+it.sub.ID+":") && !strings.Contains(r.Key, ":"+it.sub.Type+":") {
+			return false
+		}
+		it.refusal = &events.Refusal{
+			Status: http.StatusConflict, Code: "foreign_key", Job: it.sub.ID, Sequence: it.sub.Sequence,
+			Reason: "redis key " + r.Key + ": another program uses it", Hint: "move that key, or set another redis.prefix, and submit again",
+		}
+		return true
+	}
+	return false
+}
+
+// accepted tells what a good answer means.
+func (in *intake) accepted(it item, a store.Accepted, repeated bool) {
+	c, s := in.c, it.sub
+	switch {
+	case a.Code == store.Conflict:
+		in.refused(it, &events.Refusal{
+			Status: http.StatusConflict, Code: "conflict", Job: s.ID, Sequence: s.Sequence,
+			Reason: fmt.Sprintf("job id %s is taken by a job with another script or type", s.ID), Hint: "choose another id; the same job again would be no fault",
+		})
+	case a.Adopted:
+		c.say(telling{kind: tellAdopted, event: events.JobAdopted{Type: s.Type, Job: s.ID, Sequence: s.Sequence}})
+	case a.Code == store.Same && a.Sequence != s.Sequence:
+		// The log has it twice: the first message stands for the job.
+		c.log.Info("job submitted twice", "job", s.ID, "script_type", s.Type)
+		in.later(s.Sequence)
+	case a.Code == store.OK || repeated && in.from.refill == nil && !a.Status.Ended():
+		// Same after a repeat: the first try had arrived and its answer had not.
+		if in.from.refill != nil {
+			in.from.refill.jobs++
+		}
+		c.publish(events.JobQueued{
+			Type: s.Type, Job: s.ID, Sequence: s.Sequence, Ready: a.Ready, DelayedUntil: a.Due, CallerID: s.Caller,
+		})
+	}
+	if !a.Due.IsZero() {
+		kick(c.delayedNow)
+	}
+	if a.Status.Ended() {
+		kick(c.endedNow)
+	}
+}
+
+// refused tells that a message is no job; it goes from the log after that.
+func (in *intake) refused(it item, r *events.Refusal) {
+	c := in.c
+	c.log.Info("job refused", "job", r.Job, "script_type", it.sub.Type, "reason", r.Reason)
+	c.refuse(events.Message{Event: events.JobSubmit{}, On: it.subject}, r)
+	if r.Job != "" {
+		c.toWaiters(refusedJob{id: r.Job, sequence: r.Sequence, refusal: r})
+	}
+	in.later(it.sub.Sequence)
+}
+
+func (in *intake) later(sequence uint64) {
+	if len(in.discards) < maxDiscards {
+		in.discards = append(in.discards, sequence)
+	}
+}
+
+// discard deletes what is no job. What fails is tried again with the next batch.
+func (in *intake) discard(ctx context.Context) {
+	var left []uint64
+	for _, seq := range in.discards {
+		if err := limited(ctx, func(ctx context.Context) error { return in.c.deleteLogged(ctx, seq) }); err != nil {
+			in.c.log.Warn("delete refused message", "err", err)
+			left = append(left, seq)
+		}
+	}
+	in.discards = left
+}
+
+// deleteLogged deletes one message; one that is gone already is no fault.
+func (c *Component) deleteLogged(ctx context.Context, seq uint64) error {
+	err := c.stream.DeleteMsg(ctx, seq)
+	if err == nil {
+		return nil
+	}
+	// The library keeps the server's reason as text only.
+	if _, gone := c.stream.GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	return &logError{fmt.Sprintf("delete message %d", seq), err}
+}
+
+// refilled ends a refill: everything that was in the log when the epoch was raised
+// is in Redis.
+func (in *intake) refilled() {
+	f, c := in.from.refill, in.c
+	in.from.refill = nil
+	for _, k := range []chan struct{}{c.measureNow, c.delayedNow, c.endedNow, c.sweepNow} {
+		kick(k)
+	}
+	c.toWaiters(recheckAll{}) // what had ended may be forgotten
+	if f.first {
+		return // nothing was lost
+	}
+	c.log.Info("redis refilled", "event", "RedisRefilled", "depth", f.jobs, "reason", f.reason)
+	c.publish(events.RedisRefilled{Epoch: int64(f.epoch), Jobs: f.jobs, Reason: f.reason})
+	select {
+	case c.orders <- ringAll{}: // those that were deaf the first time
+	default:
+	}
+}

@@ -1,0 +1,114 @@
+// Package dispatch is the way of a job, on the daemon's side: from the log
+// (stream HERO_JOBS) into Redis, from dead actors back into their queue, and out
+// of the log when it has ended. It tells what happens to jobs, and it is the hand
+// that closes an actor's intake. The scripts and keys are in dispatch/store, an
+// actor's own side in dispatch/actor.
+//
+// # In and out
+//
+// In: submissions (the log), requests (job.run, await, create, cancel, retry,
+// list, show), the keeper's orders (intake close, open, ping), the executor's
+// question for a script's process group, the facts ProcessExited, ProcessObserved,
+// ActorStateChanged and Resynchronised, and the actors' own facts, which their
+// scripts leave in Redis.
+//
+// Out: JobQueued, JobAdopted, JobStarted, JobEnded, JobRetried, JobDead,
+// JobCancelled, ActorRegistered, ActorPinged, ActorPonged, ActorDrained,
+// ActorOrphaned, QueueMeasured, RedisLost, RedisBack, RedisRefilled, FactsLost,
+// Resynchronised, CommandRejected.
+//
+// # At least once
+//
+// A job is accepted when the log has it. From then on there is at each moment
+// somebody who takes it on, whoever dies:
+//
+//	in the log, not in Redis    the intake reads from Redis' own position on, which
+//	                            moves in the same script that takes the job in. A
+//	                            lost answer is repeated, and the id is known by then.
+//	                            A batch that fails in its middle goes on where it
+//	                            stopped; a hole is refused by the script (GAP).
+//	in a queue, held, delayed   dispatch/store: only scripts move jobs. Here: the
+//	                            timer that promotes, and the deaths, which take back
+//	                            what a dead incarnation held.
+//	held by a dead incarnation  the registry in Redis is compared with /proc at each
+//	                            sweep, at the start and when Redis is back, so no
+//	                            event is needed; an exit that is told makes it
+//	                            immediate.
+//	ended                       read the list of the ended, delete the log's messages,
+//	                            then settle. Each step may be repeated; the order may
+//	                            not be changed: while a message is in the log the
+//	                            job's record stays, or the job would be run again by
+//	                            the next refill.
+//	Redis forgot everything     the epoch is missing. It is raised, in the bucket
+//	                            HERO_STATE first, and the log read from its first
+//	                            message.
+//
+// So a job is run at least once. It is run more than once when its actor died in
+// the middle, and when Redis forgot that somebody had it or that it had ended:
+// after a refill an actor that was in the middle finds its finish stale, and the
+// job runs again. An id is taken once: the same job again (script and type alike) is the
+// same job, and its second message leaves the log; another one under that id is
+// refused.
+//
+// No process of a dead attempt may live when the next begins. The guard before each
+// recovery: the actor's process is gone (incarnation, not PID), and no process of
+// the script group that it recorded runs. Otherwise ActorOrphaned is told, and the
+// look repeated. A death that we caused does not count as the job's crash; one that
+// only the sweep saw, half a second after it happened, counts.
+//
+// Jobs that others push straight into Redis are told and put into the log when they
+// are seen: at once in an empty queue, within LookEvery in one that is not. Until
+// then, and if they are not fit for it (no token as id, a denied variable), they
+// live in Redis alone. Types that neither a pool has nor any job had are not
+// watched.
+//
+// # Order of what is told
+//
+// Facts about one job and about one actor are told in the order in which the
+// scripts wrote them. What other loops learn is fitted in by the teller: a job's
+// queuing before its first start, a ping before its pong, ActorDrained behind the
+// end of the last job. Where Redis dies in the middle, a queuing may come late (the
+// teller waits a second for it) or be told twice. A job's life ends in exactly one
+// of JobEnded, JobDead and JobCancelled, unless Redis lost the fact; then FactsLost
+// is told, and the state anew (ActorRegistered, JobStarted).
+//
+// ActorDrained carries the nonce of the close it answers. A gate that is wanted closed is
+// closed again when a new incarnation says hello, until it is opened or that
+// incarnation is gone. A close for a name that nobody registered is answered at
+// once, with no incarnation: a process that is still coming up may register and
+// take a job before it is closed again, so who ends it must look at that.
+//
+// # Loops
+//
+// Run owns all goroutines; each owns its state, and they talk by channels:
+//
+//	router    one subscription, gives each message to its loop
+//	intake    log -> Redis; the only one that moves position and epoch
+//	reader, teller  the actors' facts -> the bus
+//	deaths    exits and sweep -> recover
+//	gates     close, open, ping, ring
+//	asks      script group questions
+//	ended     Redis -> deletes in the log
+//	delayed, depth, foreign (one a type)
+//	workers, waiters   requests, and who waits for a job's end
+//	owner, health, ping
+//
+// The intake waits for nobody but Redis, the log and the gates' channel; the teller
+// for the intake (bounded) and for nobody else; the gates for the teller. So no two
+// wait for each other.
+//
+// # Bounds
+//
+// Every retry has a pace (10 ms doubled to 0.5 s) and every call of Redis a limit
+// (3 s). Each map and channel has a constant that bounds it, next to it in the
+// code: deaths 10,000, gates 10,000, names 10,000, waiters 10,000, types 1,000, of
+// which 64 are watched, pings in hand 4,096, foreign ids remembered 20,000. What is
+// over a bound is refused with a reason or found by the next look.
+//
+// # Loss
+//
+// Redis away: nothing is read from the log beyond a batch, orders to close wait,
+// requests are refused (503) or wait. A forgotten kick, a lost fact or a lost
+// message of the bus costs time, not jobs: every loop looks at the truth at its
+// start and on its timer.
+package dispatch

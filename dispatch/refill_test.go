@@ -1,0 +1,259 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+// Redis forgets everything in the middle: every job ends all the same.
+func TestFlushInTheMiddle(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		b.up()
+		for i := range 4 {
+			b.actor("bash_"+numeral(i+1), func(ctx context.Context, j store.Claimed) (store.Outcome, bool) {
+				return store.Outcome{Output: j.Script}, pause(ctx, 2*time.Millisecond)
+			})
+			// The keeper speaks of each: that is how they are known to be rung.
+			b.publish(events.ActorStateChanged{Pool: "bash", Actor: "bash_" + numeral(i+1), To: "idle"})
+		}
+		const jobs = 200
+		for i := range jobs {
+			b.submit("x", Options{ID: "j" + numeral(i)})
+			if i == jobs/2 {
+				if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		f := expect(b, any1[events.RedisRefilled])
+		if f.Epoch != 2 || f.Jobs == 0 || !strings.Contains(f.Reason, "no epoch") {
+			t.Errorf("refilled: %+v", f)
+		}
+		waitEnded(b, jobs)
+		b.eventually("the log is empty", func() bool { return b.logged() == 0 })
+	})
+}
+
+// An idle system is flushed: the daemon notices by itself, and idle actors, which
+// wait on lists that are gone, are rung and take the next job.
+func TestFlushOfAnIdleSystem(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		b.cfg.PingEvery = 50 * time.Millisecond
+		b.up()
+		b.actor("bash_1", nil)
+		expect(b, any1[events.ActorRegistered])
+		b.eventually("it is idle", func() bool { return b.rdb.ZCard(b.soon(), "hero:idle:bash").Val() == 1 })
+		if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		expect(b, any1[events.RedisRefilled])
+		expectNth(b, 2, any1[events.ActorRegistered])
+		id := b.submit("x", Options{})
+		expect(b, func(e events.JobEnded) bool { return e.Job == id })
+	})
+}
+
+// The log is the truth while nobody reads it: Redis and the daemon both come back
+// empty-handed, and what was accepted runs.
+func TestRedisIsEmptyAtTheStart(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		first := b.up()
+		delayed := b.submit("x", Options{Delay: time.Hour})
+		id := b.submit("x", Options{})
+		expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		b.up()
+		if f := expect(b, any1[events.RedisRefilled]); f.Jobs != 2 || f.Epoch != 2 {
+			t.Errorf("refilled: %+v", f)
+		}
+		b.actor("bash_1", nil)
+		expect(b, func(e events.JobEnded) bool { return e.Job == id })
+		if rec, err := b.store.Job(b.soon(), delayed); err != nil || rec.Status != store.StatusDispatched {
+			t.Errorf("the delayed job: %v %v", rec.Status, err)
+		}
+	})
+}
+
+// A start on the same data goes on without a word of a refill.
+func TestAnOrdinaryStartRefillsNothing(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	first := b.up()
+	id := b.submit("x", Options{})
+	expect(b, func(e events.JobQueued) bool { return e.Job == id })
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	second := b.submit("x", Options{})
+	b.up()
+	expect(b, func(e events.JobQueued) bool { return e.Job == second })
+	if n := count(b, func(e events.JobQueued) bool { return e.Job == id }); n != 1 {
+		t.Errorf("queued %d times", n)
+	}
+	if n := count(b, any1[events.RedisRefilled]); n != 0 {
+		t.Error("refilled")
+	}
+}
+
+// Another state folder's daemon is refused by name, and takes over when the first
+// one has gone.
+func TestAnotherOwnerIsRefusedByName(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		first := b.up()
+		other := newBed(t, r)
+		other.cfg.State = "ffffffff"
+		cfg := other.cfg
+		cfg.Store = r.open(t)
+		c, err := New(cfg, other.connect("dispatch"), testLog(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var owner *OwnerError
+		if err := c.Run(b.soon()); !errors.As(err, &owner) || owner.State != "0a1b2c3d" || owner.Lost {
+			t.Fatalf("Run: %v, want the owner's name", err)
+		}
+		if !strings.Contains(owner.Error(), "0a1b2c3d") || owner.Hint() == "" {
+			t.Errorf("%q, hint %q", owner, owner.Hint())
+		}
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		other.up()
+	})
+}
+
+// A daemon that lost the prefix ends, rather than working beside the other one.
+func TestALostOwnerEnds(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	b.cfg.OwnerLease = 100 * time.Millisecond
+	cfg := b.cfg
+	cfg.Store = b.redis.open(t)
+	c, err := New(cfg, b.connect("dispatch"), testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Run(b.soon()) }()
+	<-c.Ready()
+	until := time.Now().Add(time.Hour).UnixMilli()
+	if err := b.rdb.Set(b.soon(), "hero:owner", "ffffffff "+numeral(int(until)), 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var owner *OwnerError
+	if err := <-done; !errors.As(err, &owner) || owner.State != "ffffffff" || !owner.Lost {
+		t.Errorf("Run: %v, want that ffffffff owns it", err)
+	}
+}
+
+// Redis away is told once, and back once; what was submitted meanwhile runs.
+func TestRedisAwayAndBack(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		b.up()
+		b.actor("bash_1", nil)
+		expect(b, any1[events.ActorRegistered])
+		for round := range 2 {
+			r.stop()
+			lost := expectNth(b, round+1, any1[events.RedisLost])
+			if !strings.Contains(lost.Reason, "away") {
+				t.Errorf("lost because %q", lost.Reason)
+			}
+			id := b.submit("x", Options{})
+			r.boot()
+			expectNth(b, round+1, any1[events.RedisBack])
+			expect(b, func(e events.JobEnded) bool { return e.Job == id })
+		}
+		if n := count(b, any1[events.RedisLost]); n != 2 {
+			t.Errorf("lost told %d times", n)
+		}
+	})
+}
+
+// A Redis that refuses is told with its reason. (Real only: miniredis has no such
+// limit.)
+func TestRedisRefuses(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		b.up()
+		if b.rdb.ConfigSet(b.soon(), "maxmemory", "1").Err() != nil {
+			return
+		}
+		id := b.submit("x", Options{})
+		if lost := expect(b, any1[events.RedisLost]); !strings.Contains(lost.Reason, "refuses") {
+			t.Errorf("lost because %q", lost.Reason)
+		}
+		if err := b.rdb.ConfigSet(b.soon(), "maxmemory", "0").Err(); err != nil {
+			t.Fatal(err)
+		}
+		expect(b, any1[events.RedisBack])
+		expect(b, func(e events.JobQueued) bool { return e.Job == id })
+	})
+}
+
+// Redis away at the start: the component waits, and begins when it is there.
+func TestRedisAwayAtTheStart(t *testing.T) {
+	r := miniRedis(t)
+	b := newBed(t, r)
+	r.stop()
+	c := b.start()
+	expect(b, any1[events.RedisLost])
+	select {
+	case <-c.Ready():
+		t.Fatal("ready without a Redis")
+	default:
+	}
+	id := b.submit("x", Options{})
+	r.boot()
+	<-c.Ready()
+	expect(b, func(e events.JobQueued) bool { return e.Job == id })
+}
+
+// Settling comes after deleting: a daemon that dies between the two leaves the
+// entries, and the next one ends the work. Were it the other way round, the
+// message would stay and the job would run again after the next refill.
+func TestNothingIsSettledBeforeItIsDeleted(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		reached := make(chan uint64, 100)
+		first := b.up(func(c *Component) {
+			c.after = func(string) error {
+				reached <- b.logged()
+				return errors.New("stopped here by the test")
+			}
+		})
+		b.actor("bash_1", nil)
+		id := b.submit("x", Options{})
+		expect(b, func(e events.JobEnded) bool { return e.Job == id })
+		if left := <-reached; left != 0 {
+			t.Errorf("%d messages in the log when it comes to settling", left)
+		}
+		if n := b.rdb.LLen(b.soon(), "hero:ended").Val(); n != 1 {
+			t.Errorf("%d entries before settling, want 1", n)
+		}
+		if ttl := b.rdb.TTL(b.soon(), "hero:job:"+id).Val(); ttl >= 0 {
+			t.Errorf("the record expires in %v before it is settled", ttl)
+		}
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		b.up()
+		b.eventually("it is settled", func() bool { return b.rdb.LLen(b.soon(), "hero:ended").Val() == 0 })
+		if ttl := b.rdb.TTL(b.soon(), "hero:job:"+id).Val(); ttl <= 0 {
+			t.Errorf("the record expires in %v after it is settled", ttl)
+		}
+	})
+}

@@ -1,0 +1,132 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var epochCases = map[string]func(b *bed){
+	"epoch goes up only": func(b *bed) {
+		for _, c := range []struct {
+			to   uint64
+			code Code
+			have uint64
+		}{{1, Same, 1}, {9, OK, 9}, {10, OK, 10}, {9, Higher, 10}, {10, Same, 10}, {1 << 63, OK, 1 << 63}} {
+			code, have, err := b.s.RaiseEpoch(b.ctx(), c.to)
+			if code != c.code || have != c.have || err != nil {
+				b.Errorf("raise to %d: %s %d %v", c.to, code, have, err)
+			}
+		}
+		if e := must[uint64](b)(b.s.Epoch(b.ctx())); e != 1<<63 {
+			b.Error(e)
+		}
+		if _, _, err := b.s.RaiseEpoch(b.ctx(), 0); err == nil {
+			b.Error("0 accepted")
+		}
+	},
+	"owner is one state": func(b *bed) {
+		o := must[Owner](b)(b.s.TakeOwner(b.ctx(), "state1", time.Hour))
+		if o.Code != OK || o.StateID != "state1" {
+			b.Errorf("%+v", o)
+		}
+		b.wantCode(must[Owner](b)(b.s.TakeOwner(b.ctx(), "state1", time.Hour)).Code, OK)
+		o = must[Owner](b)(b.s.TakeOwner(b.ctx(), "state2", time.Hour))
+		if o.Code != Other || o.StateID != "state1" || o.For < 59*time.Minute {
+			b.Errorf("%+v", o)
+		}
+		if err := b.s.ReleaseOwner(b.ctx(), "state2"); err != nil {
+			b.Error(err)
+		}
+		b.wantCode(must[Owner](b)(b.s.TakeOwner(b.ctx(), "state2", time.Hour)).Code, Other)
+		if err := b.s.ReleaseOwner(b.ctx(), "state1"); err != nil {
+			b.Error(err)
+		}
+		b.wantCode(must[Owner](b)(b.s.TakeOwner(b.ctx(), "state2", time.Hour)).Code, OK)
+		b.s.rdb.Set(b.ctx(), "hero:owner", "state2 1000", 0) // ran out long ago
+		b.wantCode(must[Owner](b)(b.s.TakeOwner(b.ctx(), "state1", time.Hour)).Code, OK)
+		b.s.rdb.Set(b.ctx(), "hero:owner", "what is this", 0)
+		b.wantCode(must[Owner](b)(b.s.TakeOwner(b.ctx(), "state1", time.Hour)).Code, OK)
+	},
+	"another epoch is served nothing and changes nothing": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("j1", 1)
+		j := b.take(a)
+		for _, have := range []string{"2", ""} {
+			if b.s.rdb.Del(b.ctx(), "hero:epoch"); have != "" {
+				b.s.rdb.Set(b.ctx(), "hero:epoch", have, 0)
+			}
+			before := snapshot(b)
+			for what, err := range everyCall(b, a, j) {
+				if !errors.Is(err, ErrNoEpoch) {
+					b.Errorf("epoch %q, %s: %v", have, what, err)
+				}
+			}
+			if d := cmp.Diff(before, snapshot(b)); d != "" {
+				b.Errorf("epoch %q:\n%s", have, d)
+			}
+		}
+	},
+}
+
+// everyCall makes each call that takes an epoch, with the one the actor and the bed's daemon have.
+func everyCall(b *bed, a *Actor, j Claimed) map[string]error {
+	out := map[string]error{}
+	ctx := b.ctx()
+	_, out["claim"] = a.Claim(ctx)
+	_, out["finish"] = a.Finish(ctx, j, Outcome{}, true)
+	_, out["renew"] = a.Renew(ctx, j)
+	_, out["group"] = a.RecordGroup(ctx, j, 42, 7)
+	_, out["pong"] = a.Pong(ctx, "n1")
+	_, out["accept"] = b.d.Accept(ctx, 0, []Submission{{ID: "new", Type: "sh", Script: "x", Sequence: 99}})
+	_, out["adopt"] = b.d.Adopt(ctx, "sh", 0, 10)
+	_, out["promote"] = b.d.Promote(ctx, "sh")
+	_, out["close"] = b.d.CloseGate(ctx, "p_1")
+	_, out["open"] = b.d.OpenGate(ctx, "p_1")
+	_, out["ping"] = b.d.Ping(ctx, "p_1", "n1")
+	_, out["ring"] = b.d.Ring(ctx, "p_1")
+	_, out["recover"] = b.d.Recover(ctx, "i1", false, 3)
+	_, out["recover of an unknown"] = b.d.Recover(ctx, "i77", false, 3)
+	_, out["cancel"] = b.d.Cancel(ctx, "j1")
+	_, out["settle"] = b.d.Settle(ctx, nil)
+	_, out["depths"] = b.d.Depths(ctx, []string{"sh"})
+	k := b.s.keys // Hello reads the epoch itself: the script by hand
+	_, out["hello"] = b.s.run(ctx, "hello",
+		[]key{k.epoch(), k.facts(), k.actor("p_9"), k.wake("p_9"), k.held("i9"), k.idle("sh"), k.incarnations(), k.types()},
+		string(k), "1", "sh", "p_9", "i9")
+	return out
+}
+
+// snapshot is all that Redis holds, as text.
+func snapshot(b *bed) map[string]string {
+	b.Helper()
+	out := map[string]string{}
+	rdb, ctx := b.s.rdb, b.ctx()
+	for _, name := range must[[]string](b)(rdb.Keys(ctx, "*").Result()) {
+		var v any
+		var err error
+		switch kind := rdb.Type(ctx, name).Val(); kind {
+		case "hash":
+			v, err = rdb.HGetAll(ctx, name).Result()
+		case "list":
+			v, err = rdb.LRange(ctx, name, 0, -1).Result()
+		case "zset":
+			v, err = rdb.ZRangeWithScores(ctx, name, 0, -1).Result()
+		case "set":
+			v, err = rdb.SMembers(ctx, name).Result()
+		case "string":
+			v, err = rdb.Get(ctx, name).Result()
+		case "stream":
+			v, err = rdb.XRange(ctx, name, "-", "+").Result()
+		default:
+			b.Fatalf("%s is a %s", name, kind)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		out[name] = fmt.Sprint(v)
+	}
+	return out
+}

@@ -1,0 +1,327 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// The scripts. Each answers as the Go side prints its answer; "" stands for ErrNoEpoch.
+
+func (w *world) hello(typ, name, inc string) string {
+	if w.epoch == 0 {
+		return ""
+	}
+	a := w.actors[name]
+	if a != nil && a.inc == inc {
+		return fmt.Sprint("OK ", a.open, " ", len(w.held[inc]))
+	}
+	if _, known := w.reg[inc]; a != nil && known {
+		return "SUPERSEDED"
+	}
+	delete(w.wake, name)
+	if a != nil {
+		drop(w.idle, typ, without(w.idle[typ], name+" "+a.inc))
+	}
+	w.actors[name] = &wactor{inc: inc, typ: typ, open: true}
+	w.reg[inc] = name + " " + typ
+	w.fact("hello", "", name, 0)
+	return fmt.Sprint("OK true ", len(w.held[inc]))
+}
+
+func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay bool) string {
+	if epoch != w.epoch {
+		return ""
+	}
+	if after != 0 && w.position < after {
+		return "GAP"
+	}
+	w.position = max(w.position, seq)
+	code := "OK"
+	j := w.jobs[id]
+	switch {
+	case j == nil:
+		w.jobs[id] = &wjob{typ: typ, script: script, status: "dispatched", logged: true, seq: seq}
+		delete(w.dead, id)
+		if delay {
+			w.delayed[typ] = append(w.delayed[typ], id)
+		} else {
+			w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
+			w.serve(typ)
+		}
+	case j.script == script && j.typ == typ:
+		code = "SAME"
+		if (!j.logged || j.seq == 0) && seq != 0 {
+			j.logged, j.seq = true, seq
+			if j.isEnded() {
+				w.ended = append(w.ended, fmt.Sprint(seq, " ", id, " ", j.status))
+			}
+		}
+	default:
+		code = "CONFLICT"
+	}
+	j = w.jobs[id]
+	handed := ""
+	if j.holder != "" && !j.isEnded() {
+		handed = j.actor
+	}
+	return fmt.Sprint(code, " ", j.status, " ", j.seq, " ", len(w.queue[typ]), " ", handed)
+}
+
+func (w *world) claim(epoch uint64, typ, name, inc string) string {
+	if epoch != w.epoch || epoch == 0 {
+		return ""
+	}
+	a := w.actors[name]
+	if a == nil || a.inc != inc {
+		return "UNREGISTERED"
+	}
+	got := w.take(typ, name, inc, a.open)
+	if got[:3] == "JOB" {
+		w.serve(typ)
+	}
+	return got
+}
+
+func (w *world) holds(inc, id string, tok Token) string {
+	j := w.jobs[id]
+	if j == nil {
+		return "UNKNOWN"
+	}
+	if j.holder != inc || j.epoch != tok.Epoch || j.attempt != tok.Attempt {
+		return "STALE"
+	}
+	return "OK"
+}
+
+func (w *world) finish(typ, name, inc, id string, tok Token, failed, next bool) string {
+	if tok.Epoch != w.epoch || w.epoch == 0 {
+		return ""
+	}
+	if code := w.holds(inc, id, tok); code != "OK" {
+		return code
+	}
+	j := w.jobs[id]
+	first := j.status == "started"
+	if first {
+		status, reason := "finished", ""
+		if failed {
+			status, reason = "error", "exit 1"
+		}
+		w.end(id, "ended", status, reason)
+		drop(w.held, inc, without(w.held[inc], id))
+		drop(w.lease, typ, without(w.lease[typ], id))
+		delete(w.groups, inc)
+	}
+	a := w.actors[name]
+	got := "NOT_WANTED"
+	if a == nil || a.inc != inc {
+		got = "UNREGISTERED"
+	} else if next {
+		got = w.take(typ, name, inc, a.open)
+	}
+	if first && a != nil && a.inc == inc && !a.open && len(w.held[inc]) == 0 {
+		w.fact("drained", "", name, 0)
+	}
+	w.serve(typ)
+	if got[:3] == "JOB" { // finish does not tell whether it was in hand
+		var nid string
+		var attempt int
+		_, _ = fmt.Sscan(got[4:], &nid, &attempt)
+		got = fmt.Sprint("JOB ", nid, " ", attempt)
+	}
+	return "OK " + got
+}
+
+func (w *world) renew(inc, id string, tok Token) string {
+	if tok.Epoch != w.epoch || w.epoch == 0 {
+		return ""
+	}
+	code := w.holds(inc, id, tok)
+	if code == "OK" && w.jobs[id].status != "started" {
+		code = "STALE"
+	}
+	return code
+}
+
+func (w *world) group(inc, id string, tok Token, pgid int) string {
+	code := w.renew(inc, id, tok)
+	if code == "OK" {
+		w.groups[inc] = fmt.Sprint(pgid, " 7 ", id, " ", tok.Attempt)
+	}
+	return code
+}
+
+func (w *world) close(epoch uint64, name string) string {
+	if epoch != w.epoch {
+		return ""
+	}
+	a := w.actors[name]
+	if a == nil {
+		return "UNREGISTERED"
+	}
+	a.open = false
+	drop(w.idle, a.typ, without(w.idle[a.typ], name+" "+a.inc))
+	return fmt.Sprint("OK ", len(w.held[a.inc]), " ", a.inc)
+}
+
+func (w *world) ring(name string) {
+	l := w.wake[name]
+	if len(l) == 0 || l[len(l)-1] != "ring" {
+		w.wake[name] = append(l, "ring")
+	}
+}
+
+func (w *world) open(epoch uint64, name string) string {
+	if epoch != w.epoch {
+		return ""
+	}
+	a := w.actors[name]
+	if a == nil {
+		return "UNREGISTERED"
+	}
+	if !a.open {
+		a.open = true
+		w.ring(name)
+	}
+	return fmt.Sprint("OK ", len(w.held[a.inc]), " ", a.inc)
+}
+
+func (w *world) pingActor(epoch uint64, name, nonce string) string {
+	if epoch != w.epoch {
+		return ""
+	}
+	a := w.actors[name]
+	if a == nil {
+		return "UNREGISTERED"
+	}
+	if a.ping != nonce {
+		a.ping = nonce
+		w.wake[name] = append(w.wake[name], "ping "+nonce)
+	}
+	return "OK"
+}
+
+func (w *world) pongActor(epoch uint64, name, inc, nonce string) string {
+	if epoch != w.epoch || epoch == 0 {
+		return ""
+	}
+	a := w.actors[name]
+	if a == nil || a.inc != inc {
+		return "UNREGISTERED"
+	}
+	if a.pong != nonce {
+		a.pong = nonce
+		w.fact("pong", "", name, 0)
+	}
+	return "OK"
+}
+
+func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) string {
+	if epoch != w.epoch {
+		return ""
+	}
+	reg, ok := w.reg[inc]
+	if !ok {
+		return "GONE"
+	}
+	name, typ := splitMember(reg)
+	var back []string
+	ids := w.held[inc]
+	for _, id := range slices.Backward(ids) {
+		j := w.jobs[id]
+		if j == nil || j.script == "" {
+			w.buryUnusable(id)
+			drop(w.lease, typ, without(w.lease[typ], id))
+			continue
+		}
+		if j.status != "started" || j.holder != inc {
+			continue
+		}
+		if !interrupted {
+			j.crashes++
+		}
+		j.status, j.holder = "dispatched", ""
+		if !interrupted && j.crashes >= limit {
+			w.end(id, "dead", "error", ReasonCrashes)
+			w.dead[id] = true
+		} else {
+			w.queue[typ] = append(w.queue[typ], id)
+			w.fact("retried", id, name, j.attempt)
+		}
+		drop(w.lease, typ, without(w.lease[typ], id))
+		back = slices.Insert(back, 0, id)
+	}
+	delete(w.held, inc)
+	delete(w.reg, inc)
+	delete(w.groups, inc)
+	drop(w.idle, typ, without(w.idle[typ], name+" "+inc))
+	if a := w.actors[name]; a != nil && a.inc == inc {
+		delete(w.actors, name)
+		delete(w.wake, name)
+	}
+	handed := w.serve(typ)
+	out := "OK"
+	for _, id := range back {
+		j := w.jobs[id]
+		out += fmt.Sprint(" [", id, " ", j.crashes, " ", j.isEnded(), " ", handed[id], "]")
+	}
+	return out
+}
+
+func (w *world) promote(epoch uint64, typ string) string {
+	if epoch != w.epoch {
+		return ""
+	}
+	var due []string
+	for _, id := range w.delayed[typ] {
+		if w.due[id] {
+			due = append(due, id)
+		}
+	}
+	slices.Sort(due) // all became due at once: then by id
+	moved := 0
+	for _, id := range due {
+		if j := w.jobs[id]; !j.isEnded() && j.holder == "" {
+			w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
+			moved++
+		}
+		drop(w.delayed, typ, without(w.delayed[typ], id))
+		delete(w.due, id)
+	}
+	w.serve(typ)
+	return fmt.Sprint("OK ", moved, " ", len(w.queue[typ]))
+}
+
+func (w *world) cancel(epoch uint64, id string) string {
+	if epoch != w.epoch {
+		return ""
+	}
+	j := w.jobs[id]
+	switch {
+	case j == nil:
+		return "UNKNOWN"
+	case j.isEnded():
+		return fmt.Sprint("ENDED ", j.status, " ", j.reason)
+	case j.status == "started":
+		return fmt.Sprint("RUNNING started ", j.reason)
+	}
+	w.end(id, "cancelled", "error", ReasonCancelled)
+	drop(w.delayed, j.typ, without(w.delayed[j.typ], id))
+	drop(w.queue, j.typ, slices.DeleteFunc(slices.Clone(w.queue[j.typ]), func(v string) bool { return v == id }))
+	delete(w.due, id)
+	return "OK error " + ReasonCancelled
+}
+
+func (w *world) adopt(epoch uint64, typ string) string {
+	if epoch != w.epoch {
+		return ""
+	}
+	out := fmt.Sprint("OK ", len(w.queue[typ]))
+	for _, id := range w.queue[typ] {
+		if j := w.jobs[id]; j != nil && j.script != "" && !j.logged && !j.isEnded() && j.holder == "" {
+			out += " " + id
+		}
+	}
+	return out + " handed " + strconv.Itoa(len(w.serve(typ)))
+}

@@ -1,0 +1,100 @@
+package zinit
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"herosup/events"
+)
+
+// kill does not wait for an order that runs: it is what ends one that hangs.
+func (x *Executor) kill(ctx context.Context, m events.Message, e events.KillProcess) {
+	if !x.ours(m, e.Actor, e.Pool) {
+		return
+	}
+	p := x.process(e.Actor, e.Pool)
+	p.byUs, p.wanted = true, !e.Down
+	x.touch(p)
+	name, life, had, last := x.cfg.Prefix+e.Actor, p.life, p.lives(), make(chan Status, 1)
+	if e.Down {
+		p.last = last
+	}
+	x.work(ctx, func(ctx context.Context) result {
+		var err error
+		if e.Down {
+			err = x.downAndKill(ctx, name, last)
+		} else {
+			err = x.cfg.Client.Kill(ctx, name, "SIGKILL")
+		}
+		if away(err) && life.Alive() {
+			// zinit is away; the process need not live on for that.
+			_ = syscall.Kill(-life.PID, syscall.SIGKILL)
+		}
+		return result{err: err, apply: func() { x.killed(ctx, p, m, e.Down, had, err) }}
+	})
+}
+
+// killed tells what came of a kill, unless an exit will, or ZinitBack.
+func (x *Executor) killed(ctx context.Context, p *process, m events.Message, down, had bool, err error) {
+	switch {
+	case away(err):
+	case down, errors.Is(err, ServiceNotFound):
+		x.stopped(p, m, had, ignoring(err, ServiceNotFound))
+	case ignoring(err, ServiceIsDown) != nil:
+		x.notDone(m, p, "kill", err)
+	case !p.lives():
+		x.poll(ctx, p)
+	}
+}
+
+// downAndKill ends a service without the grace that a stop gives. The target
+// goes down first, or zinit would start the next process.
+func (x *Executor) downAndKill(ctx context.Context, name string, last chan<- Status) error {
+	z := x.cfg.Client
+	stopped := make(chan error, 1) // the worker is gone when it is read: Run waits
+	x.workers.Go(func() { stopped <- drop(ctx, z, name, last) })
+	for wait := firstPoll; ; wait = min(2*wait, x.cfg.PollEvery) {
+		st, err := z.Status(ctx, name)
+		if err != nil {
+			break // unknown by now: dropped; or away, which drop finds out too
+		}
+		if st.Target == Down {
+			_ = z.Kill(ctx, name, "SIGKILL") // down already is what we want
+			break
+		}
+		select {
+		case err := <-stopped:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+		}
+	}
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// drop ends a service and removes it, also when parts of it are gone already.
+// Its last status, which tells how its process ended, goes into last (nil: nobody
+// asks) before zinit forgets it.
+func drop(ctx context.Context, z *Client, name string, last chan<- Status) error {
+	note := func(ctx context.Context, name string) error {
+		st, err := z.Status(ctx, name)
+		if err == nil && last != nil {
+			last <- st // room for one, and nobody else sends
+		}
+		return err
+	}
+	for _, step := range []func(context.Context, string) error{z.Stop, note, z.Forget, z.Delete} {
+		if err := step(ctx, name); err != nil && !errors.Is(err, ServiceNotFound) {
+			return err
+		}
+	}
+	return nil
+}

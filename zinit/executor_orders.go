@@ -1,0 +1,193 @@
+package zinit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"herosup/events"
+)
+
+// order takes a start, stop or restart. Those of one actor run one after the
+// other, in the order they came.
+func (x *Executor) order(ctx context.Context, m events.Message, actor, pool string) {
+	if !x.ours(m, actor, pool) {
+		return
+	}
+	p := x.process(actor, pool)
+	if len(p.queue) >= maxOrders {
+		x.reject(m, &events.Refusal{
+			Status: 503, Code: "busy", Actor: actor, Pool: pool,
+			Reason: fmt.Sprintf("actor %s: %d orders wait already", actor, maxOrders),
+		})
+		return
+	}
+	p.queue = append(p.queue, m)
+	x.next(ctx, p)
+}
+
+// ours refuses an order for what we have no template of.
+func (x *Executor) ours(m events.Message, actor, pool string) bool {
+	if _, ok := x.cfg.Pools[pool]; ok && poolOf(actor) == pool {
+		return true
+	}
+	x.reject(m, &events.Refusal{
+		Status: 404, Code: "unknown_pool", Actor: actor, Pool: pool,
+		Reason: fmt.Sprintf("actor %s: pool %q is not configured here", actor, pool),
+	})
+	return false
+}
+
+// next runs the actor's next order, if none runs and zinit is there.
+func (x *Executor) next(ctx context.Context, p *process) {
+	if p.busy || len(p.queue) == 0 || x.lost {
+		return
+	}
+	m := p.queue[0]
+	p.queue = p.queue[1:]
+	p.busy = true
+	x.touch(p)
+	switch m.Event.(type) {
+	case events.StartProcess:
+		p.wanted, p.byUs = true, false
+		x.start(ctx, p, m)
+	case events.StopProcess:
+		p.wanted, p.byUs = false, true
+		x.stop(ctx, p, m)
+	case events.RestartProcess:
+		p.wanted, p.byUs = true, true
+		x.restart(ctx, p, m)
+	}
+}
+
+// done ends an order. false: zinit was not reached, so the order is first in the
+// queue again, and ZinitBack runs it.
+func (x *Executor) done(p *process, m events.Message, err error) bool {
+	p.busy = false
+	x.touch(p)
+	if away(err) {
+		p.queue = append([]events.Message{m}, p.queue...)
+		return false
+	}
+	return true
+}
+
+// start brings the service up and tells the process, or why there is none.
+func (x *Executor) start(ctx context.Context, p *process, m events.Message) {
+	name, t := x.cfg.Prefix+p.actor, x.cfg.Pools[p.pool]
+	x.work(ctx, func(ctx context.Context) result {
+		life, err := x.bringUp(ctx, name, t.service(p.actor))
+		return result{err: err, apply: func() {
+			if !x.done(p, m, err) {
+				return
+			}
+			switch {
+			case err != nil:
+				x.publish(events.ProcessStartFailed{Pool: p.pool, Actor: p.actor, Reason: oneLine(err)}, events.CausedBy(m))
+				x.poll(ctx, p) // it may be that zinit goes on trying
+			case life == p.life && !p.burying:
+				// It ran already; who asked may not know that life.
+				x.publish(events.ProcessStarted{Pool: p.pool, Actor: p.actor, Incarnation: life}, events.CausedBy(m))
+				if p.ready {
+					x.tellReady(p)
+				}
+			default:
+				x.seen(ctx, p, life, events.CausedBy(m))
+			}
+			x.next(ctx, p)
+		}}
+	})
+}
+
+// stop ends the service and removes it. The exit tells itself, when it is seen.
+func (x *Executor) stop(ctx context.Context, p *process, m events.Message) {
+	name, last, had := x.cfg.Prefix+p.actor, make(chan Status, 1), p.lives()
+	p.last = last
+	x.work(ctx, func(ctx context.Context) result {
+		err := drop(ctx, x.cfg.Client, name, last)
+		return result{err: err, apply: func() {
+			if !x.done(p, m, err) {
+				return
+			}
+			x.stopped(p, m, had, err)
+			x.next(ctx, p)
+		}}
+	})
+}
+
+// stopped tells what came of a stop. had says that there was a life when it
+// began: then the exit tells itself, or has.
+func (x *Executor) stopped(p *process, m events.Message, had bool, err error) {
+	switch {
+	case err != nil:
+		x.notDone(m, p, "stop", err)
+	case !had && !p.lives():
+		x.publish(events.ProcessObserved{Pool: p.pool, Actor: p.actor, State: absent}, events.CausedBy(m))
+	}
+}
+
+// notDone rejects an order that zinit refused.
+func (x *Executor) notDone(m events.Message, p *process, verb string, err error) {
+	x.reject(m, &events.Refusal{
+		Status: 409, Code: "zinit_refused", Actor: p.actor, Pool: p.pool,
+		Reason: fmt.Sprintf("%s %s: %s", verb, p.actor, oneLine(err)),
+	})
+}
+
+// restart ends the process and leaves the target up, so that zinit itself starts
+// the next. A service that is not there, or was stopped, is started.
+func (x *Executor) restart(ctx context.Context, p *process, m events.Message) {
+	name, life := x.cfg.Prefix+p.actor, p.life
+	grace := x.cfg.Pools[p.pool].service(p.actor).Grace()
+	x.work(ctx, func(ctx context.Context) result {
+		st, err := x.cfg.Client.Status(ctx, name)
+		missing := errors.Is(err, ServiceNotFound) || err == nil && st.Target == Down
+		if err == nil && !missing {
+			err = x.endOne(ctx, name, life, grace)
+		}
+		return result{err: err, apply: func() {
+			if missing {
+				x.start(ctx, p, m) // still this order: nothing else runs meanwhile
+				return
+			}
+			if !x.done(p, m, err) {
+				return
+			}
+			switch {
+			case err != nil:
+				x.notDone(m, p, "restart", err)
+			case !p.lives():
+				x.poll(ctx, p)
+			}
+			x.next(ctx, p)
+		}}
+	})
+}
+
+// endOne ends one life of a service: TERM, CONT so that a stopped process sees
+// it, and KILL when the grace is over.
+func (x *Executor) endOne(ctx context.Context, name string, life events.Incarnation, grace time.Duration) error {
+	for _, signal := range []string{"SIGTERM", "SIGCONT"} {
+		if err := x.cfg.Client.Kill(ctx, name, signal); err != nil {
+			return ignoring(err, ServiceIsDown) // between two lives: the next one comes
+		}
+	}
+	if life.IsZero() {
+		return nil // not known; its end will show
+	}
+	late, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if waitExit(late, life) == nil || ctx.Err() != nil {
+		return nil
+	}
+	return ignoring(x.cfg.Client.Kill(ctx, name, "SIGKILL"), ServiceIsDown)
+}
+
+// ignoring is err, or nil if it has this code.
+func ignoring(err error, code Code) error {
+	if errors.Is(err, code) {
+		return nil
+	}
+	return err
+}

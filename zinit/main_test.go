@@ -1,0 +1,9 @@
+package zinit_test
+
+import (
+	"testing"
+
+	"herosup/zinit/zinittest"
+)
+
+func TestMain(m *testing.M) { zinittest.Main(m) }
