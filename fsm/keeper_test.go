@@ -3,6 +3,7 @@ package fsm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -86,9 +87,9 @@ func TestKeeperRefusesWithReasonHintAndHistory(t *testing.T) {
 			ctx, cancel := context.WithTimeout(b.t.Context(), time.Second)
 			err := b.dispatch.Request(ctx, c.command, nil)
 			cancel()
-			r, ok := err.(*events.Refusal)
-			if !ok || r.Status != c.status || r.Code != c.code || r.Hint != c.hint || r.Reason == "" {
-				t.Errorf("%T%+v: %#v, want %d %s: %s", c.command, c.command, err, c.status, c.code, c.hint)
+			var r *events.Refusal
+			if !errors.As(err, &r) || r.Status != c.status || r.Code != c.code || r.Hint != c.hint || r.Reason == "" {
+				t.Fatalf("%T%+v: %#v, want %d %s: %s", c.command, c.command, err, c.status, c.code, c.hint)
 			}
 			heard := b.messages()
 			if len(heard) != 1 {

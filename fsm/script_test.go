@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -184,21 +185,23 @@ func parse(t *testing.T, line string) events.Event {
 		}
 		w = append(w, f)
 	}
-	num := func(i int) (n int) {
-		if _, err := fmt.Sscan(w[i], &n); err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		return n
-	}
 	const pool, id, typ = "bash", "bash_1", "bash"
 	deadline := events.Seconds(0)
 	if v := opt["deadline"]; v != "" {
 		deadline = events.SecondsOf(duration(t, v))
 	}
-	attempt := 1
-	if v := opt["attempt"]; v != "" {
-		fmt.Sscan(v, &attempt)
+	number := func(s string, def int) int {
+		if s == "" {
+			return def
+		}
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		return n
 	}
+	num := func(i int) int { return number(w[i], 0) }
+	attempt := number(opt["attempt"], 1)
 	switch w[0] {
 	case "start":
 		return events.ActorStart{Actor: id}
@@ -215,9 +218,10 @@ func parse(t *testing.T, line string) events.Event {
 	case "ready":
 		return events.ProcessReady{Pool: pool, Actor: id, Incarnation: life(num(1))}
 	case "exited":
-		e := events.ProcessExited{Pool: pool, Actor: id, Incarnation: life(num(1)), Signal: opt["signal"], ByUs: opt["by-us"] != ""}
-		fmt.Sscan(opt["code"], &e.ExitCode)
-		return e
+		return events.ProcessExited{
+			Pool: pool, Actor: id, Incarnation: life(num(1)),
+			ExitCode: number(opt["code"], 0), Signal: opt["signal"], ByUs: opt["by-us"] != "",
+		}
 	case "start-failed":
 		return events.ProcessStartFailed{Pool: pool, Actor: id, Reason: strings.Join(w[1:], " ")}
 	case "observed":

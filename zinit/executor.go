@@ -79,6 +79,8 @@ func (x *Executor) Run(ctx context.Context) error {
 	again := time.NewTimer(maxRetry)
 	again.Stop()
 	defer again.Stop()
+	health := time.NewTicker(max(healthEvery, x.cfg.PollEvery))
+	defer health.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -97,8 +99,22 @@ func (x *Executor) Run(ctx context.Context) error {
 			r.apply()
 		case <-again.C:
 			x.look(ctx)
+		case <-health.C:
+			x.check(ctx)
 		}
 	}
+}
+
+// check asks whether zinit is there when nothing else needs it: orders show it
+// by themselves.
+func (x *Executor) check(ctx context.Context) {
+	if x.lost || x.looking {
+		return
+	}
+	x.work(ctx, func(ctx context.Context) result {
+		_, err := x.cfg.Client.List(ctx)
+		return result{err: err, apply: func() {}}
+	})
 }
 
 // missed notes that zinit was not reached, tells it once, and returns the pause

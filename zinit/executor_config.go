@@ -55,6 +55,8 @@ const (
 	// The pace of trying to reach a zinit that is away.
 	firstRetry = 50 * time.Millisecond
 	maxRetry   = 2 * time.Second
+	// healthEvery is the pace of asking a zinit that we have no other need of.
+	healthEvery = 2 * time.Second
 	// maxOrders bounds the orders that wait behind one that runs; the keeper has
 	// at most a stop behind a start.
 	maxOrders = 8

@@ -23,11 +23,35 @@ func ParseFile(text []byte) (Service, error) {
 		return Service{}, fmt.Errorf("service file of %d bytes is over the limit of %d", len(text), MaxFile)
 	}
 	var c Content
+	if parseOwn(text, &c) {
+		return c.Service()
+	}
 	if err := yaml.Unmarshal(text, &c); err != nil {
 		// The library's text spans several lines, with the place marked.
 		return Service{}, errors.New(strings.Join(strings.Fields(err.Error()), " "))
 	}
 	return c.Service()
+}
+
+// parseOwn reads a file of the form that EncodeFile writes, which is ten times as
+// fast as the YAML library and is what starts an actor. Of any other form, also
+// of one that JSON has no word for, it says no.
+func parseOwn(text []byte, c *Content) bool {
+	object := []byte{'{'}
+	for l := range bytes.Lines(text) {
+		key, value, ok := bytes.Cut(l, []byte(": "))
+		if !ok || len(key) == 0 || key[0] != '"' {
+			return false
+		}
+		if len(object) > 1 {
+			object = append(object, ',')
+		}
+		object = append(object, key...)
+		object = append(object, ':')
+		object = append(object, value...)
+	}
+	object = append(object, '}')
+	return json.Unmarshal(object, c) == nil
 }
 
 // File is the text of the service file that says c.

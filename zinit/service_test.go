@@ -1,7 +1,9 @@
 package zinit
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +55,7 @@ func TestServiceRoundTrip(t *testing.T) {
 		for _, via := range []struct {
 			name string
 			trip func(Content) (Content, error)
-		}{{"json", viaJSON}, {"file", viaFile}} {
+		}{{"json", viaJSON}, {"file", viaFile}, {"file, read the short way", viaOwnFile}} {
 			back, err := via.trip(c)
 			if err != nil {
 				t.Fatalf("%s: %v", via.name, err)
@@ -80,6 +82,19 @@ func viaJSON(c Content) (back Content, err error) {
 func viaFile(c Content) (back Content, err error) {
 	b, err := c.File()
 	if err == nil {
+		err = yaml.Unmarshal(b, &back)
+	}
+	return back, err
+}
+
+// viaOwnFile reads the file without the YAML library, where it can be: not if it
+// holds a rune that JSON and YAML escape in different ways.
+func viaOwnFile(c Content) (back Content, err error) {
+	b, err := c.File()
+	if err == nil && !parseOwn(b, &back) {
+		if !bytes.Contains(b, []byte(`\U`)) {
+			return back, fmt.Errorf("not read the short way: %s", b)
+		}
 		err = yaml.Unmarshal(b, &back)
 	}
 	return back, err

@@ -11,6 +11,7 @@ import (
 	"herosup/cmd/internal/state"
 	"herosup/events"
 	"herosup/zinit"
+	"herosup/zinit/server"
 )
 
 func (a *app) downCommand() *cobra.Command {
@@ -84,6 +85,9 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 	}
 	z, err := zinit.Dial(cmd.Context(), run.Zinit, zinit.Options{})
 	if errors.Is(err, zinit.ErrNoServer) && run.OwnZinit {
+		if err := server.Check(f.Path("zinit")); err != nil {
+			return err // its processes are named, and how to end them
+		}
 		fmt.Fprintln(cmd.OutOrStdout(), "nothing runs")
 		return nil
 	}

@@ -5,7 +5,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,6 +67,8 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"eventually": eventually,
+			"killzinit":  killZinit,
+			"killnamed":  killNamed,
 		},
 		Deadline: time.Now().Add(2 * time.Minute),
 	})
@@ -115,4 +119,29 @@ func matches(pattern, out string) bool {
 		}
 	}
 	return true
+}
+
+// killZinit ends the script's own process manager as a crash would: the holder
+// of its lock.
+func killZinit(ts *testscript.TestScript, _ bool, _ []string) {
+	b, err := os.ReadFile(filepath.Join(ts.Getenv("HEROSUP_STATE"), "zinit.sock.lock"))
+	ts.Check(err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+}
+
+// killNamed ends the processes that the last message told to end.
+func killNamed(ts *testscript.TestScript, _ bool, _ []string) {
+	_, list, ok := strings.Cut(ts.ReadFile("stderr"), "end them with: kill ")
+	if !ok {
+		ts.Fatalf("nothing is named")
+	}
+	for _, word := range strings.Fields(list) {
+		pid, err := strconv.Atoi(word)
+		if err != nil {
+			break
+		}
+		ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+	}
 }

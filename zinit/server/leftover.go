@@ -71,12 +71,27 @@ func (r records) write(service string, pid int) error {
 		return nil // over already
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(r.dir, service), []byte(inc.String()), 0o600)
+		err = overwrite(filepath.Join(r.dir, service), inc.String())
 	}
 	if err != nil {
 		return fmt.Errorf("note the process of service %s: %w", service, err)
 	}
 	return nil
+}
+
+// recordLen is the length of every record: the longest incarnation, with room.
+const recordLen = 64
+
+// overwrite puts text into a file in one write, without making the file empty
+// first: some file systems (ext4) take that for a document being saved and flush
+// it to the disk, which takes longer than the start of the process.
+func overwrite(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte(fmt.Sprintf("%-*s", recordLen, text)), 0)
+	return errors.Join(err, f.Close())
 }
 
 func (r records) remove(service string) { _ = os.Remove(filepath.Join(r.dir, service)) }
@@ -100,7 +115,7 @@ func (r records) find(log *slog.Logger) ([]LeftOver, error) {
 		if err != nil {
 			return nil, fmt.Errorf("start zinit: %w", err)
 		}
-		inc, err := events.ParseIncarnation(string(b))
+		inc, err := events.ParseIncarnation(strings.TrimSpace(string(b)))
 		switch {
 		case err != nil: // cut off by a crash: the mark has to do
 			log.Warn("process record is unreadable", "service", n.Name(), "err", err)

@@ -3,6 +3,7 @@ package zinittest
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -54,6 +55,12 @@ func beServer() int {
 	cfg.Ready = func() { _, _ = fmt.Fprintln(os.Stdout, readyLine) }
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	// A test that dies takes its end of our input with it, and us with that.
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
 	if err := server.Run(ctx, cfg); err != nil {
 		_, _ = fmt.Fprintln(os.Stdout, err)
 		return 1

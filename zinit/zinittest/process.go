@@ -27,6 +27,7 @@ type Server struct {
 	// Dir holds its service files, Socket is where it answers.
 	Dir, Socket string
 	cmd         *exec.Cmd
+	input       io.Closer // held open for as long as the test lives
 	exited      chan struct{}
 }
 
@@ -62,6 +63,9 @@ func TryStart(t testing.TB, dir, socket string) (*Server, error) {
 	s.cmd.Stderr = &testLog{t: t}
 	// A leftover that holds the pipe must not hold up Wait.
 	s.cmd.WaitDelay = time.Second
+	if s.input, err = s.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

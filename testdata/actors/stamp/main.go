@@ -9,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strconv"
@@ -41,7 +42,7 @@ func run(began time.Time) error {
 	if *once {
 		return nil
 	}
-	s, err := store.Open(store.Options{URL: *redisURL}, nil)
+	s, err := store.Open(store.Options{URL: *redisURL}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
