@@ -182,7 +182,7 @@ func awaitExit(t *testing.T, who events.Incarnation, kill func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	kill()
 	begun := time.Now()
 	for {

@@ -110,22 +110,38 @@ func TestScriptOutcome(t *testing.T) {
 		want Outcome
 	}{
 		"finished": {runner.Result{Ran: true, Output: "o", ErrorText: "warned"}, Outcome{Output: "o", ExitCode: "0"}},
-		"exit, said why": {runner.Result{Ran: true, ExitCode: 3, ErrorText: "why\n"},
-			Outcome{Failed: true, Reason: "exit 3", ExitCode: "3", Error: "why\n"}},
-		"exit, silent": {runner.Result{Ran: true, ExitCode: 3, Output: "o"},
-			Outcome{Failed: true, Reason: "exit 3", ExitCode: "3", Error: "exit status 3", Output: "o"}},
-		"signal": {runner.Result{Ran: true, ExitCode: -1, Signal: "SIGSEGV"},
-			Outcome{Failed: true, Reason: "signal SIGSEGV", Error: "the interpreter was ended by SIGSEGV"}},
-		"timeout": {runner.Result{Ran: true, TimedOut: true, ExitCode: -1, Signal: "SIGKILL", ErrorText: "late\n"},
-			Outcome{Failed: true, Reason: "timeout", Error: "timed out after 2s\nlate\n"}},
-		"timeout, exit 0 in the grace": {runner.Result{Ran: true, TimedOut: true},
-			Outcome{Failed: true, Reason: "timeout", Error: "timed out after 2s", ExitCode: "0"}},
-		"timeout before it began": {runner.Result{TimedOut: true, Err: ErrTimeout, ExitCode: -1},
-			Outcome{Failed: true, Reason: "timeout", Error: "timed out after 2s, before the script could begin"}},
-		"not started": {runner.Result{Err: runner.ErrEmptyScript, ExitCode: -1},
-			Outcome{Failed: true, Reason: "not started", Error: "the script is empty"}},
-		"stopped": {runner.Result{Ran: true, Err: ErrStopped, ExitCode: -1, Signal: "SIGTERM"},
-			Outcome{Failed: true, Reason: "stopped", Error: "the actor was stopped"}},
+		"exit, said why": {
+			runner.Result{Ran: true, ExitCode: 3, ErrorText: "why\n"},
+			Outcome{Failed: true, Reason: "exit 3", ExitCode: "3", Error: "why\n"},
+		},
+		"exit, silent": {
+			runner.Result{Ran: true, ExitCode: 3, Output: "o"},
+			Outcome{Failed: true, Reason: "exit 3", ExitCode: "3", Error: "exit status 3", Output: "o"},
+		},
+		"signal": {
+			runner.Result{Ran: true, ExitCode: -1, Signal: "SIGSEGV"},
+			Outcome{Failed: true, Reason: "signal SIGSEGV", Error: "the interpreter was ended by SIGSEGV"},
+		},
+		"timeout": {
+			runner.Result{Ran: true, TimedOut: true, ExitCode: -1, Signal: "SIGKILL", ErrorText: "late\n"},
+			Outcome{Failed: true, Reason: "timeout", Error: "timed out after 2s\nlate\n"},
+		},
+		"timeout, exit 0 in the grace": {
+			runner.Result{Ran: true, TimedOut: true},
+			Outcome{Failed: true, Reason: "timeout", Error: "timed out after 2s", ExitCode: "0"},
+		},
+		"timeout before it began": {
+			runner.Result{TimedOut: true, Err: ErrTimeout, ExitCode: -1},
+			Outcome{Failed: true, Reason: "timeout", Error: "timed out after 2s, before the script could begin"},
+		},
+		"not started": {
+			runner.Result{Err: runner.ErrEmptyScript, ExitCode: -1},
+			Outcome{Failed: true, Reason: "not started", Error: "the script is empty"},
+		},
+		"stopped": {
+			runner.Result{Ran: true, Err: ErrStopped, ExitCode: -1, Signal: "SIGTERM"},
+			Outcome{Failed: true, Reason: "stopped", Error: "the actor was stopped"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, scriptOutcome(tc.in, 2*time.Second)); diff != "" {

@@ -186,10 +186,8 @@ func TestEscapeeDoesNotHoldTheEnd(t *testing.T) {
 
 // faults.md W17: as fast as it can, and our memory stays flat.
 func TestOutputFlood(t *testing.T) {
-	spec := Spec{
-		Interpreter: []string{"bash"}, Script: "echo first; head -c 256M /dev/zero; echo; echo last; yes x >&2",
-		Timeout: 3 * time.Second, OutputLimit: 1000,
-	}
+	spec := bash("echo first; head -c 256M /dev/zero; echo; echo last; yes x >&2")
+	spec.Timeout, spec.OutputLimit = 3*time.Second, 1000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	res := Run(t.Context(), spec)
@@ -255,7 +253,7 @@ func TestKillOfTheRunnerKillsTheScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	killed := time.Now()

@@ -20,7 +20,13 @@ func TestMain(m *testing.M) {
 		host(dir)
 		return
 	}
+	var err error
+	if scratch, err = os.MkdirTemp("", "hs"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
+	_ = os.RemoveAll(scratch)
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -33,6 +39,10 @@ func TestMain(m *testing.M) {
 	})
 	os.Exit(code)
 }
+
+// scratch is the scripts' directory: what a broken runner makes of a script must not land in the source tree.
+// (It did: a script given twice had "yes x >&2" followed by "echo", and wrote a gigabyte into a file "2echo".)
+var scratch string
 
 var missing sync.Map
 

@@ -14,7 +14,9 @@ import (
 	"herosup/events"
 )
 
-func bash(script string) Spec { return Spec{Interpreter: []string{"bash"}, Script: script} }
+func bash(script string) Spec {
+	return Spec{Interpreter: []string{"bash"}, Script: script, Dir: scratch}
+}
 
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
@@ -23,29 +25,56 @@ func TestRun(t *testing.T) {
 		spec Spec
 		want Result
 	}{
-		"output": {"bash", bash("echo hi; echo there"),
-			Result{Output: "hi\nthere\n", Ran: true}},
-		"stderr": {"bash", bash("echo out; echo oops >&2; exit 3"),
-			Result{Output: "out\n", ErrorText: "oops\n", ExitCode: 3, Ran: true}},
-		"signal": {"bash", bash("kill -SEGV $$"),
-			Result{ExitCode: -1, Signal: "SIGSEGV", Ran: true}},
-		"syntax error": {"bash", bash("echo first\nif"),
-			Result{Output: "first\n", ErrorText: "bash: line 3: syntax error: unexpected end of file\n", ExitCode: 2, Ran: true}},
-		"NUL and invalid UTF-8": {"bash", bash(`printf 'a\0b\377\376c\303\251'`),
-			Result{Output: "a\x00b\uFFFDc\u00e9", Ran: true}},
+		"output": {
+			"bash", bash("echo hi; echo there"),
+			Result{Output: "hi\nthere\n", Ran: true},
+		},
+		"stderr": {
+			"bash", bash("echo out; echo oops >&2; exit 3"),
+			Result{Output: "out\n", ErrorText: "oops\n", ExitCode: 3, Ran: true},
+		},
+		"signal": {
+			"bash", bash("kill -SEGV $$"),
+			Result{ExitCode: -1, Signal: "SIGSEGV", Ran: true},
+		},
+		"syntax error": {
+			"bash", bash("echo first\nif"),
+			Result{Output: "first\n", ErrorText: "bash: line 3: syntax error: unexpected end of file\n", ExitCode: 2, Ran: true},
+		},
+		"NUL and invalid UTF-8": {
+			"bash", bash(`printf 'a\0b\377\376c\303\251'`),
+			Result{Output: "a\x00b\uFFFDc\u00e9", Ran: true},
+		},
 		"no newline at the end": {"bash", bash("printf x"), Result{Output: "x", Ran: true}},
-		"directory": {"bash", Spec{Interpreter: []string{"bash"}, Script: "pwd -P", Dir: dir},
-			Result{Output: realPath(t, dir) + "\n", Ran: true}},
-		"a command that does not read": {"bash", Spec{Interpreter: []string{"bash", "-c", "exit 4"}, Script: "echo no"},
-			Result{ExitCode: 4, Ran: true}},
-		"arguments": {"bash", Spec{Interpreter: []string{"bash", "-s", "a b", "c"}, Script: `echo "$1" "$2"`},
-			Result{Output: "a b c\n", Ran: true}},
-		"the script is the standard input": {"bash", bash("read -r line\nthis line is read\necho \"$line\""),
-			Result{Output: "this line is read\n", Ran: true}},
-		"python": {"python3", Spec{Interpreter: []string{"python3", "-"}, Script: "print(6*7)"},
-			Result{Output: "42\n", Ran: true}},
-		"python exit": {"python3", Spec{Interpreter: []string{"python3", "-"}, Script: "import sys\nprint('é')\nsys.exit(9)"},
-			Result{Output: "é\n", ExitCode: 9, Ran: true}},
+		"directory": {
+			"bash",
+			Spec{Interpreter: []string{"bash"}, Script: "pwd -P", Dir: dir},
+			Result{Output: realPath(t, dir) + "\n", Ran: true},
+		},
+		"a command that does not read": {
+			"bash",
+			Spec{Interpreter: []string{"bash", "-c", "exit 4"}, Script: "echo no"},
+			Result{ExitCode: 4, Ran: true},
+		},
+		"arguments": {
+			"bash",
+			Spec{Interpreter: []string{"bash", "-s", "a b", "c"}, Script: `echo "$1" "$2"`},
+			Result{Output: "a b c\n", Ran: true},
+		},
+		"the script is the standard input": {
+			"bash", bash("read -r line\nthis line is read\necho \"$line\""),
+			Result{Output: "this line is read\n", Ran: true},
+		},
+		"python": {
+			"python3",
+			Spec{Interpreter: []string{"python3", "-"}, Script: "print(6*7)"},
+			Result{Output: "42\n", Ran: true},
+		},
+		"python exit": {
+			"python3",
+			Spec{Interpreter: []string{"python3", "-"}, Script: "import sys\nprint('é')\nsys.exit(9)"},
+			Result{Output: "é\n", ExitCode: 9, Ran: true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,7 +184,7 @@ func TestWhatCanNotRun(t *testing.T) {
 func TestRecordComesBeforeTheFirstInstruction(t *testing.T) {
 	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
-	spec := bash("echo > " + mark)
+	spec := bash("echo > " + mark + "\n") // a whole line: bash runs it without waiting for the end of its input
 	var recorded int
 	spec.Record = func(pgid int, leader events.Incarnation) error {
 		recorded++
@@ -178,7 +207,7 @@ func TestRecordComesBeforeTheFirstInstruction(t *testing.T) {
 func TestRecordErrorKeepsTheScriptFromRunning(t *testing.T) {
 	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
-	spec := bash("echo > " + mark)
+	spec := bash("echo > " + mark + "\n")
 	gone := errors.New("not ours any more")
 	var leader events.Incarnation
 	spec.Record = func(_ int, l events.Incarnation) error { leader = l; return gone }

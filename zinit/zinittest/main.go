@@ -55,7 +55,9 @@ func beServer() int {
 	cfg.Ready = func() { _, _ = fmt.Fprintln(os.Stdout, readyLine) }
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	// A test that dies takes its end of our input with it, and us with that.
+	// A test that dies takes its end of our input with it, and us with that; but
+	// not by SIGPIPE at the next log line, or the services would be left.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

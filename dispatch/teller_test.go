@@ -1,0 +1,51 @@
+package dispatch
+
+import (
+	"testing"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+// What is fitted in waits for the facts before it, and is told once.
+func TestTheTellerFitsIn(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	c, err := New(Config{Store: b.store, State: "0a1b2c3d"}, b.connect("dispatch"), testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	te := &teller{c: c, r: c.reporter("teller"), last: "4-0", pings: map[string]events.Event{}, announced: newRecent(100)}
+	drained := events.ActorDrained{Pool: "bash", Actor: "bash_1", Nonce: "n1"}
+	pinged := events.ActorPinged{Pool: "bash", Actor: "bash_1", Nonce: "p1"}
+	te.say(telling{kind: tellDrained, after: "5-0", event: drained})
+	te.say(telling{kind: tellPinging, nonce: "p1", event: pinged})
+	te.say(telling{kind: tellForeign, typ: "bash", jobs: []string{"f1"}, ready: 1})
+	te.say(telling{kind: tellForeign, typ: "bash", jobs: []string{"f1"}, ready: 1})
+	facts := []store.Fact{
+		{ID: "4-0", Kind: store.FactEnded, Job: "told before", Type: "bash"},
+		{ID: "4-1", Kind: store.FactPong, Actor: "bash_1", Nonce: "p1"},
+		{ID: "5-0", Kind: store.FactEnded, Job: "j1", Type: "bash", Outcome: store.StatusFinished},
+		{ID: "6-0", Kind: "news"},
+		{ID: "6-1", Kind: store.FactStarted, Job: "f1", Type: "bash", Attempt: 1},
+		{ID: "6-2", Kind: store.FactStarted, Job: "f2", Type: "bash", Attempt: 1},
+	}
+	te.chapter(t.Context(), chapter{facts: facts, last: "6-2"})
+	te.say(telling{kind: tellPinged, nonce: "p1", event: pinged})
+	te.say(telling{kind: tellPinged, nonce: "p2", event: events.ActorPinged{Pool: "bash", Actor: "bash_1", Nonce: "p2"}})
+	want := []events.Event{
+		events.JobQueued{Type: "bash", Job: "f1", Ready: 1}, pinged, events.ActorPonged{Pool: "bash", Actor: "bash_1", Nonce: "p1"},
+		events.JobEnded{Type: "bash", Job: "j1", Outcome: events.Finished}, drained,
+		events.JobStarted{Type: "bash", Job: "f1", Attempt: 1},
+		events.JobQueued{Type: "bash", Job: "f2"}, events.JobStarted{Type: "bash", Job: "f2", Attempt: 1},
+		events.ActorPinged{Pool: "bash", Actor: "bash_1", Nonce: "p2"},
+	}
+	b.eventually("all is told", func() bool { return len(b.told.events()) == len(want) })
+	for i, e := range b.told.events() {
+		if e != want[i] {
+			t.Errorf("told %d: %+v, want %+v", i, e, want[i])
+		}
+	}
+	if len(te.pings) != 0 || len(te.drained) != 0 {
+		t.Errorf("left: %d pings, %d drained", len(te.pings), len(te.drained))
+	}
+}
