@@ -152,7 +152,9 @@ func TestADeathBeforeTheStartIsFound(t *testing.T) {
 	}
 	victim.die()
 	b.up()
-	expect(b, func(e events.JobRetried) bool { return e.Incarnation == victim.p.inc && e.Job == held[victim.p.inc.String()] })
+	expect(b, func(e events.JobRetried) bool {
+		return e.Incarnation == victim.p.inc && e.Job == held[victim.p.inc.String()]
+	})
 	// What the live ones hold is told anew, and left with them.
 	for _, a := range []*actor{lives, scripted} {
 		inc := a.p.inc

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -198,8 +199,12 @@ func TestReadinessTestsGoWithTheirService(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		test = incarnation(t, atoi(t, string(b)))
-		return nil
+		pid, err := strconv.Atoi(strings.TrimSpace(string(b))) // there, and written
+		if err != nil {
+			return err
+		}
+		test, err = events.IncarnationOf(pid)
+		return err
 	})
 	if s := awaitState(t, c, "hangs", func(s zinit.Status) bool { return s.PID != 0 }); s.State.Kind != zinit.Spawned {
 		t.Errorf("while its test hangs: %s", s.State)
