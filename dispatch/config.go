@@ -80,8 +80,11 @@ func (c Config) defaults() (Config, error) {
 		value *time.Duration
 		std   time.Duration
 	}{
-		{"sweep", &c.SweepEvery, time.Second}, {"measure", &c.MeasureEvery, time.Second}, {"look", &c.LookEvery, time.Second},
-		{"ping", &c.PingEvery, time.Second}, {"owner lease", &c.OwnerLease, 15 * time.Second},
+		{"sweep", &c.SweepEvery, time.Second},
+		{"measure", &c.MeasureEvery, time.Second},
+		{"look", &c.LookEvery, time.Second},
+		{"ping", &c.PingEvery, time.Second},
+		{"owner lease", &c.OwnerLease, 15 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.std

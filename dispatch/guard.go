@@ -30,7 +30,8 @@ func groupAlive(g store.Group) bool {
 		return false
 	}
 	// Twice: a member that forks while we read the list may be missed once.
-	return groupRuns(g.PGID) || groupRuns(g.PGID)
+	first := groupRuns(g.PGID)
+	return first || groupRuns(g.PGID)
 }
 
 // groupRuns looks for a member that is no zombie.

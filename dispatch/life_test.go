@@ -85,8 +85,11 @@ func TestRefusedSubmissionsAreTold(t *testing.T) {
 			script string
 			code   string
 		}{
-			{nil, "", "empty_script"}, {one("Hero-Job-Id", "a.b"), "x", "bad_id"}, {one("Hero-Timeout", "-1"), "x", "bad_header"},
-			{one("Hero-Retries", "2"), "x", "not_supported"}, {nil, "\xff", "bad_script"},
+			{nil, "", "empty_script"},
+			{one("Hero-Job-Id", "a.b"), "x", "bad_id"},
+			{one("Hero-Timeout", "-1"), "x", "bad_header"},
+			{one("Hero-Retries", "2"), "x", "not_supported"},
+			{nil, "\xff", "bad_script"},
 		} {
 			codes[b.raw("bash", c.h, c.script)] = c.code
 			b.submit("x", Options{ID: "good" + numeral(i)})

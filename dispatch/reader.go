@@ -12,6 +12,10 @@ import (
 // a dead connection.
 const factsBlock time.Duration = 5 * time.Second
 
+// trimEvery is how many facts are read before those that were told are dropped
+// from Redis. Nobody reads them again: a start begins with the state.
+const trimEvery = 500
+
 // chapter is what the reader hands to the teller: facts, or the state read anew.
 type chapter struct {
 	facts []store.Fact
@@ -38,7 +42,7 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 		return nil
 	}
 	next := chapter{reason: "start"}
-	for {
+	for read := 0; ; {
 		next.last = after
 		if next.reason != "" {
 			next.state = c.state(ctx, r)
@@ -47,6 +51,12 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 		case out <- next:
 		case <-ctx.Done():
 			return nil
+		}
+		if read += len(next.facts); read >= trimEvery {
+			read = 0
+			if err := c.store.TrimFacts(ctx, after); err != nil && ctx.Err() == nil {
+				c.log.Debug("trim facts", "err", err) // the scripts' cap holds all the same
+			}
 		}
 		next = chapter{}
 		for {

@@ -25,6 +25,7 @@ type name string
 // opens none of those that this component tells itself.
 func (c *Component) runRouter(ctx context.Context, sub *events.Subscription) error {
 	own := ownFacts(c.bus.Prefix())
+	known := newRecent(2 * maxNames)
 	for {
 		var raw *nats.Msg
 		select {
@@ -54,11 +55,16 @@ func (c *Component) runRouter(ctx context.Context, sub *events.Subscription) err
 		if m.Missed > 0 && m.Source != c.bus.Source() {
 			c.resynchronise(fmt.Sprintf("%d facts of %s were lost", m.Missed, m.Source))
 		}
-		c.route(m)
+		c.route(m, &known)
 	}
 }
 
-func (c *Component) route(m events.Message) {
+func (c *Component) route(m events.Message, known *recent) {
+	actor := func(a string) {
+		if known.add(a) {
+			c.toGates(name(a))
+		}
+	}
 	switch e := m.Event.(type) {
 	case events.ProcessExited:
 		x := exit{incarnation: e.Incarnation, actor: e.Actor, byUs: e.ByUs}
@@ -73,9 +79,9 @@ func (c *Component) route(m events.Message) {
 			kick(c.stateNow)
 		}
 	case events.ProcessObserved:
-		c.toGates(name(e.Actor))
+		actor(e.Actor)
 	case events.ActorStateChanged:
-		c.toGates(name(e.Actor))
+		actor(e.Actor)
 	case events.CloseIntake, events.OpenIntake, events.PingIntake:
 		c.toGates(m)
 	case events.AskScriptGroup:
@@ -125,9 +131,23 @@ func (c *Component) deny(m events.Message, r *events.Refusal) {
 func ownFacts(prefix string) []string {
 	var out []string
 	for _, e := range []events.Event{
-		events.JobQueued{}, events.JobAdopted{}, events.JobStarted{}, events.JobEnded{}, events.JobRetried{}, events.JobDead{},
-		events.JobCancelled{}, events.QueueMeasured{}, events.ActorRegistered{}, events.ActorPinged{}, events.ActorPonged{},
-		events.ActorDrained{}, events.ActorOrphaned{}, events.FactsLost{}, events.RedisLost{}, events.RedisBack{}, events.RedisRefilled{},
+		events.JobQueued{},
+		events.JobAdopted{},
+		events.JobStarted{},
+		events.JobEnded{},
+		events.JobRetried{},
+		events.JobDead{},
+		events.JobCancelled{},
+		events.QueueMeasured{},
+		events.ActorRegistered{},
+		events.ActorPinged{},
+		events.ActorPonged{},
+		events.ActorDrained{},
+		events.ActorOrphaned{},
+		events.FactsLost{},
+		events.RedisLost{},
+		events.RedisBack{},
+		events.RedisRefilled{},
 	} {
 		p := string(events.Of(e))
 		out = append(out, prefix+"."+strings.TrimRight(p, ".*"))

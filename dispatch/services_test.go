@@ -167,7 +167,8 @@ func TestAwaitThroughAFlush(t *testing.T) {
 			return slices.ContainsFunc(s.Endpoints, func(e struct {
 				Name string
 				Reqs int `json:"num_requests"`
-			}) bool {
+			},
+			) bool {
 				return e.Name == "job-await" && e.Reqs > 0
 			})
 		})
@@ -200,10 +201,15 @@ func TestCreateCancelListAndShow(t *testing.T) {
 		}
 		delayed := b.submit("x", Options{ID: "later", Delay: time.Hour})
 		for _, bad := range []events.JobCreate{
-			{ScriptType: "bash"}, {ScriptType: "a.b", Script: "x"}, {ScriptType: "bash", Script: "x", ID: "a.b"},
-			{ScriptType: "bash", Script: "x", Retries: 1}, {ScriptType: "bash", Script: "x", Priority: -1},
-			{ScriptType: "bash", Script: "x", Prereqs: []string{"a"}}, {ScriptType: "bash", Script: "x", StartBy: 1},
-			{ScriptType: "bash", Script: "x", Timeout: -1}, {ScriptType: "bash", Script: "x", Delay: 1e300},
+			{ScriptType: "bash"},
+			{ScriptType: "a.b", Script: "x"},
+			{ScriptType: "bash", Script: "x", ID: "a.b"},
+			{ScriptType: "bash", Script: "x", Retries: 1},
+			{ScriptType: "bash", Script: "x", Priority: -1},
+			{ScriptType: "bash", Script: "x", Prereqs: []string{"a"}},
+			{ScriptType: "bash", Script: "x", StartBy: 1},
+			{ScriptType: "bash", Script: "x", Timeout: -1},
+			{ScriptType: "bash", Script: "x", Delay: 1e300},
 		} {
 			var refusal *events.Refusal
 			if err := b.bus.Request(b.soon(), bad, nil); !errors.As(err, &refusal) || refusal.Status != 400 {

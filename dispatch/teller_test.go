@@ -33,10 +33,14 @@ func TestTheTellerFitsIn(t *testing.T) {
 	te.say(telling{kind: tellPinged, nonce: "p1", event: pinged})
 	te.say(telling{kind: tellPinged, nonce: "p2", event: events.ActorPinged{Pool: "bash", Actor: "bash_1", Nonce: "p2"}})
 	want := []events.Event{
-		events.JobQueued{Type: "bash", Job: "f1", Ready: 1}, pinged, events.ActorPonged{Pool: "bash", Actor: "bash_1", Nonce: "p1"},
-		events.JobEnded{Type: "bash", Job: "j1", Outcome: events.Finished}, drained,
+		events.JobQueued{Type: "bash", Job: "f1", Ready: 1},
+		pinged,
+		events.ActorPonged{Pool: "bash", Actor: "bash_1", Nonce: "p1"},
+		events.JobEnded{Type: "bash", Job: "j1", Outcome: events.Finished},
+		drained,
 		events.JobStarted{Type: "bash", Job: "f1", Attempt: 1},
-		events.JobQueued{Type: "bash", Job: "f2"}, events.JobStarted{Type: "bash", Job: "f2", Attempt: 1},
+		events.JobQueued{Type: "bash", Job: "f2"},
+		events.JobStarted{Type: "bash", Job: "f2", Attempt: 1},
 		events.ActorPinged{Pool: "bash", Actor: "bash_1", Nonce: "p2"},
 	}
 	b.eventually("all is told", func() bool { return len(b.told.events()) == len(want) })

@@ -130,8 +130,8 @@ func (a *app) detach(cmd *cobra.Command, f *state.Folder) error {
 	if err := p.Start(); err != nil {
 		return fmt.Errorf("start daemon: %w", err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- p.Wait() }() // ends with the daemon, or with this command
+	exited := make(chan struct{})
+	go func() { _ = p.Wait(); close(exited) }() // ends with the daemon, or with this command
 	deadline := time.NewTimer(upTimeout)
 	defer deadline.Stop()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {

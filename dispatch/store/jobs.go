@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -98,11 +99,26 @@ func (s *Store) Waiting(ctx context.Context, jobType string, limit int) ([]Recor
 	return s.records(ctx, ids)
 }
 
-// records reads the short fields of many records in one pipeline.
+// readsAtOnce bounds a pipeline of reads. The embedded server sends each answer
+// before it reads the next command, and go-redis reads answers only when all
+// commands are sent: with more in one pipeline than the socket's buffers hold,
+// each waits for the other until the deadline.
+const readsAtOnce = 50
+
+// records reads the short fields of many records.
 func (s *Store) records(ctx context.Context, ids []string) ([]Record, error) {
-	if len(ids) == 0 {
-		return nil, nil
+	var out []Record
+	for some := range slices.Chunk(ids, readsAtOnce) {
+		part, err := s.someRecords(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, part...)
 	}
+	return out, nil
+}
+
+func (s *Store) someRecords(ctx context.Context, ids []string) ([]Record, error) {
 	p := s.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(ids))
 	for i, id := range ids {

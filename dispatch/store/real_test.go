@@ -13,8 +13,14 @@ import (
 // before stays. So no script may have written anything by then.
 func TestFullRedisChangesNothing(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, realServer(t))
-	b.T = t
+	srv := realServer(t)
+	for name, first := range map[string]string{"a job is next": "", "an id without a record is next": "alsonothing"} {
+		t.Run(name, func(t *testing.T) { fullRedis(newBed(t, srv), first) })
+	}
+}
+
+func fullRedis(b *bed, first string) {
+	t := b.T
 	holder, idle, dead := b.actor("p_1", "i1"), b.actor("p_2", "i2"), b.actor("p_3", "i3")
 	b.job("j1", 1)
 	j := b.take(holder)
@@ -24,7 +30,9 @@ func TestFullRedisChangesNothing(t *testing.T) {
 	b.s.rdb.ZAddXX(b.ctx(), "hero:delayed:sh", z(1, "late"))
 	b.job("j4", 4)
 	b.push("nothing")
-	b.s.rdb.RPush(b.ctx(), "hero:q:work:type:sh", "alsonothing") // first to be met
+	if first != "" {
+		b.s.rdb.RPush(b.ctx(), "hero:q:work:type:sh", first)
+	}
 	b.s.rdb.RPush(b.ctx(), "hero:held:i9", "j1")
 	if err := b.s.rdb.ConfigSet(b.ctx(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
@@ -60,7 +68,9 @@ func TestFullRedisChangesNothing(t *testing.T) {
 		}
 	}
 	// And with room again all goes on.
-	b.s.rdb.ConfigSet(b.ctx(), "maxmemory", "0")
+	if err := b.s.rdb.ConfigSet(b.ctx(), "maxmemory", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
 	if f := b.finish(holder, j, true); f.Next != GotJob || f.Job.ID != "j4" {
 		t.Errorf("%+v", f)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -143,7 +144,8 @@ func scaleDown(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	run("fsm", keeper)
-	d, err := dispatch.New(dispatch.Config{Store: s, State: "0a1b2c3d", Pools: []dispatch.Pool{{Name: "bash", Type: "bash"}}}, connect("dispatch"), nil)
+	d, err := dispatch.New(dispatch.Config{Store: s, State: "0a1b2c3d", Pools: []dispatch.Pool{{Name: "bash", Type: "bash"}}}, connect("dispatch"),
+		slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		t.Fatal(err)
 	}

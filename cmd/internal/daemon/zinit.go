@@ -71,8 +71,8 @@ func (d *Daemon) startZinit(ctx context.Context, socket string) (*zinit.Client, 
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start zinit: %w", err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }() // ends with the process; reaps it if we outlive it
+	exited := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(exited) }() // ends with the process; reaps it if we outlive it
 	ctx, cancel := context.WithTimeout(ctx, zinitStart)
 	defer cancel()
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {

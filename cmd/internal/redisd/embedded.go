@@ -67,8 +67,8 @@ func serve(ctx context.Context, l net.Listener) error {
 	for {
 		select {
 		case <-ctx.Done():
-			_ = l.Close() // also removes the socket file
-			<-accepted
+			_ = l.Close()  // also removes the socket file
+			_ = <-accepted // it says that the listener is closed
 			return nil
 		case err := <-accepted:
 			return fmt.Errorf("redis socket: %w", err)
