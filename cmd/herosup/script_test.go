@@ -80,6 +80,9 @@ func TestScripts(t *testing.T) {
 
 // cleanUp ends whatever a failed script left, and its folder.
 func cleanUp(t *testing.T, dir string) {
+	if log, err := os.ReadFile(filepath.Join(dir, "s", "daemon.log")); err == nil && t.Failed() {
+		t.Logf("the daemon's log:\n%s", log[max(0, len(log)-8000):])
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Error(err)
