@@ -29,7 +29,11 @@ func (d *remote) waitFor(ctx context.Context, names, states []string) error {
 	for {
 		var missing []string
 		for _, n := range names {
-			if !slices.Contains(states, now[n]) {
+			state := now[n]
+			if state == "" {
+				state = "stopped" // what the monitor does not know does not run
+			}
+			if !slices.Contains(states, state) {
 				missing = append(missing, n)
 			}
 		}
