@@ -68,7 +68,9 @@ func serve(ctx context.Context, l net.Listener) error {
 		select {
 		case <-ctx.Done():
 			_ = l.Close()  // also removes the socket file
-			_ = <-accepted // it says that the listener is closed
+			if err := <-accepted; !errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("redis socket: %w", err)
+			}
 			return nil
 		case err := <-accepted:
 			return fmt.Errorf("redis socket: %w", err)
