@@ -67,7 +67,7 @@ func serve(ctx context.Context, l net.Listener) error {
 	for {
 		select {
 		case <-ctx.Done():
-			_ = l.Close()  // also removes the socket file
+			_ = l.Close() // also removes the socket file
 			if err := <-accepted; !errors.Is(err, net.ErrClosed) {
 				return fmt.Errorf("redis socket: %w", err)
 			}
