@@ -50,7 +50,7 @@ func (a *Actor) Hello(ctx context.Context) (Hello, error) {
 	k := a.s.keys
 	r, err := a.s.run(ctx, "hello",
 		[]key{k.epoch(), k.facts(), k.actor(a.name), k.wake(a.name), k.held(a.incarnation), k.idle(a.jobType), k.incarnations(), k.types()},
-		string(k), dec(epoch), a.jobType, a.name, a.incarnation)
+		dec(epoch), a.jobType, a.name, a.incarnation)
 	if err != nil {
 		return Hello{}, err
 	}
@@ -73,7 +73,7 @@ func (a *Actor) Renew(ctx context.Context, job Claimed) (Code, error) {
 	k := a.s.keys
 	inc, id, attempt := a.token(job)
 	r, err := a.s.run(ctx, "renew", []key{k.epoch(), k.job(job.ID), k.lease(a.jobType), k.actor(a.name)},
-		string(k), dec(job.Token.Epoch), a.s.lease, inc, id, attempt)
+		dec(job.Token.Epoch), inc, id, attempt)
 	if err != nil {
 		return "", err
 	}
@@ -88,7 +88,7 @@ func (a *Actor) RecordGroup(ctx context.Context, job Claimed, pgid int, start ui
 	k := a.s.keys
 	inc, id, attempt := a.token(job)
 	r, err := a.s.run(ctx, "group", []key{k.epoch(), k.job(job.ID), k.groups()},
-		string(k), dec(job.Token.Epoch), inc, id, attempt, strconv.Itoa(pgid), dec(start))
+		dec(job.Token.Epoch), inc, id, attempt, strconv.Itoa(pgid), dec(start))
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +99,7 @@ func (a *Actor) RecordGroup(ctx context.Context, job Claimed, pgid int, start ui
 func (a *Actor) Pong(ctx context.Context, nonce string) (Code, error) {
 	k := a.s.keys
 	r, err := a.s.run(ctx, "pong", []key{k.epoch(), k.facts(), k.actor(a.name)},
-		string(k), dec(a.epoch.Load()), a.jobType, a.name, a.incarnation, nonce)
+		dec(a.epoch.Load()), a.jobType, a.name, a.incarnation, nonce)
 	if err != nil {
 		return "", err
 	}

@@ -27,7 +27,7 @@ func (d *Daemon) Cancel(ctx context.Context, id string) (Cancelled, error) {
 	jobType := typeOfRecord(ours, theirs)
 	r, err := d.s.run(ctx, "cancel",
 		[]key{k.epoch(), k.facts(), k.ended(), k.queue(jobType), k.delayed(jobType), k.job(id)},
-		string(k), dec(d.epoch), jobType, d.s.keep, id)
+		dec(d.epoch), jobType, id)
 	if err != nil {
 		return Cancelled{}, err
 	}

@@ -72,7 +72,7 @@ var gateCases = map[string]func(b *bed){
 	},
 	"pings do not bury an actor": func(b *bed) {
 		b.actor("p_1", "i1")
-		for i := range wakeMax {
+		for i := range 100 {
 			b.wantCode(must[Code](b)(b.d.Ping(b.ctx(), "p_1", fmt.Sprint("n", i))), OK)
 		}
 		b.wantCode(must[Code](b)(b.d.Ping(b.ctx(), "p_1", "more")), Full)

@@ -38,7 +38,7 @@ func (d *Daemon) Depths(ctx context.Context, types []string) ([]Depth, error) {
 		}
 		ks = append(ks, k.queue(t), k.delayed(t), k.lease(t), k.idle(t))
 	}
-	r, err := d.s.run(ctx, "depths", ks, string(k), dec(d.epoch))
+	r, err := d.s.run(ctx, "depths", ks, dec(d.epoch))
 	if err != nil {
 		return nil, err
 	}
@@ -76,19 +76,20 @@ func (d *Daemon) Overdue(ctx context.Context, types []string) ([]Lease, error) {
 	for _, t := range types {
 		k := d.s.keys.lease(t)
 		zs, err := d.s.rdb.ZRangeByScoreWithScores(ctx, k.name,
-			&redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 100}).Result()
+			&redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(now.Add(-d.s.lease).UnixMilli(), 10), Count: 100}).Result()
 		if err != nil {
 			return nil, d.s.fault(ctx, err, []key{k})
 		}
 		for _, z := range zs {
 			id, _ := z.Member.(string)
-			f, err := d.s.rdb.HMGet(ctx, d.s.keys.job(id).name, "actor", "incarnation").Result()
+			f, err := d.s.rdb.HMGet(ctx, d.s.keys.job(id).name, "actor", "token").Result()
 			if err != nil {
 				return nil, d.s.fault(ctx, err, []key{d.s.keys.job(id)})
 			}
-			l := Lease{ID: id, Type: t, Expired: time.UnixMilli(int64(z.Score)).UTC()}
+			l := Lease{ID: id, Type: t, Expired: time.UnixMilli(int64(z.Score)).Add(d.s.lease).UTC()}
 			l.Actor, _ = f[0].(string)
-			l.Incarnation, _ = f[1].(string)
+			text, _ := f[1].(string)
+			l.Incarnation = readToken(text).Incarnation
 			out = append(out, l)
 		}
 	}

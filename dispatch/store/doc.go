@@ -100,8 +100,17 @@
 // declare every queue it may fill, and depth is a count, not a walk. The
 // script group is in groups, by incarnation, not in the actor's hash: a
 // restarted actor's hello must not wipe the group its predecessor left behind.
-// The registry's value is "<actor> <type>". Wake lists are FIFO (RPUSH, BLPOP). A record has
-// a field type beside Hero's script_type, which others spell as they like.
+// The registry's value is "<actor> <type>". Wake lists are FIFO (RPUSH, BLPOP). A lease's score is
+// when it was taken or renewed; how long that lasts is the reader's to say. A record has a field
+// type beside Hero's script_type, which others spell as they like, and one field token for epoch,
+// attempt and holder.
+//
+// # Cost
+//
+// A submission is one EVALSHA, a finish with its next job one. What a script costs is the number of
+// its commands, their arguments and the texts that it makes from Lua numbers; hence the single
+// token field, times kept as text, settings written into the script instead of passed, and facts
+// of few fields.
 //
 // # Ownership
 //

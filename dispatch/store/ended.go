@@ -49,7 +49,7 @@ func (d *Daemon) Settle(ctx context.Context, entries []EndedEntry) (int, error) 
 		return 0, fmt.Errorf("settle %d entries: want at most %d at once", len(entries), pageMax)
 	}
 	k := d.s.keys
-	args := []any{string(k), dec(d.epoch), d.s.keep}
+	args := []any{dec(d.epoch)}
 	for _, e := range entries {
 		args = append(args, e.String())
 	}

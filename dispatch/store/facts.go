@@ -120,11 +120,22 @@ func readFact(m redis.XMessage) Fact {
 	get := func(name string) string { v, _ := m.Values[name].(string); return v }
 	ms, _, _ := strings.Cut(m.ID, "-")
 	at, _ := strconv.ParseInt(ms, 10, 64)
-	return Fact{
+	jobType, sequence, _ := strings.Cut(get("of"), " ")
+	by := strings.SplitN(get("by")+"  ", " ", 4) // actor, incarnation, attempt, each perhaps empty
+	f := Fact{
 		ID: m.ID, At: time.UnixMilli(at).UTC(), Kind: FactKind(get("kind")),
-		Job: get("job"), Type: get("type"), Actor: get("actor"), Incarnation: get("incarnation"),
-		Attempt: laxInt(get("attempt")), Sequence: laxUint(get("sequence")), Timeout: laxSeconds(get("timeout")),
-		Wait: laxMillis(get("wait")), Run: laxMillis(get("run")), Outcome: Status(get("outcome")), Reason: get("reason"),
+		Job: get("job"), Type: jobType, Actor: by[0], Incarnation: by[1],
+		Attempt: laxInt(by[2]), Sequence: laxUint(sequence), Timeout: laxSeconds(get("timeout")),
+		Outcome: Status(get("outcome")), Reason: get("reason"),
 		ExitCode: get("exit_code"), Crashes: laxInt(get("crashes")), Nonce: get("nonce"),
 	}
+	if since := msTime(get("since")); !since.IsZero() { // started: it became ready; an end: it was started
+		span := max(0, f.At.Sub(since))
+		if f.Kind == FactStarted {
+			f.Wait = span
+		} else {
+			f.Run = span
+		}
+	}
+	return f
 }

@@ -1,9 +1,6 @@
 package store
 
-import (
-	"context"
-	"strconv"
-)
+import "context"
 
 // Gate is the answer of CloseGate.
 type Gate struct {
@@ -16,13 +13,13 @@ type Gate struct {
 // a drained fact follows its last finish.
 func (d *Daemon) CloseGate(ctx context.Context, actor string) (Gate, error) {
 	k := d.s.keys
-	return d.gate(ctx, "close", actor, []key{k.epoch(), k.actor(actor)}, string(k), dec(d.epoch), actor)
+	return d.gate(ctx, "close", actor, []key{k.epoch(), k.actor(actor)}, dec(d.epoch), actor)
 }
 
 // OpenGate opens it again and rings the actor so that it claims.
 func (d *Daemon) OpenGate(ctx context.Context, actor string) (Gate, error) {
 	k := d.s.keys
-	return d.gate(ctx, "open", actor, []key{k.epoch(), k.actor(actor), k.wake(actor)}, string(k), dec(d.epoch))
+	return d.gate(ctx, "open", actor, []key{k.epoch(), k.actor(actor), k.wake(actor)}, dec(d.epoch))
 }
 
 func (d *Daemon) gate(ctx context.Context, script, actor string, ks []key, args ...any) (Gate, error) {
@@ -46,13 +43,13 @@ func (d *Daemon) Ping(ctx context.Context, actor, nonce string) (Code, error) {
 	if err := bad("nonce", nonce); err != nil {
 		return "", err
 	}
-	return d.message(ctx, "ping", actor, string(d.s.keys), dec(d.epoch), nonce, strconv.Itoa(wakeMax))
+	return d.message(ctx, "ping", actor, dec(d.epoch), nonce)
 }
 
 // Ring makes an actor call Claim: OK. It needs no registration (after a refill the
 // actors wait on their wake lists without knowing that theirs is lost); unread it expires.
 func (d *Daemon) Ring(ctx context.Context, actor string) (Code, error) {
-	return d.message(ctx, "ring", actor, string(d.s.keys), dec(d.epoch))
+	return d.message(ctx, "ring", actor, dec(d.epoch))
 }
 
 func (d *Daemon) message(ctx context.Context, script, actor string, args ...any) (Code, error) {

@@ -111,10 +111,11 @@ func (m *machine) read() seen {
 			continue
 		}
 		_, logged := f["sequence"]
+		tok := readToken(f["token"])
 		w.jobs[id] = &wjob{
 			typ: strings.ToLower(f["script_type"]), script: f["script"], status: f["status"], reason: f["reason"],
-			attempt: laxInt(f["attempt"]), crashes: laxInt(f["crashes"]), epoch: laxUint(f["epoch"]),
-			holder: f["incarnation"], actor: f["actor"], logged: logged, seq: laxUint(f["sequence"]),
+			attempt: tok.Attempt, crashes: laxInt(f["crashes"]), epoch: tok.Epoch,
+			holder: tok.Incarnation, actor: f["actor"], logged: logged, seq: laxUint(f["sequence"]),
 		}
 	}
 	return seen{w: w, facts: facts.Val()}
@@ -133,10 +134,10 @@ func (m *machine) check() {
 		drop(want.lease, t, sorted(m.w.lease[t]))
 	}
 	for _, f := range got.facts {
-		g := func(n string) string { v, _ := f.Values[n].(string); return v }
-		got.w.fact(g("kind"), g("job"), g("actor"), laxInt(g("attempt")))
-		if g("reason") != ReasonNoRecord { // says of an id, not of a job: the log may still submit one under it
-			m.history(FactKind(g("kind")), g("job"), laxInt(g("attempt")))
+		x := readFact(f)
+		got.w.fact(string(x.Kind), x.Job, x.Actor, x.Attempt)
+		if x.Reason != ReasonNoRecord { // says of an id, not of a job: the log may still submit one under it
+			m.history(x.Kind, x.Job, x.Attempt)
 		}
 		m.lastFact = f.ID
 	}

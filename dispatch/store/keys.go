@@ -20,7 +20,7 @@ func (k keys) actor(name string) key { return k.at("actor", "actor:"+name, "hash
 func (k keys) wake(name string) key  { return k.at("wake", "wake:"+name, "list") }           // JSON messages, RPUSH, BLPOP by the actor
 func (k keys) held(inc string) key   { return k.at("held", "held:"+inc, "list") }            // ids in hand, oldest left
 func (k keys) idle(t string) key     { return k.at("idle", "idle:"+t, "zset") }              // "<actor> <incarnation>" by ms since when
-func (k keys) lease(t string) key    { return k.at("lease", "lease:"+t, "zset") }            // id by ms of expiry; its size is what is in flight
+func (k keys) lease(t string) key    { return k.at("lease", "lease:"+t, "zset") }            // id by ms of claim or last renewal; its size is what is in flight
 func (k keys) delayed(t string) key  { return k.at("delayed", "delayed:"+t, "zset") }        // id by ms when due
 func (k keys) dead() key             { return k.at("dead", "dead", "zset") }                 // id by ms of death, capped
 func (k keys) ended() key            { return k.at("ended", "ended", "list") }               // "sequence id outcome", RPUSH, until settled

@@ -79,7 +79,11 @@ func (w *world) end(id string, kind, status, reason string) {
 	if j.logged && j.seq != 0 {
 		w.ended = append(w.ended, fmt.Sprint(j.seq, " ", id, " ", status))
 	}
-	w.fact(kind, id, j.actor, j.attempt)
+	actor := j.actor
+	if kind == "cancelled" || reason == "no script" {
+		actor = "" // nobody had it
+	}
+	w.fact(kind, id, actor, j.attempt)
 }
 
 func (w *world) buryUnusable(id string) {

@@ -29,7 +29,7 @@ type Options struct {
 	Password string
 	// Prefix of all keys; "" means "hero". On Redis Cluster use "{hero}".
 	Prefix string
-	// Lease of a claimed job, renewed by its actor; 0 means 10 s.
+	// Lease is how long a job in hand may go without a Renew before Overdue names it; 0 means 10 s.
 	Lease time.Duration
 	// Keep ended records and reply lists this long; 0 means 1 h.
 	Keep time.Duration
@@ -46,9 +46,7 @@ type Store struct {
 	life    context.Context
 	end     context.CancelCauseFunc
 	scripts map[string]*script
-	lease   string // ms
-	keep    string // s
-	log     *slog.Logger
+	lease   time.Duration
 }
 
 // Open makes a Store; it does not connect yet. The error is a setting that can not be used.
@@ -75,7 +73,7 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 	if opts.Lease < time.Second || opts.Keep < time.Second {
 		return nil, fmt.Errorf("open redis: lease %v, keep %v: want a second at least", opts.Lease, opts.Keep)
 	}
-	scripts, err := loadScripts()
+	scripts, err := loadScripts(constants{prefix: opts.Prefix, keepS: int64(opts.Keep / time.Second)})
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +96,7 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 	first := *o                                                // go-redis normalises its options in place: each client gets a copy
 	return &Store{
 		keys: keys(opts.Prefix), rdb: redis.NewClient(&first), opts: o,
-		waiters: make(chan *waiter, maxIdleWaiters), life: life, end: end, scripts: scripts,
-		lease: strconv.FormatInt(opts.Lease.Milliseconds(), 10),
-		keep:  strconv.FormatInt(int64(opts.Keep/time.Second), 10),
-		log:   log,
+		waiters: make(chan *waiter, maxIdleWaiters), life: life, end: end, scripts: scripts, lease: opts.Lease,
 	}, nil
 }
 
@@ -121,7 +116,7 @@ func (s *Store) jobKeys(jobType string, more ...key) []key {
 
 // jobArgs are their arguments.
 func (s *Store) jobArgs(epoch uint64, jobType string, more ...any) []any {
-	return append([]any{string(s.keys), dec(epoch), jobType, s.lease, s.keep}, more...)
+	return append([]any{dec(epoch), jobType}, more...)
 }
 
 func dec(n uint64) string { return strconv.FormatUint(n, 10) }

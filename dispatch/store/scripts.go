@@ -30,9 +30,15 @@ type script struct {
 	sha      string
 }
 
+// constants are the settings that a Store's scripts carry in their text: an argument costs at each call.
+type constants struct {
+	prefix string // a token, perhaps in braces
+	keepS  int64
+}
+
 // loadScripts assembles all scripts: the names of the header become Lua locals, the parts
 // it USEs come before its body. Each part exists once.
-func loadScripts() (map[string]*script, error) {
+func loadScripts(c constants) (map[string]*script, error) {
 	entries, err := sources.ReadDir("scripts")
 	if err != nil {
 		return nil, fmt.Errorf("load scripts: %w", err)
@@ -42,7 +48,7 @@ func loadScripts() (map[string]*script, error) {
 		if e.IsDir() {
 			continue
 		}
-		s, err := loadScript(strings.TrimSuffix(e.Name(), ".lua"))
+		s, err := loadScript(strings.TrimSuffix(e.Name(), ".lua"), c)
 		if err != nil {
 			return nil, fmt.Errorf("load script %s: %w", e.Name(), err)
 		}
@@ -51,7 +57,7 @@ func loadScripts() (map[string]*script, error) {
 	return all, nil
 }
 
-func loadScript(name string) (*script, error) {
+func loadScript(name string, c constants) (*script, error) {
 	text, err := sources.ReadFile(path.Join("scripts", name+".lua"))
 	if err != nil {
 		return nil, err
@@ -76,6 +82,7 @@ func loadScript(name string) (*script, error) {
 		}
 	}
 	var b strings.Builder
+	fmt.Fprintf(&b, "local c_prefix, c_keep = '%s', '%d'\n", c.prefix, c.keepS)
 	for i, k := range s.keys {
 		fmt.Fprintf(&b, "local k_%s = KEYS[%d]\n", k, i+1)
 	}

@@ -92,7 +92,7 @@ type Record struct {
 	Reason     string
 	ExitCode   string // decimal, "" if none
 	Actor      string // the last that had it
-	Token      Token  // of the present attempt; zero when nobody holds it
+	Token      Token  // of the present attempt; zero while nobody holds the job
 	Attempts   int
 	Crashes    int
 	Sequence   uint64 // 0: in no log
@@ -127,7 +127,7 @@ const (
 	Unknown      Code = "UNKNOWN"      // no such job
 	Running      Code = "RUNNING"      // an actor holds the job
 	EndedCode    Code = "ENDED"        // the job has its end already
-	Full         Code = "FULL"         // the wake list holds wakeMax messages
+	Full         Code = "FULL"         // the wake list holds 100 messages
 	Gone         Code = "GONE"         // this incarnation is not registered (recovered before)
 	Higher       Code = "HIGHER"       // Redis carries a higher epoch
 	Other        Code = "OTHER"        // another state id owns this Redis prefix

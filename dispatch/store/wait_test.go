@@ -259,7 +259,7 @@ func TestErrors(t *testing.T) {
 			if _, err := b.s.Job(b.ctx(), "nope"); !errors.Is(err, ErrNoJob) {
 				b.Error(err)
 			}
-			b.push("f1", "script", "x", "script_type", "Python", "status", "Dispatched", "timeout", "soon", "env_vars", "{", "attempt", "x")
+			b.push("f1", "script", "x", "script_type", "Python", "status", "Dispatched", "timeout", "soon", "env_vars", "{", "token", "x", "ready_ms", "y", "sequence", "")
 			r := b.record("f1")
 			if r.Type != "python" || r.Status != StatusDispatched || r.Timeout != 0 || !r.Foreign {
 				b.Errorf("%+v", r)
@@ -318,7 +318,7 @@ func TestErrors(t *testing.T) {
 			}
 			src := must[string](b)(b.s.rdb.HGet(b.ctx(), "hero:script:"+scriptsVersion, "ring").Result())
 			// As a client in another language does it.
-			v, err := b.s.rdb.Eval(b.ctx(), src, []string{"hero:epoch", "hero:actor:p_1", "hero:wake:p_1"}, "hero", "1").StringSlice()
+			v, err := b.s.rdb.Eval(b.ctx(), src, []string{"hero:epoch", "hero:actor:p_1", "hero:wake:p_1"}, "1").StringSlice()
 			if err != nil || !slices.Equal(v, []string{"OK"}) {
 				b.Error(v, err)
 			}

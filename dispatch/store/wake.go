@@ -20,9 +20,6 @@ const (
 	WakePing WakeKind = "ping" // call Pong with the nonce
 )
 
-// wakeMax bounds a wake list: a hung actor is not buried in pings.
-const wakeMax = 100
-
 // Wake is one message of the wake list.
 type Wake struct {
 	Kind  WakeKind

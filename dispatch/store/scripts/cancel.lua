@@ -1,7 +1,7 @@
 -- cancel: a job that nobody runs ends.
 -- KEYS epoch facts ended queue delayed job
--- ARGV prefix epoch type keep id
--- USE epoch now fact record end
+-- ARGV epoch type id
+-- USE epoch now stamp fact record end
 -- RETURNS NO_EPOCH | UNKNOWN | OK/RUNNING/ENDED status reason actor sequence
 -- BOUND a queue of 1,000 is searched; in a longer one claim skips the id when it comes
 local j = read(a_id)
@@ -9,12 +9,13 @@ if not j.known then
   return { 'UNKNOWN' }
 end
 if j.ended then
-  return { 'ENDED', j.status, j.reason, j.actor, j.sequence or '0' }
+  return { 'ENDED', j.status, redis.call('HGET', k_job, 'reason') or '', '', j.sequence or '0' }
 end
 if j.status == 'started' then -- by ours, or by an actor of the original protocol
-  return { 'RUNNING', j.status, j.reason, j.actor, j.sequence or '0' }
+  return { 'RUNNING', j.status, '', redis.call('HGET', k_job, 'actor') or '', j.sequence or '0' }
 end
-end_job(a_id, j, 'cancelled', 'error', '', 'cancelled before it was run', 'cancelled', '')
+end_job({ id = a_id, kind = 'cancelled', status = 'error', output = '', error = 'cancelled before it was run',
+  reason = 'cancelled', exit_code = '', actor = '', holder = '', attempt = j.attempt, sequence = j.sequence })
 redis.call('ZREM', k_delayed, a_id)
 if redis.call('LLEN', k_queue) <= 1000 then
   redis.call('LREM', k_queue, 0, a_id)

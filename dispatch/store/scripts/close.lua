@@ -1,6 +1,6 @@
 -- close: an actor's intake shuts, by name. From the answer on no script gives it a job.
 -- KEYS epoch actor
--- ARGV prefix epoch name
+-- ARGV epoch name
 -- USE epoch
 -- RETURNS NO_EPOCH | UNREGISTERED | OK held incarnation
 -- BOUND 1 element
@@ -9,5 +9,5 @@ if not a[1] then
   return { 'UNREGISTERED' }
 end
 redis.call('HSET', k_actor, 'gate', 'closed')
-redis.call('ZREM', a_prefix .. ':idle:' .. (a[2] or ''), a_name .. ' ' .. a[1])
-return { 'OK', redis.call('LLEN', a_prefix .. ':held:' .. a[1]), a[1] }
+redis.call('ZREM', c_prefix .. ':idle:' .. (a[2] or ''), a_name .. ' ' .. a[1])
+return { 'OK', redis.call('LLEN', c_prefix .. ':held:' .. a[1]), a[1] }

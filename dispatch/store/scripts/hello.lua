@@ -1,6 +1,6 @@
 -- hello: an actor registers its incarnation under its name.
 -- KEYS epoch facts actor wake held idle incarnations types
--- ARGV prefix epoch type name incarnation
+-- ARGV epoch type name incarnation
 -- USE epoch now fact
 -- RETURNS NO_EPOCH | OK gate held | SUPERSEDED incarnation | CONFLICT registered
 -- BOUND 1 element
@@ -8,7 +8,7 @@
 local reg = a_name .. ' ' .. a_type
 local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
 if a[1] == a_incarnation then
-  redis.call('HSET', k_actor, 'seen_ms', now_text)
+  redis.call('HSET', k_actor, 'seen_ms', now)
   return { 'OK', a[2], redis.call('LLEN', k_held) }
 end
 local was = redis.call('HGET', k_incarnations, a_incarnation)
@@ -18,8 +18,8 @@ end
 if a[1] and was then
   return { 'SUPERSEDED', a[1] } -- registered once, then displaced: two processes would swap the name for ever
 end
-redis.call('HSET', k_actor, 'gate', 'open', 'incarnation', a_incarnation, 'type', a_type, 'seen_ms', now_text,
-  'hello_ms', now_text, 'v', '1')
+redis.call('HSET', k_actor, 'gate', 'open', 'incarnation', a_incarnation, 'type', a_type, 'seen_ms', now,
+  'hello_ms', now, 'v', '1')
 redis.call('HDEL', k_actor, 'ping', 'pong')
 redis.call('DEL', k_wake)
 if a[1] then
@@ -27,5 +27,5 @@ if a[1] then
 end
 redis.call('HSET', k_incarnations, a_incarnation, reg)
 redis.call('SADD', k_types, a_type)
-fact('hello', 'type', a_type, 'actor', a_name, 'incarnation', a_incarnation)
+fact('hello', '', '0', a_name, a_incarnation, '0')
 return { 'OK', 'open', redis.call('LLEN', k_held) }

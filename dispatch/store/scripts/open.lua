@@ -1,6 +1,6 @@
 -- open: an actor's intake opens again, and a ring makes it claim.
 -- KEYS epoch actor wake
--- ARGV prefix epoch
+-- ARGV epoch
 -- USE epoch ring
 -- RETURNS NO_EPOCH | UNREGISTERED | OK held incarnation
 -- BOUND 1 element
@@ -12,4 +12,4 @@ if a[2] ~= 'open' then
   redis.call('HSET', k_actor, 'gate', 'open')
   ring()
 end
-return { 'OK', redis.call('LLEN', a_prefix .. ':held:' .. a[1]), a[1] }
+return { 'OK', redis.call('LLEN', c_prefix .. ':held:' .. a[1]), a[1] }

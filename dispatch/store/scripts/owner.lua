@@ -12,7 +12,7 @@ if state and state ~= a_state and rest > 0 then
 end
 local lease = tonumber(a_lease)
 if lease > 0 then
-  redis.call('SET', k_owner, a_state .. ' ' .. string.format('%.0f', now + lease))
+  redis.call('SET', k_owner, a_state .. ' ' .. string.format('%d', now + lease))
 elseif state == a_state then
   redis.call('DEL', k_owner)
 end

@@ -1,10 +1,10 @@
 -- promote: due jobs of a type go to its queue.
 -- KEYS epoch facts ended dead queue idle lease delayed
--- ARGV prefix epoch type lease keep limit
--- USE epoch now fact record end start serve
+-- ARGV epoch type limit
+-- USE epoch now stamp fact record end start serve
 -- RETURNS NO_EPOCH | OK moved more ready
 -- BOUND limit (200) jobs, 100 hand-overs, 100 spent ids
-local due = redis.call('ZRANGEBYSCORE', k_delayed, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, a_limit)
+local due = redis.call('ZRANGEBYSCORE', k_delayed, '-inf', now, 'WITHSCORES', 'LIMIT', 0, a_limit)
 local moved = 0
 for i = 1, #due, 2 do
   local id = due[i]
@@ -18,4 +18,4 @@ for i = 1, #due, 2 do
   redis.call('ZREM', k_delayed, id)
 end
 serve(100)
-return { 'OK', moved, redis.call('ZCOUNT', k_delayed, '-inf', now_text), redis.call('LLEN', k_queue) }
+return { 'OK', moved, redis.call('ZCOUNT', k_delayed, '-inf', now), redis.call('LLEN', k_queue) }

@@ -1,7 +1,7 @@
 -- recover: what a dead incarnation held goes back, and its traces go.
 -- KEYS epoch facts ended dead queue idle lease actor held wake incarnations groups
--- ARGV prefix epoch type lease keep name incarnation interrupted max_crashes
--- USE epoch now fact record end start serve
+-- ARGV epoch type name incarnation interrupted max_crashes
+-- USE epoch now stamp fact record end start serve
 -- RETURNS NO_EPOCH | GONE | OK/AGAIN {id crashes dead actor}...
 -- BOUND 100 held jobs (then AGAIN), 100 hand-overs, 100 spent ids
 if redis.call('HGET', k_incarnations, a_incarnation) ~= a_name .. ' ' .. a_type then
@@ -13,24 +13,28 @@ for i = #ids, 1, -1 do -- the oldest last: the right end is served next
   local id = ids[i]
   local j = read(id)
   if j.script and j.status == 'started' and j.holder == a_incarnation then
+    local crashes = tonumber(redis.call('HGET', job_key(id), 'crashes') or '') or 0
     if a_interrupted ~= '1' then
-      j.crashes = j.crashes + 1
+      crashes = crashes + 1
     end
-    local dead = a_interrupted ~= '1' and j.crashes >= tonumber(a_max_crashes)
+    local dead = a_interrupted ~= '1' and crashes >= tonumber(a_max_crashes)
+    local crashes_text = string.format('%d', crashes)
     -- Nobody's token is good any more: the dead actor's last finish may still be on its way.
-    redis.call('HSET', job_key(id), 'status', 'dispatched', 'incarnation', '', 'crashes', j.crashes,
-      'ready_ms', now_text, 'updated_at', iso(now))
+    redis.call('HSET', job_key(id), 'status', 'dispatched', 'token', j.epoch .. ' ' .. j.attempt .. ' ',
+      'crashes', crashes_text, 'ready_ms', now, 'updated_at', stamp())
     if dead then
-      end_job(id, j, 'dead', 'error', '', 'its actor died ' .. j.crashes .. ' times while running it',
-        'its actor died while running it', '')
+      end_job({ id = id, kind = 'dead', status = 'error', output = '', exit_code = '',
+        error = 'its actor died ' .. crashes_text .. ' times while running it', reason = 'its actor died while running it',
+        actor = a_name, holder = a_incarnation, attempt = j.attempt, sequence = j.sequence, crashes = crashes_text,
+        started = redis.call('HGET', job_key(id), 'started_ms') })
       bury(id)
     else
       redis.call('RPUSH', k_queue, id)
-      fact('retried', 'job', id, 'type', a_type, 'actor', a_name, 'incarnation', a_incarnation, 'attempt', j.attempt,
-        'sequence', j.sequence or '0', 'crashes', j.crashes, 'reason', a_interrupted == '1' and 'interrupted' or 'actor died')
+      fact('retried', id, j.sequence, a_name, a_incarnation, j.attempt, 'crashes', crashes_text,
+        'reason', a_interrupted == '1' and 'interrupted' or 'actor died')
     end
     redis.call('ZREM', k_lease, id)
-    table.insert(back, 1, { id, j.crashes, dead and 1 or 0, '' })
+    table.insert(back, 1, { id, crashes_text, dead and 1 or 0, '' })
   elseif not j.script then
     bury_unusable(id, j)
     redis.call('ZREM', k_lease, id)

@@ -1,18 +1,18 @@
 -- renew: the holder of the token extends its lease, forward only.
 -- KEYS epoch job lease actor
--- ARGV prefix epoch lease incarnation id attempt
--- USE epoch now record
+-- ARGV epoch incarnation id attempt
+-- USE epoch now token
 -- RETURNS NO_EPOCH | UNKNOWN | STALE | OK
 -- BOUND 1 element
-local j = read(a_id)
-if not j.known then
-  return { 'UNKNOWN' }
+local code, f = fence()
+if not f then
+  return { code }
 end
-if j.status ~= 'started' or j.holder ~= a_incarnation or j.epoch ~= a_epoch or j.attempt ~= tonumber(a_attempt) then
+if f[1] ~= 'started' then
   return { 'STALE' }
 end
-redis.call('ZADD', k_lease, 'GT', string.format('%.0f', now + a_lease), a_id)
+redis.call('ZADD', k_lease, 'GT', now, a_id)
 if redis.call('HGET', k_actor, 'incarnation') == a_incarnation then
-  redis.call('HSET', k_actor, 'seen_ms', now_text)
+  redis.call('HSET', k_actor, 'seen_ms', now)
 end
 return { 'OK' }

@@ -1,19 +1,19 @@
 -- settle: the log's messages of these entries are gone; their records may expire.
 -- KEYS epoch ended
--- ARGV prefix epoch keep
+-- ARGV epoch
 -- USE epoch
 -- RETURNS NO_EPOCH | OK left
 -- BOUND 1,000 entries
 -- More ARGV: entries as "sequence id outcome", the first of the list, in order.
-for i = 4, #ARGV do
+for i = 2, #ARGV do
   if redis.call('LINDEX', k_ended, 0) == ARGV[i] then
     redis.call('LPOP', k_ended)
     local id = string.match(ARGV[i], '^%S+ (.+) %S+$')
-    local key = a_prefix .. ':job:' .. id
+    local key = c_prefix .. ':job:' .. id
     local status = redis.call('HGET', key, 'status')
     if status == 'finished' or status == 'error' then
-      redis.call('EXPIRE', key, a_keep)
-      redis.call('EXPIRE', a_prefix .. ':q:reply:' .. id, a_keep)
+      redis.call('EXPIRE', key, c_keep)
+      redis.call('EXPIRE', c_prefix .. ':q:reply:' .. id, c_keep)
     end
   end
 end

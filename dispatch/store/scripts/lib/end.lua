@@ -1,32 +1,30 @@
 -- The one way a job ends: record, one reply, the list for the log, the fact.
-local function end_job(id, j, kind, status, output, err, reason, exit_code)
-  local set = { 'status', status, 'updated_at', iso(now), 'ended_ms', now_text, 'output', output }
-  local function add(name, value)
-    if value ~= '' then
-      set[#set + 1] = name
-      set[#set + 1] = value
-    end
-  end
-  add('error', err)
-  add('reason', reason)
-  add('exit_code', exit_code)
-  redis.call('HSET', job_key(id), unpack(set))
-  local reply = a_prefix .. ':q:reply:' .. id
-  redis.call('LPUSH', reply, status == 'finished' and output or err)
-  redis.call('EXPIRE', reply, a_keep)
-  if logged(j) then
-    redis.call('RPUSH', k_ended, j.sequence .. ' ' .. id .. ' ' .. status)
+-- e: id kind status output error reason exit_code | actor holder attempt sequence started crashes
+local function end_job(e)
+  local key = c_prefix .. ':job:' .. e.id
+  local said = { 'outcome', e.status, 'since', e.started or '' }
+  if e.error == '' and e.reason == '' then
+    redis.call('HSET', key, 'status', e.status, 'updated_at', stamp(), 'output', e.output, 'exit_code', e.exit_code)
   else
-    redis.call('EXPIRE', job_key(id), a_keep)
+    redis.call('HSET', key, 'status', e.status, 'updated_at', stamp(), 'output', e.output, 'exit_code', e.exit_code,
+      'error', e.error, 'reason', e.reason)
+    said = { 'outcome', e.status, 'since', e.started or '', 'reason', e.reason, 'crashes', e.crashes or '0' }
   end
-  fact(kind, 'job', id, 'type', a_type, 'actor', j.actor, 'incarnation', j.holder, 'attempt', j.attempt,
-    'sequence', j.sequence or '0', 'outcome', status, 'reason', reason, 'exit_code', exit_code,
-    'run', j.started > 0 and math.max(0, now - j.started) or 0, 'crashes', j.crashes)
+  local reply = c_prefix .. ':q:reply:' .. e.id
+  redis.call('LPUSH', reply, e.status == 'finished' and e.output or e.error)
+  redis.call('EXPIRE', reply, c_keep)
+  local sequence = e.sequence or '0'
+  if sequence ~= '' and sequence ~= '0' then
+    redis.call('RPUSH', k_ended, sequence .. ' ' .. e.id .. ' ' .. e.status)
+  else
+    redis.call('EXPIRE', key, c_keep)
+  end
+  fact(e.kind, e.id, e.sequence, e.actor, e.holder, e.attempt, 'exit_code', e.exit_code, unpack(said))
 end
 
 -- Into the list of the dead, capped: the oldest go.
 local function bury(id)
-  redis.call('ZADD', k_dead, now_text, id)
+  redis.call('ZADD', k_dead, now, id)
   if redis.call('ZCARD', k_dead) > 10000 then
     redis.call('ZREMRANGEBYRANK', k_dead, 0, 99)
   end
@@ -38,9 +36,10 @@ local function bury_unusable(id, j)
     return -- buried before, and pushed again
   end
   if j.known then
-    end_job(id, j, 'dead', 'error', '', 'the record has no script', 'no script', '')
+    end_job({ id = id, kind = 'dead', status = 'error', output = '', error = 'the record has no script',
+      reason = 'no script', exit_code = '', actor = '', holder = '', attempt = j.attempt, sequence = j.sequence })
   else
-    fact('dead', 'job', id, 'type', a_type, 'sequence', '0', 'outcome', 'error', 'reason', 'no record')
+    fact('dead', id, '0', '', '', '0', 'outcome', 'error', 'reason', 'no record')
   end
   bury(id)
 end

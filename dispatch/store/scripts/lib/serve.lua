@@ -2,13 +2,13 @@
 -- claimed on its behalf, and its wake list gets all it needs to run it.
 local function next_idle()
   for _ = 1, 100 do
-    local member = redis.call('ZRANGE', k_idle, 0, 0)[1]
+    local member = redis.call('ZRANGE', k_idle, '0', '0')[1]
     if not member then
       return nil
     end
     local name, inc = string.match(member, '^(%S+) (%S+)$')
     if name then
-      local a = redis.call('HMGET', a_prefix .. ':actor:' .. name, 'gate', 'incarnation', 'type')
+      local a = redis.call('HMGET', c_prefix .. ':actor:' .. name, 'gate', 'incarnation', 'type')
       if a[1] == 'open' and a[2] == inc and a[3] == a_type then
         return member, name, inc
       end
@@ -29,11 +29,11 @@ local function serve(limit)
       break
     end
     local attempt = start(id, j, name, inc)
-    redis.call('RPOP', k_queue)
+    redis.call('LMOVE', k_queue, c_prefix .. ':held:' .. inc, 'RIGHT', 'RIGHT')
     redis.call('ZREM', k_idle, member)
-    redis.call('RPUSH', a_prefix .. ':wake:' .. name, cjson.encode({
+    redis.call('RPUSH', c_prefix .. ':wake:' .. name, cjson.encode({
       v = 1, kind = 'job', id = id, type = a_type, script = j.script, env = j.env, timeout = j.timeout,
-      caller = j.caller, context = j.context, attempt = string.format('%.0f', attempt), epoch = a_epoch, incarnation = inc,
+      caller = j.caller, context = j.context, attempt = attempt, epoch = a_epoch, incarnation = inc,
     }))
     handed[#handed + 1] = { id = id, actor = name, incarnation = inc }
   end

@@ -1,22 +1,18 @@
--- A job goes into a hand. First write: HSET, which a full Redis refuses; the caller takes
--- the id out of where it was only after this.
+-- A job goes into a hand; the caller then moves its id into held. First write: HSET, which a full Redis
+-- refuses, so nothing was taken from anywhere by then. Returns the attempt, as text.
 local function start(id, j, name, inc)
-  local attempt = j.attempt + 1
-  local set = { 'status', 'started', 'attempt', attempt, 'epoch', a_epoch, 'incarnation', inc, 'actor', name,
-    'started_ms', now_text, 'updated_at', iso(now), 'v', '1' }
-  if not j.type then
-    set[#set + 1] = 'type'
-    set[#set + 1] = a_type
+  local attempt = j.attempt == '0' and '1' or string.format('%d', j.attempt + 1)
+  local token = a_epoch .. ' ' .. attempt .. ' ' .. inc
+  if j.type then
+    redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'actor', name,
+      'started_ms', now, 'updated_at', stamp())
+  else -- pushed by others, and never seen before
+    redis.call('HSETNX', job_key(id), 'script_type', a_type) -- original supervisors leave it to the queue's name
+    redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'actor', name,
+      'started_ms', now, 'updated_at', stamp(), 'type', a_type, 'v', '1')
   end
-  if not j.script_type then -- original supervisors leave it to the queue's name
-    set[#set + 1] = 'script_type'
-    set[#set + 1] = a_type
-  end
-  redis.call('HSET', job_key(id), unpack(set))
-  redis.call('RPUSH', a_prefix .. ':held:' .. inc, id)
-  redis.call('ZADD', k_lease, string.format('%.0f', now + a_lease), id)
-  fact('started', 'job', id, 'type', a_type, 'actor', name, 'incarnation', inc, 'attempt', attempt,
-    'sequence', j.sequence or '0', 'timeout', j.timeout, 'wait', j.ready > 0 and math.max(0, now - j.ready) or 0)
+  redis.call('ZADD', k_lease, now, id)
+  fact('started', id, j.sequence, name, inc, attempt, 'timeout', j.timeout, 'since', j.ready)
   return attempt
 end
 
@@ -25,7 +21,7 @@ end
 local spare = 100
 local function next_ready()
   while spare > 0 do
-    local id = redis.call('LINDEX', k_queue, -1)
+    local id = redis.call('LINDEX', k_queue, '-1')
     if not id then
       return nil
     end

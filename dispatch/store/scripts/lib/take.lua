@@ -2,7 +2,7 @@
 local me = a_name .. ' ' .. a_incarnation
 
 local function in_hand(id, j, attempt, held)
-  return { 'JOB', held, id, j.script, j.env, j.timeout, j.caller, j.context, string.format('%.0f', attempt) }
+  return { 'JOB', held, id, j.script, j.env, j.timeout, j.caller, j.context, attempt }
 end
 
 -- A job that is returned by call must not come once more by message.
@@ -14,10 +14,11 @@ local function forget_messages()
   end
 end
 
-local function take(gate)
+-- fresh: the caller has just ended what it held, so it holds nothing and does not stand among the idle.
+local function take(gate, fresh)
   local dropped = false
   for _ = 1, 100 do
-    local id = redis.call('LINDEX', k_held, 0)
+    local id = not fresh and redis.call('LINDEX', k_held, '0')
     if not id then
       break
     end
@@ -26,7 +27,6 @@ local function take(gate)
       local attempt = j.attempt
       if j.epoch ~= a_epoch then -- in hand since before a rebuild: a new attempt of this epoch
         attempt = start(id, j, a_name, a_incarnation)
-        redis.call('LPOP', k_held)
       end
       forget_messages()
       return in_hand(id, j, attempt, 1)
@@ -42,20 +42,22 @@ local function take(gate)
   end
   if gate ~= 'open' then
     if dropped then -- no finish will say so
-      fact('drained', 'type', a_type, 'actor', a_name, 'incarnation', a_incarnation)
+      fact('drained', '', '0', a_name, a_incarnation, '0')
     end
     return { 'CLOSED' }
   end
   local id, j = next_ready()
   if id then
     local attempt = start(id, j, a_name, a_incarnation)
-    redis.call('RPOP', k_queue)
-    redis.call('ZREM', k_idle, me)
+    redis.call('LMOVE', k_queue, k_held, 'RIGHT', 'RIGHT')
+    if not fresh then
+      redis.call('ZREM', k_idle, me)
+    end
     return in_hand(id, j, attempt, 0)
   end
   if j then
     return { j }
   end
-  redis.call('ZADD', k_idle, 'NX', now_text, me) -- NX: who asks again stays the longest idle
+  redis.call('ZADD', k_idle, 'NX', now, me) -- NX: who asks again stays the longest idle
   return { 'IDLE' }
 end
