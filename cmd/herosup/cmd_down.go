@@ -53,7 +53,7 @@ With --stop-actors each actor is stopped once it holds no job (or is killed afte
 				case raw := <-sub.C:
 					if m, err := sub.Open(raw); err == nil {
 						if ch, ok := m.Event.(events.ActorStateChanged); ok && ch.To == "draining" {
-							a.note(cmd, "%s ends its job first", ch.Actor)
+							a.note(cmd, "stopping %s; a job it holds ends first", ch.Actor)
 						}
 					}
 				case <-cmd.Context().Done():
