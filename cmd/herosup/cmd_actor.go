@@ -61,10 +61,11 @@ func (a *app) actorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "actor --actor-id NAME --type TYPE",
 		Short: "Be an actor: run each job's script through an interpreter",
-		Long: `Takes jobs of one type from Redis and gives each script to an interpreter on its
-standard input. The script sees CALLER_ID, CONTEXT_ID, HERO_JOB_ID and
-HERO_ATTEMPT. This is what pools run that name no command of their own.`,
-		Example: "  herosup actor --actor-id lua_1 --type lua --interpreter 'lua -'",
+		Long: `Takes jobs of one type from Redis and gives each script to an interpreter, on its
+standard input or, where an argument is {script.EXT}, in a file. The script sees
+CALLER_ID, CONTEXT_ID, HERO_JOB_ID and HERO_ATTEMPT (in Rhai the first two, as
+constants). This is what pools run that name no command of their own.`,
+		Example: "  herosup actor --actor-id lua_1 --type lua --interpreter 'lua -'\n  herosup actor --actor-id v_1 --type v --interpreter '/opt/v/v run {script.v}'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.healthCheck {
@@ -100,7 +101,7 @@ HERO_ATTEMPT. This is what pools run that name no command of their own.`,
 	}
 	f.add(c)
 	c.Flags().StringVar(&f.jobType, "type", "", "script `type` whose jobs it takes")
-	c.Flags().StringVar(&interpreter, "interpreter", "", "`command` that reads a script from its standard input (default: the one known for the type)")
+	c.Flags().StringVar(&interpreter, "interpreter", "", "`command` that runs a script, from its standard input or {script.EXT} (default: the one known for the type)")
 	c.Flags().DurationVar(&grace, "grace", 0, "time from TERM to KILL of a script (default 5s)")
 	return c
 }

@@ -16,7 +16,7 @@ import (
 
 // ScriptConfig says how scripts are run.
 type ScriptConfig struct {
-	// Interpreter is the command that reads the script from its standard input (runner.Find has the usual ones).
+	// Interpreter is the command that runs a script (runner.Find has the usual ones): see runner.Spec.
 	Interpreter []string
 	// Dir is the scripts' working directory; "" is this process's.
 	Dir string
@@ -36,12 +36,13 @@ func ScriptHandler(cfg ScriptConfig) (Handler, error) {
 		return nil, errors.New("run scripts: no interpreter is named")
 	}
 	if _, err := exec.LookPath(cfg.Interpreter[0]); err != nil {
-		return nil, fmt.Errorf("run scripts: %w; install it, or name its full path as the pool's command", err)
+		return nil, fmt.Errorf("run scripts: %w; install it, or name its full path as the pool's interpreter", err)
 	}
 	return func(ctx context.Context, job Job) Outcome {
 		res := runner.Run(ctx, runner.Spec{
 			Interpreter: cfg.Interpreter, Script: job.Script, Env: scriptEnv(cfg.Env, job), Dir: cfg.Dir,
-			Grace: cfg.Grace, OutputLimit: cfg.OutputLimit, // the time is the context's
+			Constants: map[string]string{"CALLER_ID": job.CallerID, "CONTEXT_ID": job.ContextID}, // research/hero.md 3.3
+			Grace:     cfg.Grace, OutputLimit: cfg.OutputLimit,                                   // the time is the context's
 			Record: func(pgid int, leader events.Incarnation) error { return job.RecordGroup(ctx, pgid, leader) },
 		})
 		return scriptOutcome(res, job.Timeout)

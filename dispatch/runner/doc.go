@@ -29,6 +29,25 @@
 // (MaxScript is the kernel's default limit). So an interpreter never sees the first half of a script and
 // then the end of its input because we died in between: `rm -rf /srv/old` never becomes `rm -rf /`.
 //
+// # Scripts in a file
+//
+// rhai-run, herodo and `v run` read no standard input: an argument "{script.EXT}" stands for a file. There the
+// guarantee is kept by /bin/sh in the interpreter's place: it waits for a line, and then becomes the interpreter
+// (exec: the same process, so the same group, identity and death signal). The file is written after Record and before
+// the line. So neither the script nor the interpreter runs before, which is more than the pipe gives, for one exec
+// more (a millisecond). The standard input of such a script is empty.
+//
+// No descriptor could stand for the file: rhai-run 1.27 resolves its path first, which fails for a memfd, an unlinked file and
+// a pipe alike, and a compiler wants to know its size.
+//
+// The file is 0600 in a folder of its own (0700) below <temporary folder>/herosup-scripts-<uid>, where an
+// interpreter may leave what it compiled. The folder goes when the group is empty. A killed runner leaves it; the
+// kernel gives back the lock it had on it, and so the next run of this user that needs a file removes it.
+//
+// rhai-run ends with 0 also when the script failed, and then tells the error on its standard error, where
+// it writes nothing else: that counts as exit code 1. Rhai has no environment, so Spec.Constants stand
+// before the script's first line as constants.
+//
 // # Death of the caller
 //
 // The leader has a parent-death signal (KILL), which the kernel sends when the thread ends that
@@ -51,7 +70,7 @@
 //
 // # Standard input
 //
-// The script is the standard input, so a command in the script that reads its input eats the lines that
+// Where the script is the standard input, a command in the script that reads its input eats the lines that
 // follow: `cat` in a bash script prints the rest of it, and `ssh host cmd` is the classic. Give such
 // commands `</dev/null`. python3 reads all of the script before it runs it; its input() meets the end.
 //

@@ -5,11 +5,17 @@ import (
 	"slices"
 )
 
-// known are the interpreters that read a script from their standard input with no file and no wrapper.
-// The types osis, sal and v are not here: `v run` and `rhai-run` want a file.
-var known = map[string][]string{
-	"bash":   {"bash"},
-	"python": {"python3", "-"},
+// known says how scripts of a type are run: the first command that is on the PATH, and how to get one.
+// python3 and bash read their standard input; the others want a file (see ScriptFile).
+var known = map[string]struct {
+	commands [][]string
+	get      string
+}{
+	"bash":   {[][]string{{"bash"}}, "install bash"},
+	"python": {[][]string{{"python3", "-"}}, "install python3"},
+	"osis":   {[][]string{{"rhai-run", "{script.rhai}"}}, "cargo install --locked rhai --bin rhai-run, and put its folder (~/.cargo/bin) on the PATH"},
+	"sal":    {[][]string{{"herodo", "{script.rhai}"}}, "cargo install --locked herolib-do --bin herodo (a Rhai with SAL), and put its folder (~/.cargo/bin) on the PATH"},
+	"v":      {[][]string{{"v", "run", "{script.v}"}}, "install the V compiler (vlang.io) and put its folder on the PATH"},
 }
 
 // Types lists the job types with an interpreter of their own, ordered; Find says whether it is installed.
@@ -26,13 +32,13 @@ func Types() []string {
 // not on this process's PATH. The path is full so that it still holds under another PATH (a
 // process manager's).
 func Find(jobType string) (argv []string, ok bool) {
-	command := known[jobType]
-	if command == nil {
-		return nil, false
+	for _, command := range known[jobType].commands {
+		if path, err := exec.LookPath(command[0]); err == nil {
+			return append([]string{path}, command[1:]...), true
+		}
 	}
-	path, err := exec.LookPath(command[0])
-	if err != nil {
-		return nil, false
-	}
-	return append([]string{path}, command[1:]...), true
+	return nil, false
 }
+
+// Hint says how to get the interpreter of a job type; "" for a type that has none of its own.
+func Hint(jobType string) string { return known[jobType].get }

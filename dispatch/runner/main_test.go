@@ -17,11 +17,20 @@ const hostMode = "HEROSUP_TEST_RUNNER_HOST"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(hostMode); dir != "" {
-		host(dir)
+		if os.Getenv(hostFileMode) != "" {
+			hostInFile(dir)
+		} else {
+			host(dir)
+		}
 		return
 	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "hs"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	// What files of scripts are left is looked at: not those of others.
+	if err := os.Setenv("TMPDIR", scratch); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -54,8 +63,8 @@ func need(t *testing.T, tool string) string {
 	if err == nil {
 		return path
 	}
-	if slices.Contains(strings.Split(os.Getenv("HEROSUP_REQUIRE"), ","), tool) {
-		t.Fatalf("HEROSUP_REQUIRE names %s: %v", tool, err)
+	if name := strings.TrimSuffix(tool, "-run"); slices.Contains(strings.Split(os.Getenv("HEROSUP_REQUIRE"), ","), name) {
+		t.Fatalf("HEROSUP_REQUIRE names %s: %v", name, err)
 	}
 	missing.Store(tool, true)
 	t.Skipf("%s is missing", tool)

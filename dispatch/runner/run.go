@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
@@ -56,7 +57,11 @@ func cut(ctx context.Context, res Result) Result {
 // child is an interpreter and all that has to be waited for.
 type child struct {
 	cmd     *exec.Cmd
-	pgid    int // the leader's PID
+	script  string // as the interpreter gets it
+	place   *place // of the script's file; nil when it is the standard input
+	name    string // of that file
+	silent  bool   // see dialect
+	pgid    int    // the leader's PID
 	pipes   pipes
 	out     ends
 	errors  ends
@@ -64,22 +69,33 @@ type child struct {
 	readers sync.WaitGroup
 }
 
-func start(spec Spec) (*child, error) {
-	p, err := newPipes(len(spec.Script))
-	if err != nil {
-		return nil, err
-	}
+func start(spec Spec) (_ *child, err error) {
 	limit := spec.OutputLimit
 	if limit <= 0 {
 		limit = DefaultOutput
 	}
+	d := dialectOf(spec.Interpreter)
 	c := &child{
-		cmd:    exec.Command(spec.Interpreter[0], spec.Interpreter[1:]...),
-		pipes:  p,
+		script: d.text(spec), silent: d.silent,
 		out:    ends{maxFirst: limit - limit/2, maxLast: limit / 2},
 		errors: ends{maxLast: ErrorTail},
 		exited: make(chan struct{}),
 	}
+	argv, err := c.commandLine(spec)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			c.place.remove()
+		}
+	}()
+	p, err := newPipes(max(len(c.given()), 1))
+	if err != nil {
+		return nil, err
+	}
+	c.pipes = p
+	c.cmd = exec.Command(argv[0], argv[1:]...)
 	c.cmd.Env, c.cmd.Dir = environ(spec.Env), spec.Dir
 	// Files, not writers: exec.Cmd then starts no goroutines and Wait waits for the process alone.
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = p.childIn, p.childOut, p.childErr
@@ -94,6 +110,32 @@ func start(spec Spec) (*child, error) {
 	c.readers.Go(func() { drain(p.errors, &c.errors) })
 	c.readers.Go(func() { waitExit(c.pgid); close(c.exited) })
 	return c, nil
+}
+
+// commandLine is the interpreter, with a place for the script's file if it wants one.
+func (c *child) commandLine(spec Spec) ([]string, error) {
+	at, name := ScriptFile(spec.Interpreter)
+	if at < 0 {
+		return spec.Interpreter, nil
+	}
+	argv, err := heldBy(spec.Interpreter, spec.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if c.place, err = newPlace(); err != nil {
+		return nil, err
+	}
+	c.name = name
+	argv[len(argv)-len(spec.Interpreter)+at] = filepath.Join(c.place.dir, name)
+	return argv, nil
+}
+
+// given is what goes through the pipe: the script, or the line that lets the interpreter begin with its file.
+func (c *child) given() string {
+	if c.place != nil {
+		return "\n"
+	}
+	return c.script
 }
 
 // release records the group and then gives the script to the interpreter.
@@ -114,8 +156,13 @@ func (c *child) release(ctx context.Context, spec Spec) Result {
 	if ctx.Err() != nil {
 		return cut(ctx, notRun(nil))
 	}
+	if c.place != nil {
+		if err := c.place.write(c.name, c.script); err != nil {
+			return notRun(fmt.Errorf("write the script's file: %w", err))
+		}
+	}
 	// EPIPE: it ended or closed its input; its exit code tells.
-	if _, err := c.pipes.script.WriteString(spec.Script); err != nil && !errors.Is(err, unix.EPIPE) {
+	if _, err := c.pipes.script.WriteString(c.given()); err != nil && !errors.Is(err, unix.EPIPE) {
 		return notRun(fmt.Errorf("give the script: %w", err))
 	}
 	return Result{Ran: true}
@@ -166,6 +213,7 @@ func (c *child) end(res Result) Result {
 	signalGroup(c.pgid, unix.SIGKILL)
 	_ = c.cmd.Wait() // the state says it
 	res.Left = !waitEmpty(c.pgid, emptyWait)
+	c.place.remove()
 	deadline := time.Now().Add(pipeWait)
 	_ = c.pipes.out.SetReadDeadline(deadline)
 	_ = c.pipes.errors.SetReadDeadline(deadline)
@@ -177,6 +225,9 @@ func (c *child) end(res Result) Result {
 		if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 			res.Signal = unix.SignalName(ws.Signal())
 		}
+	}
+	if c.silent && res.ExitCode == 0 && c.errors.total > 0 {
+		res.ExitCode = 1
 	}
 	if !res.Ran { // our KILL is not the script's
 		res.ExitCode, res.Signal = -1, ""

@@ -235,11 +235,16 @@ func TestContextEndsWhileRecording(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"bash", "python"}, Types()); diff != "" {
+	if diff := cmp.Diff([]string{"bash", "osis", "python", "sal", "v"}, Types()); diff != "" {
 		t.Error(diff)
 	}
-	if _, ok := Find("osis"); ok {
-		t.Error("osis is found")
+	if argv, ok := Find("cobol"); ok || Hint("cobol") != "" {
+		t.Errorf("cobol: %v, hint %q", argv, Hint("cobol"))
+	}
+	for _, name := range Types() {
+		if Hint(name) == "" {
+			t.Errorf("%s has no hint how to get it", name)
+		}
 	}
 	argv, ok := Find("bash")
 	if !ok || len(argv) != 1 || !filepath.IsAbs(argv[0]) {

@@ -30,13 +30,15 @@ var ErrEmptyScript = errors.New("the script is empty")
 
 // Spec is one run.
 type Spec struct {
-	// Interpreter is the command and its arguments; it reads the script from its standard input. A name without
-	// a slash is looked up on the PATH of this process.
+	// Interpreter is the command and its arguments; it reads the script from its standard input, or from a file if an
+	// argument is "{script}" or "{script.EXT}". A name without a slash is looked up on the PATH of this process.
 	Interpreter []string
 	// Script is written as it is. 1 to MaxScript bytes.
 	Script string
 	// Env is added to the base environment (see BaseEnv) and wins over it.
 	Env map[string]string
+	// Constants are shown to a script whose language has no environment (Rhai), as constants: names are identifiers.
+	Constants map[string]string
 	// Dir is the working directory; "" is this process's.
 	Dir string
 	// Timeout ends the script with TERM (and CONT, for a stopped one), counted from its release; 0 is none. A
@@ -59,7 +61,8 @@ type Result struct {
 	Output string
 	// ErrorText is the end of the standard error, likewise.
 	ErrorText string
-	// ExitCode is the leader's; -1 if a signal ended it or nothing ran.
+	// ExitCode is the leader's; -1 if a signal ended it or nothing ran. Of an interpreter that ends with 0 whatever the
+	// script did (rhai-run): 1 if it told an error.
 	ExitCode int
 	// Signal is the name of the signal that ended the leader ("SIGKILL"), "" if none did.
 	Signal string
@@ -104,7 +107,7 @@ func (s Spec) check() error {
 func notStarted(s Spec, err error) error {
 	hint := ""
 	if errors.Is(err, exec.ErrNotFound) {
-		hint = "; install it, or name its full path as the pool's command"
+		hint = "; install it, or name its full path as the pool's interpreter"
 	}
 	return fmt.Errorf("start interpreter %s: %w%s", s.Interpreter[0], err, hint)
 }

@@ -58,7 +58,8 @@ type Pool struct {
 	// Args follow Command. {actor}, {redis} and {type} stand for the actor's
 	// id, the Redis URL and the script type.
 	Args []string `yaml:"args"`
-	// Interpreter is the command that gets each script on its standard input;
+	// Interpreter is the command that gets each script on its standard input
+	// or, where an argument is {script} or {script.EXT}, in a file of that name;
 	// "" means the one known for Type.
 	Interpreter string            `yaml:"interpreter"`
 	Env         map[string]string `yaml:"env"`

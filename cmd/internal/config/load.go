@@ -12,8 +12,8 @@ import (
 	"herosup/events"
 )
 
-// Interpreter finds the command that runs scripts of a type on its standard
-// input; ok is false when this machine has none.
+// Interpreter finds the command that runs scripts of a type; ok is false when
+// this machine has none.
 type Interpreter func(scriptType string) (argv []string, ok bool)
 
 // Load reads the file; "" gives the defaults. find tells which interpreters
@@ -52,7 +52,7 @@ func Load(file string, find Interpreter) (Config, error) {
 // defaultPools is one pool per interpreter found, so that an empty file runs.
 func defaultPools(find Interpreter) map[string]Pool {
 	pools := map[string]Pool{}
-	for _, t := range []string{"bash", "python"} {
+	for _, t := range []string{"bash", "osis", "python", "sal", "v"} {
 		if _, ok := find(t); ok {
 			pools[t] = Pool{Type: t}
 		}
