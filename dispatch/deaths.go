@@ -158,7 +158,7 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 		if group, recorded, err = c.d().Group(ctx, one.actor, one.incarnation.String()); err != nil {
 			return err
 		}
-		if orphaned = recorded && one.incarnation.Boot == c.boot && groupAlive(group); orphaned {
+		if orphaned = recorded && one.incarnation.Boot == c.boot && scriptGroup(group, one.incarnation).Alive(); orphaned {
 			return nil
 		}
 		rec, err = c.d().Recover(ctx, one.incarnation.String(), one.byUs, c.cfg.MaxCrashes)

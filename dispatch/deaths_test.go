@@ -2,8 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -268,61 +266,4 @@ func TestAnExitToldTooEarlyWaits(t *testing.T) {
 	}
 	a.die()
 	expect(b, func(e events.JobRetried) bool { return e.Job == id })
-}
-
-func TestGroupAlive(t *testing.T) {
-	b := &bed{TB: t}
-	p := b.spawn()
-	g := store.Group{PGID: p.cmd.Process.Pid, Start: p.inc.Start}
-	if !groupAlive(g) {
-		t.Error("a live group is taken for gone")
-	}
-	// Another start time is another group, and this number is not ours any more.
-	if groupAlive(store.Group{PGID: g.PGID, Start: g.Start - 1}) {
-		t.Error("the group of a reused number is taken for ours")
-	}
-	// A zombie runs nothing, though the kernel counts it.
-	if err := p.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := events.IncarnationOf(g.PGID); err != nil {
-			break
-		}
-	}
-	if err := syscall.Kill(-g.PGID, 0); err != nil {
-		t.Fatalf("no zombie to look at: %v", err)
-	}
-	if groupAlive(g) {
-		t.Error("a zombie is taken for a live script")
-	}
-	p.kill()
-	if groupAlive(g) {
-		t.Error("a group that is gone is taken for alive")
-	}
-	for _, pgid := range []int{0, 1, -1} {
-		if groupAlive(store.Group{PGID: pgid}) {
-			t.Errorf("group %d can not be a script's", pgid)
-		}
-	}
-	self := syscall.Getpgrp()
-	if !groupAlive(store.Group{PGID: self}) {
-		t.Errorf("our own group %d of %d is taken for gone", self, os.Getpid())
-	}
-}
-
-func TestStatGroup(t *testing.T) {
-	for stat, want := range map[string]struct {
-		pgid  int
-		state byte
-	}{
-		"12 (sh) S 1 34 34 0 -1":      {34, 'S'},
-		"12 (a) Z 1 1 (x) Z 1 77 34 ": {77, 'Z'},
-		"12 (":                        {0, 'X'},
-		"":                            {0, 'X'},
-	} {
-		if pgid, state := statGroup([]byte(stat)); pgid != want.pgid || state != want.state {
-			t.Errorf("%q: %d %c, want %d %c", stat, pgid, state, want.pgid, want.state)
-		}
-	}
 }

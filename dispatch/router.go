@@ -138,6 +138,7 @@ func ownFacts(prefix string) []string {
 		events.JobRetried{},
 		events.JobDead{},
 		events.JobCancelled{},
+		events.JobRemoved{},
 		events.QueueMeasured{},
 		events.ActorRegistered{},
 		events.ActorPinged{},

@@ -16,6 +16,7 @@ var catalogue = []*Kind{
 	declare[JobRetried](Fact, "job", "retried"),
 	declare[JobDead](Fact, "job", "dead"),
 	declare[JobCancelled](Fact, "job", "cancelled"),
+	declare[JobRemoved](Fact, "job", "removed"),
 	declare[JobOverran](Fact, "job", "overran"),
 	declare[ActorRegistered](Fact, "actor", "registered"),
 	declare[ActorStateChanged](Fact, "actor", "changed"),
@@ -54,6 +55,8 @@ var catalogue = []*Kind{
 	declare[JobCreate](Command, "job", "create"),
 	declare[JobCancel](Command, "job", "cancel"),
 	declare[JobRetry](Command, "job", "retry"),
+	declare[JobRemove](Command, "job", "remove"),
+	declare[JobPurge](Command, "job", "purge"),
 	declare[JobList](Command, "job", "list"),
 	declare[JobShow](Command, "job", "show"),
 	declare[ActorStart](Command, "actor", "start"),
@@ -130,6 +133,7 @@ func (JobEnded) isEvent()           {}
 func (JobRetried) isEvent()         {}
 func (JobDead) isEvent()            {}
 func (JobCancelled) isEvent()       {}
+func (JobRemoved) isEvent()         {}
 func (JobOverran) isEvent()         {}
 func (ActorRegistered) isEvent()    {}
 func (ActorStateChanged) isEvent()  {}
@@ -168,6 +172,8 @@ func (JobAwait) isEvent()       {}
 func (JobCreate) isEvent()      {}
 func (JobCancel) isEvent()      {}
 func (JobRetry) isEvent()       {}
+func (JobRemove) isEvent()      {}
+func (JobPurge) isEvent()       {}
 func (JobList) isEvent()        {}
 func (JobShow) isEvent()        {}
 func (ActorStart) isEvent()     {}

@@ -35,14 +35,29 @@ type JobCreate struct {
 	AdoptedRedis bool              `json:"adopted,omitempty"`
 }
 
-// JobCancel: take the job out.
+// JobCancel: take the job out, whatever its state. Answered when it has ended, with
+// how: a job that ran may have been faster than its cancel.
 type JobCancel struct {
 	Job string `json:"job" subject:"0"`
 }
 
-// JobRetry: queue a dead job again.
+// JobRetry: queue a dead or failed job again, with its retries and crashes counted
+// from zero.
 type JobRetry struct {
 	Job string `json:"job" subject:"0"`
+}
+
+// JobRemove: forget an ended job: its record, its result, its place in the dead list.
+type JobRemove struct {
+	Job string `json:"job" subject:"0"`
+}
+
+// JobPurge: remove all dead jobs that match; each empty member matches every job.
+type JobPurge struct {
+	Type   string `json:"type,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Older: dead for at least so long.
+	Older Seconds `json:"older,omitempty"`
 }
 
 // JobList asks for jobs; the answer is a JSON array.

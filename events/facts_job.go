@@ -58,20 +58,33 @@ type JobEnded struct {
 	Run      Seconds `json:"run"`
 }
 
-// JobRetried: the job was given back after its actor died, and waits again (or
-// was handed on in the same step).
+// JobRetried: an attempt did not end the job, and it waits again (or was handed on
+// in the same step): its actor died, or its script failed and has retries left.
 type JobRetried struct {
 	Type string `json:"type" subject:"0"`
 	Job  string `json:"job" subject:"1"`
-	// Attempt is the attempt that the death ended.
+	// Attempt is the attempt that is over.
 	Attempt     int         `json:"attempt"`
 	Actor       string      `json:"actor"`
 	Incarnation Incarnation `json:"incarnation"`
+	// Failed: the script failed. Its actor lives and holds the job no more. Otherwise
+	// the actor died.
+	Failed bool `json:"failed,omitempty"`
+	// Reason is how the script failed ("exit 3", "timeout") or the actor died
+	// ("signal SIGSEGV", "out of memory").
+	Reason string `json:"reason,omitempty"`
+	// Retries counts those used, this one included.
+	Retries int `json:"retries,omitempty"`
 	// Crashes counts the deaths that the job may have caused; those that we
 	// caused (Interrupted) do not count.
 	Crashes     int  `json:"crashes"`
 	Interrupted bool `json:"interrupted,omitempty"`
-	Ready       int  `json:"ready"`
+	// Suspect: the actor had other jobs in hand when it died, so nobody knows which
+	// one it was. Not counted; each runs again alone.
+	Suspect bool `json:"suspect,omitempty"`
+	// Next is when it is ready again; zero: at once.
+	Next  time.Time `json:"next,omitzero"`
+	Ready int       `json:"ready"`
 }
 
 // JobDead: the job is given up and kept in the dead list.
@@ -79,20 +92,37 @@ type JobDead struct {
 	Type   string `json:"type" subject:"0"`
 	Job    string `json:"job" subject:"1"`
 	Reason string `json:"reason"`
+	// Cause is how the last attempt ended.
+	Cause string `json:"cause,omitempty"`
+	// Actor had it last; "" if it never ran.
+	Actor       string      `json:"actor,omitempty"`
+	Incarnation Incarnation `json:"incarnation,omitzero"`
+	Attempt     int         `json:"attempt,omitempty"`
+	// Failed: see JobRetried.
+	Failed bool `json:"failed,omitempty"`
 }
 
-// JobCancelled: the job was taken out before it ran.
+// JobCancelled: the job was taken out before it ran. One that ran is told by
+// JobEnded, with the reason "cancelled".
 type JobCancelled struct {
 	Type string `json:"type" subject:"0"`
 	Job  string `json:"job" subject:"1"`
 }
 
-// JobOverran: the job ran longer than its timeout and the grace on top, which
-// its actor should have prevented.
+// JobRemoved: the record of an ended job was removed by hand.
+type JobRemoved struct {
+	Type string `json:"type" subject:"0"`
+	Job  string `json:"job" subject:"1"`
+}
+
+// JobOverran: the job did not end when it had to: its timeout and the grace on top
+// passed, or the grace after its cancel. Its actor should have prevented that.
 type JobOverran struct {
 	Type        string      `json:"type" subject:"0"`
 	Job         string      `json:"job" subject:"1"`
 	Actor       string      `json:"actor"`
 	Incarnation Incarnation `json:"incarnation"`
 	Ran         Seconds     `json:"ran"`
+	// Cancelled: it is the cancel that it did not obey.
+	Cancelled bool `json:"cancelled,omitempty"`
 }

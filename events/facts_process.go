@@ -24,6 +24,9 @@ type ProcessExited struct {
 	// ExitCode is -1 when a signal ended it or the cause is not known.
 	ExitCode int    `json:"exit_code"`
 	Signal   string `json:"signal,omitempty"`
+	// OutOfMemory: the kernel killed it because memory was used up, as far as its
+	// counters tell.
+	OutOfMemory bool `json:"out_of_memory,omitempty"`
 	// ByUs says that an order of ours ended it, so that it is nobody's crash.
 	ByUs bool `json:"by_us"`
 }

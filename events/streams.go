@@ -17,6 +17,8 @@ const (
 	EventsStream = "HERO_EVENTS"
 	// StateBucket holds the epoch of Redis and what else must outlive it.
 	StateBucket = "HERO_STATE"
+	// DeadBucket holds the full records of dead jobs, by id.
+	DeadBucket = "HERO_DEAD"
 )
 
 const (
@@ -63,6 +65,12 @@ func EnsureStreams(ctx context.Context, b *Bus) error {
 	_, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: StateBucket, Description: "epoch of Redis", History: 4, Storage: jetstream.FileStorage})
 	if err != nil {
 		return fmt.Errorf("bucket %s: %w", StateBucket, err)
+	}
+	_, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: DeadBucket, Description: "dead jobs", History: 1, Storage: jetstream.FileStorage,
+	})
+	if err != nil {
+		return fmt.Errorf("bucket %s: %w", DeadBucket, err)
 	}
 	return nil
 }

@@ -16,7 +16,8 @@
 //
 //	in   commands hero.cmd.actor.<start|stop|restart|ping|reset>.<actor>: CLI, scaler, monitor, daemon
 //	     ProcessStarted Ready Exited Observed StartFailed      zinit's executor, in this order for one life
-//	     JobStarted JobEnded ActorPonged ActorDrained          dispatch
+//	     JobStarted JobEnded JobRetried JobDead ActorPonged
+//	     ActorDrained                                          dispatch
 //	     RedisLost RedisBack RedisRefilled, ZinitLost ZinitBack
 //	     ActorUnresponsive JobOverran                          monitor
 //	out  ActorStateChanged ActorQuarantined Resynchronised CommandRejected

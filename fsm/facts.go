@@ -31,7 +31,15 @@ func (f *fold) fact(e events.Event) {
 	case events.JobStarted:
 		f.jobStarted(e)
 	case events.JobEnded:
-		f.jobEnded(e)
+		f.jobEnded(Job{ID: e.Job, Attempt: e.Attempt, Incarnation: e.Incarnation}, e.Outcome)
+	case events.JobRetried:
+		if e.Failed { // else its actor is dead
+			f.jobEnded(Job{ID: e.Job, Attempt: e.Attempt, Incarnation: e.Incarnation}, "to be retried")
+		}
+	case events.JobDead:
+		if e.Failed {
+			f.jobEnded(Job{ID: e.Job, Attempt: e.Attempt, Incarnation: e.Incarnation}, "given up")
+		}
 	case events.JobOverran:
 		f.overran(e)
 	case events.ActorPonged:
@@ -193,17 +201,17 @@ func (f *fold) jobStarted(e events.JobStarted) {
 	}
 }
 
-func (f *fold) jobEnded(e events.JobEnded) {
-	j := Job{ID: e.Job, Attempt: e.Attempt, Incarnation: e.Incarnation}
+// jobEnded: the actor has the job in hand no more, whatever becomes of the job.
+func (f *fold) jobEnded(j Job, how string) {
 	switch {
 	case j.same(f.a.Job):
 		f.a.Job, f.a.LastJob = Job{}, j
-		f.fire(JobEnded, fmt.Sprintf("job %s: %s", e.Job, e.Outcome))
+		f.fire(JobEnded, fmt.Sprintf("job %s: %s", j.ID, how))
 	case j.same(f.a.Ahead):
 		f.a.Ahead, f.a.LastJob = Job{}, j
 	case j.same(f.a.LastJob): // told twice
 	default:
-		f.ignore("job %s attempt %d of %q is not the current one", e.Job, e.Attempt, e.Incarnation)
+		f.ignore("job %s attempt %d of %q is not the current one", j.ID, j.Attempt, j.Incarnation)
 	}
 }
 

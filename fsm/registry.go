@@ -32,6 +32,10 @@ func (k *Keeper) about(e events.Event) *slot {
 		id = e.Actor
 	case events.JobEnded:
 		id = e.Actor
+	case events.JobRetried:
+		id = e.Actor
+	case events.JobDead:
+		id = e.Actor
 	case events.JobOverran:
 		id = e.Actor
 	case events.ActorPonged:

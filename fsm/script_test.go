@@ -236,6 +236,10 @@ func parse(t *testing.T, line string) events.Event {
 		return events.JobStarted{Type: typ, Actor: id, Incarnation: life(num(1)), Job: w[2], Attempt: attempt}
 	case "ended":
 		return events.JobEnded{Type: typ, Actor: id, Incarnation: life(num(1)), Job: w[2], Attempt: attempt, Outcome: events.Finished}
+	case "retried": // its script failed: the actor lives
+		return events.JobRetried{Type: typ, Actor: id, Incarnation: life(num(1)), Job: w[2], Attempt: attempt, Failed: opt["died"] == ""}
+	case "dead":
+		return events.JobDead{Type: typ, Actor: id, Incarnation: life(num(1)), Job: w[2], Attempt: attempt, Failed: opt["died"] == ""}
 	case "overran":
 		return events.JobOverran{Type: typ, Actor: id, Incarnation: life(num(1)), Job: w[2], Ran: 61}
 	case "pong":

@@ -33,11 +33,23 @@ func (v *View) foldJob(e events.Event, at time.Time) {
 			q.Retried++
 		}
 		if a := v.actors[e.Actor]; a != nil && a.Job == e.Job && a.work.incarnation == e.Incarnation {
-			a.drop()
+			if e.Failed {
+				a.ends(e.Job, at)
+				v.look(a)
+			} else {
+				a.drop()
+			}
 		}
 	case events.JobDead:
 		if q := v.queue(e.Type); q != nil {
 			q.Dead++
+			if e.Actor != "" {
+				q.InFlight = max(0, q.InFlight-1)
+			}
+		}
+		if a := v.actors[e.Actor]; a != nil && e.Failed { // else it died, which is another fact
+			a.ends(e.Job, at)
+			v.look(a)
 		}
 		v.warn(Warning{At: at, Event: "job-dead", Job: e.Job, Type: e.Type, Text: fmt.Sprintf("job %s is given up: %s", e.Job, e.Reason)})
 	case events.JobCancelled:

@@ -23,7 +23,10 @@ func (v *View) Fold(e events.Event, at time.Time) []string {
 	case events.JobEnded:
 		return v.freed(e.Type, e.Actor, e.Job, at)
 	case events.JobRetried:
-		v.freed(e.Type, e.Actor, e.Job, at)
+		pools := v.freed(e.Type, e.Actor, e.Job, at)
+		if at.Before(e.Next) {
+			return pools // as a delayed one: it is measured when it is due
+		}
 		return v.ready(e.Type, attemptOf(e.Job, e.Attempt+1), e.Ready, at)
 	case events.JobDead:
 		return v.dead(e, at)

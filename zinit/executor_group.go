@@ -1,11 +1,8 @@
 package zinit
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -31,7 +28,7 @@ func killGroup(ctx context.Context, pgid int, leader events.Incarnation) bool {
 		// The members may all be zombies that nobody reaps: they hold the number
 		// and run nothing. Usually they are reaped in a moment, and a look through
 		// /proc costs more than that moment.
-		if time.Since(begin) > reapMoment && !anyAlive(pgid) {
+		if time.Since(begin) > reapMoment && !events.GroupRuns(pgid) {
 			return true
 		}
 		select {
@@ -44,32 +41,3 @@ func killGroup(ctx context.Context, pgid int, leader events.Incarnation) bool {
 
 // reapMoment is how long a parent usually takes to reap.
 const reapMoment = 3 * time.Millisecond
-
-// anyAlive looks through /proc for a member of the group that is no zombie.
-func anyAlive(pgid int) bool {
-	d, err := os.Open("/proc")
-	if err != nil {
-		return true // not known: not gone
-	}
-	defer func() { _ = d.Close() }()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return true
-	}
-	want := []byte(strconv.Itoa(pgid))
-	for _, name := range names {
-		if name[0] < '0' || name[0] > '9' {
-			continue
-		}
-		b, err := os.ReadFile("/proc/" + name + "/stat")
-		if err != nil {
-			continue
-		}
-		// Behind the last ')': state, parent, group.
-		f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-		if len(f) > 2 && bytes.Equal(f[2], want) && f[0][0] != 'Z' && f[0][0] != 'X' {
-			return true
-		}
-	}
-	return false
-}

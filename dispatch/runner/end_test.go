@@ -215,7 +215,7 @@ func TestForkingGroupIsKilledWhole(t *testing.T) {
 	if !res.Finished() || res.Left {
 		t.Errorf("got %+v", res)
 	}
-	if !groupEmpty(pgid) {
+	if events.GroupRuns(pgid) {
 		t.Error("somebody is left in the group")
 	}
 }

@@ -92,13 +92,14 @@ func (s *Store) ReadFacts(ctx context.Context, after string, block time.Duration
 	return s.readFacts(ctx, after)
 }
 
-// readFacts reads at once. The stream is trimmed from its old end, so while the entry "after" is
-// still there nothing behind it can be missing; one transaction makes that exact.
+// readFacts reads at once. The stream is trimmed from its old end, so if the entry "after" is still there when
+// those behind it have been read, none of them can be missing. No transaction: a full Redis refuses every command
+// of one, also those that only read.
 func (s *Store) readFacts(ctx context.Context, after string) (FactBatch, error) {
 	k := s.keys.facts()
-	p := s.rdb.TxPipeline()
-	mark := p.XRangeN(ctx, k.name, after, after, 1)
+	p := s.rdb.Pipeline()
 	read := p.XRead(ctx, &redis.XReadArgs{Streams: []string{k.name, after}, Count: pageMax, Block: -1})
+	mark := p.XRangeN(ctx, k.name, after, after, 1) // behind the read: see above
 	_, err := p.Exec(ctx)
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return FactBatch{Last: after}, s.fault(ctx, err, []key{k})
