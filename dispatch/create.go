@@ -10,8 +10,8 @@ import (
 )
 
 // FromCreate writes a job given as JSON as what goes into the log: there is one
-// mapping from a submission to a job (parse), and this is its input. Options that
-// are not supported yet are carried along, so that they are refused in one place.
+// mapping from a submission to a job (parse), and this is its input: what is wrong is
+// refused in one place.
 func FromCreate(c events.JobCreate) (jobType string, header nats.Header, script []byte) {
 	h := Options{ID: c.ID, CallerID: c.CallerID, ContextID: c.ContextID, Env: c.Env}.Header()
 	set := func(name, value string, given bool) {

@@ -54,6 +54,17 @@ type Options struct {
 	Timeout time.Duration
 	// Delay keeps the job back for this long from its acceptance on.
 	Delay time.Duration
+	// Priority is -10 to 10; 0 is what others are. A higher level goes first, but a
+	// lower one waits no longer behind it than max_priority_wait.
+	Priority int
+	// StartBy ends the job unrun, as expired, if it has not begun by then. StartWithin
+	// says the same from the acceptance on; with both set StartBy counts.
+	StartBy     time.Time
+	StartWithin time.Duration
+	// Prerequisites are the jobs that must have ended before this one begins.
+	Prerequisites []Prerequisite
+	// Retries is how often a failed attempt is made anew.
+	Retries int
 	// Env is added to the script's environment.
 	Env map[string]string
 	// CallerID and ContextID reach the script as CALLER_ID and CONTEXT_ID.
@@ -76,6 +87,19 @@ func (o Options) Header() nats.Header {
 	}
 	if o.Delay != 0 {
 		set(HeaderDelay, decimal(o.Delay.Seconds()))
+	}
+	if o.Priority != 0 {
+		set(HeaderPriority, strconv.Itoa(o.Priority))
+	}
+	switch {
+	case !o.StartBy.IsZero():
+		set(HeaderStartBy, o.StartBy.UTC().Format(time.RFC3339Nano))
+	case o.StartWithin != 0:
+		set(HeaderStartBy, decimal(o.StartWithin.Seconds()))
+	}
+	set(HeaderPrerequisites, writePrerequisites(o.Prerequisites))
+	if o.Retries != 0 {
+		set(HeaderRetries, strconv.Itoa(o.Retries))
 	}
 	for name, value := range o.Env {
 		h[HeaderEnv+name] = []string{value}

@@ -82,7 +82,7 @@ func (c *Component) request(ctx context.Context, m events.Message) {
 // is, or its end could be missed.
 func (c *Component) runJob(ctx context.Context, m events.Message, e events.JobRun) {
 	script := []byte(e.Script)
-	sub, r := parse(e.Type, m.Header, script)
+	sub, r := parse(e.Type, m.Header, script, time.Now())
 	if r != nil {
 		c.refuse(m, r)
 		return

@@ -38,9 +38,12 @@ type logged struct {
 // submission reads a message of the log. The refusal names the job's id where it
 // is known, and the sequence.
 func (m logged) submission() (store.Submission, *events.Refusal) {
-	s, r := parse(m.Type, m.Header, m.Script)
+	s, r := parse(m.Type, m.Header, m.Script, m.Time)
 	if s.ID == "" {
 		s.ID = m.Stream + "-" + strconv.FormatUint(m.Sequence, 10)
+		if again := together(s); r == nil { // it may name its own id to be
+			r = again
+		}
 	}
 	s.Sequence, s.CreatedAt = m.Sequence, m.Time
 	if r != nil {
@@ -54,15 +57,16 @@ func (m logged) submission() (store.Submission, *events.Refusal) {
 
 // CheckSubmission says what is wrong with a submission, before or after it is
 // published: nil if nothing. It is the only judge of form; what it can not see is
-// whether the id is taken.
+// whether the id is taken and its prerequisites are known.
 func CheckSubmission(jobType string, header nats.Header, script []byte) *events.Refusal {
-	_, r := parse(jobType, header, script)
+	_, r := parse(jobType, header, script, time.Now())
 	return r
 }
 
-// parse is the one mapping from a message to a job. The submission is as complete
+// parse is the one mapping from a message to a job; at is when the log took it, which
+// delays count from, so that a refill does not wait anew. The submission is as complete
 // as it can be also when it is refused.
-func parse(jobType string, header nats.Header, script []byte) (store.Submission, *events.Refusal) {
+func parse(jobType string, header nats.Header, script []byte, at time.Time) (store.Submission, *events.Refusal) {
 	s := store.Submission{Type: strings.ToLower(jobType)} // as records have it
 	names := slices.Sorted(maps.Keys(header))             // the first fault is the same one each time
 	seen := map[string]bool{}
@@ -93,7 +97,7 @@ func parse(jobType string, header nats.Header, script []byte) (store.Submission,
 			continue
 		}
 		seen[key] = true
-		if r := option(&s, name, lower, header[name][0]); r != nil {
+		if r := option(&s, name, lower, header[name][0], at); r != nil {
 			fault(r)
 		}
 	}
@@ -111,6 +115,8 @@ func parse(jobType string, header nats.Header, script []byte) (store.Submission,
 	if len(s.Env) > maxEnv {
 		fault(bad("bad_env", fmt.Sprintf("%d headers %s*: too many", len(s.Env), HeaderEnv), fmt.Sprintf("at most %d are allowed", maxEnv)))
 	}
+	fault(together(s))
+	fault(notActing(s))
 	fault(checkScript(script))
 	if len(script) <= events.MaxScript {
 		s.Script = string(script)
@@ -144,7 +150,7 @@ func firstInvalid(b []byte) int {
 }
 
 // option reads one Hero-* header into s.
-func option(s *store.Submission, name, lower, value string) *events.Refusal {
+func option(s *store.Submission, name, lower, value string, at time.Time) *events.Refusal {
 	var r *events.Refusal
 	switch lower {
 	case strings.ToLower(HeaderJobID):
@@ -154,20 +160,23 @@ func option(s *store.Submission, name, lower, value string) *events.Refusal {
 	case strings.ToLower(HeaderTimeout):
 		s.Timeout, r = seconds(name, value, maxTimeout)
 	case strings.ToLower(HeaderDelay):
-		s.Delay, r = seconds(name, value, maxDelay)
+		var in time.Duration
+		if in, r = seconds(name, value, maxDelay); in > 0 {
+			s.Due = at.Add(in)
+		}
 	case strings.ToLower(HeaderCallerID):
 		s.Caller, r = party(name, value)
 	case strings.ToLower(HeaderContextID):
 		s.Context, r = party(name, value)
 	case strings.ToLower(HeaderAdopted):
 	case strings.ToLower(HeaderRetries):
-		r = notYet(name, value, 0)
+		s.Retries, r = whole(name, value, 0, maxRetries)
 	case strings.ToLower(HeaderPriority):
-		r = notYet(name, value, -10)
-	case strings.ToLower(HeaderPrerequisites), strings.ToLower(HeaderStartBy):
-		if value != "" {
-			r = unsupported(name, value)
-		}
+		s.Priority, r = whole(name, value, -maxPriority, maxPriority)
+	case strings.ToLower(HeaderPrerequisites):
+		s.Prerequisites, r = prerequisites(name, value)
+	case strings.ToLower(HeaderStartBy):
+		s.StartBy, r = startBy(name, value, at)
 	default:
 		if !strings.HasPrefix(lower, strings.ToLower(HeaderEnv)) {
 			return bad("unknown_header", fmt.Sprintf("header %s is not known", name), "did you mean "+nearest(name)+"?")
@@ -207,24 +216,6 @@ func party(name, value string) (string, *events.Refusal) {
 		return "", bad("bad_header", fmt.Sprintf("header %s is not a line of UTF-8 text of at most %d bytes", name, maxPartyID), "send an id or a public key as text")
 	}
 	return value, nil
-}
-
-// notYet takes the value that asks for nothing and refuses every other.
-func notYet(name, value string, least int) *events.Refusal {
-	n, err := strconv.Atoi(value)
-	switch {
-	case err != nil:
-		return bad("bad_header", fmt.Sprintf("header %s: %q is no whole number", name, short(value)), "leave it out")
-	case n < least:
-		return bad("bad_header", fmt.Sprintf("header %s: %d is too small", name, n), fmt.Sprintf("want %d or more", least))
-	case n != 0:
-		return unsupported(name, value)
-	}
-	return nil
-}
-
-func unsupported(name, value string) *events.Refusal {
-	return bad("not_supported", fmt.Sprintf("header %s: %s is not supported yet", name, short(value)), "leave the header out")
 }
 
 func bad(code, reason, hint string) *events.Refusal {

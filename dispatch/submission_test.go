@@ -38,7 +38,7 @@ func TestSubmissions(t *testing.T) {
 		"others":       {"bash", nats.Header{"Nats-Expected-Stream": {"HERO_JOBS"}, "Traceparent": {"00-1", "00-2"}}, sub(nil)},
 		"timeout":      {"bash", one("hero-timeout", "1.5"), sub(func(s *store.Submission) { s.Timeout = 1500 * time.Millisecond })},
 		"no timeout":   {"bash", one("Hero-Timeout", "0"), sub(nil)},
-		"delay":        {"bash", one("Hero-Delay", "0.25"), sub(func(s *store.Submission) { s.Delay = 250 * time.Millisecond })},
+		"delay":        {"bash", one("Hero-Delay", "0.25"), sub(func(s *store.Submission) { s.Due = at.Add(250 * time.Millisecond) })},
 		"asks nothing": {"bash", nats.Header{"Hero-Retries": {"0"}, "Hero-Priority": {"0"}, "Hero-Prerequisites": {""}, "Hero-Start-By": {""}}, sub(nil)},
 		"adopted":      {"bash", one("Hero-Adopted", "1"), sub(nil)},
 		"parties": {"bash", nats.Header{"Hero-Caller-Id": {"ключ"}, "Hero-Context-Id": {"c d"}}, sub(func(s *store.Submission) {
@@ -89,8 +89,21 @@ func TestRefusedSubmissions(t *testing.T) {
 		"misspelt":         {"bash", one("Hero-Timout", "1"), "x", "unknown_header", "did you mean Hero-Timeout?"},
 		"misspelt env":     {"bash", one("Hero-Envs-A", "1"), "x", "unknown_header", "did you mean Hero-Env-NAME?"},
 		"retries":          {"bash", one("Hero-Retries", "3"), "x", "not_supported", "not supported yet"},
+		"high priority":    {"bash", one("Hero-Priority", "11"), "x", "bad_header", "-10 to 10"},
+		"priority word":    {"bash", one("Hero-Priority", "high"), "x", "bad_header", "no whole number"},
+		"prereq id":        {"bash", one("Hero-Prerequisites", "a,b.c"), "x", "bad_prerequisite", "prerequisite"},
+		"prereq nothing":   {"bash", one("Hero-Prerequisites", "a,"), "x", "bad_prerequisite", "separated by commas"},
+		"prereq twice":     {"bash", one("Hero-Prerequisites", "a, b:run,a"), "x", "bad_prerequisite", "a is named twice"},
+		"prereq rule":      {"bash", one("Hero-Prerequisites", "a:never"), "x", "bad_prerequisite", "fail, run, hold"},
+		"prereq itself":    {"bash", nats.Header{"Hero-Job-Id": {"j1"}, "Hero-Prerequisites": {"j1"}}, "x", "bad_prerequisite", "its own prerequisite"},
+		"many prereqs":     {"bash", one("Hero-Prerequisites", strings.Repeat("a,", 100)+"a"), "x", "bad_prerequisite", "at most 100"},
+		"start by zero":    {"bash", one("Hero-Start-By", "0"), "x", "bad_header", "no time to begin"},
+		"start by word":    {"bash", one("Hero-Start-By", "Tuesday"), "x", "bad_header", "no time"},
+		"start by past":    {"bash", one("Hero-Start-By", "2001-02-03T04:05:06Z"), "x", "bad_header", "has passed"},
+		"start by far":     {"bash", one("Hero-Start-By", "2999-02-03T04:05:06Z"), "x", "bad_header", "too far away"},
+		"start by delay":   {"bash", nats.Header{"Hero-Delay": {"10"}, "Hero-Start-By": {"9"}}, "x", "bad_header", "before its delay"},
 		"bad retries":      {"bash", one("Hero-Retries", "many"), "x", "bad_header", "no whole number"},
-		"fewer retries":    {"bash", one("Hero-Retries", "-1"), "x", "bad_header", "too small"},
+		"fewer retries":    {"bash", one("Hero-Retries", "-1"), "x", "bad_header", "out of range"},
 		"priority":         {"bash", one("Hero-Priority", "-3"), "x", "not_supported", "Hero-Priority"},
 		"prerequisites":    {"bash", one("Hero-Prerequisites", "a,b"), "x", "not_supported", "Hero-Prerequisites"},
 		"start by":         {"bash", one("Hero-Start-By", "10"), "x", "not_supported", "Hero-Start-By"},
@@ -147,17 +160,32 @@ func TestDeniedVariables(t *testing.T) {
 
 // What the options say is what arrives.
 func TestOptionsRoundTrip(t *testing.T) {
-	o := Options{
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	base := Options{
 		ID: "j1", Timeout: 90*time.Second + 250*time.Millisecond, Delay: time.Millisecond, CallerID: "me", ContextID: "here",
 		Env: map[string]string{"A": "b", "a": "c"},
 	}
-	s, r := parse("bash", o.Header(), []byte("x"))
-	if r != nil {
-		t.Fatal(r)
+	want := store.Submission{
+		ID: "j1", Type: "bash", Script: "x", Timeout: base.Timeout, Due: at.Add(time.Millisecond), Caller: "me", Context: "here", Env: base.Env,
 	}
-	want := store.Submission{ID: "j1", Type: "bash", Script: "x", Timeout: o.Timeout, Delay: o.Delay, Caller: "me", Context: "here", Env: o.Env}
-	if d := cmp.Diff(want, s); d != "" {
-		t.Error(d)
+	for name, c := range map[string]struct {
+		set  func(*Options)
+		want func(*store.Submission)
+	}{
+		"plain": {func(*Options) {}, func(*store.Submission) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, want := base, want
+			c.set(&o)
+			c.want(&want)
+			s, r := parse("bash", o.Header(), []byte("x"), at)
+			if r != nil {
+				t.Fatal(r)
+			}
+			if d := cmp.Diff(want, s); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 	if len(Options{}.Header()) != 0 {
 		t.Errorf("no options make %v", Options{}.Header())
@@ -204,16 +232,22 @@ func FuzzSubmission(f *testing.F) {
 			}
 			return
 		}
-		if events.CheckToken("id", s.ID) != nil || events.CheckToken("type", s.Type) != nil || s.Script != string(script) || s.Timeout < 0 || s.Delay < 0 {
+		if events.CheckToken("id", s.ID) != nil || events.CheckToken("type", s.Type) != nil || s.Script != string(script) || s.Timeout < 0 {
 			t.Fatalf("taken: %+v", s)
 		}
-		o := Options{ID: s.ID, Timeout: s.Timeout, Delay: s.Delay, CallerID: s.Caller, ContextID: s.Context, Env: maps.Clone(s.Env)}
-		back, r := parse(s.Type, o.Header(), script)
+		o := Options{
+			ID: s.ID, Timeout: s.Timeout, CallerID: s.Caller, ContextID: s.Context, Env: maps.Clone(s.Env),
+			Priority: s.Priority, StartBy: s.StartBy, Prerequisites: s.Prerequisites, Retries: s.Retries,
+		}
+		if !s.Due.IsZero() {
+			o.Delay = s.Due.Sub(m.Time)
+		}
+		back, r := parse(s.Type, o.Header(), script, m.Time)
 		s.Sequence = 0
-		if r != nil || !near(back.Timeout, s.Timeout) || !near(back.Delay, s.Delay) {
+		if r != nil || !near(back.Timeout, s.Timeout) || !near(back.Due.Sub(s.Due), 0) {
 			t.Fatalf("written again: %+v, %v; was %+v", back, r, s)
 		}
-		back.Timeout, back.Delay = s.Timeout, s.Delay
+		back.Timeout, back.Due = s.Timeout, s.Due
 		if d := cmp.Diff(s, back); d != "" {
 			t.Fatalf("written again:\n%s", d)
 		}

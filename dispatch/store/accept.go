@@ -111,8 +111,16 @@ func (d *Daemon) acceptCall(after uint64, j Submission) (acceptCall, error) {
 		keys: d.s.jobKeys(j.Type, k.job(j.ID), k.position(), k.types(), k.delayed(j.Type)),
 		args: d.s.jobArgs(d.epoch, j.Type, j.ID, dec(after), dec(j.Sequence), j.Script, j.Caller, j.Context,
 			strconv.FormatInt(int64(limit), 10), strconv.Itoa(j.Retries), env, created,
-			strconv.FormatInt(max(0, j.Delay.Milliseconds()), 10)),
+			millis(j.Due)),
 	}, nil
+}
+
+// millis writes a time as the scripts count it; "" for none. Rounded up: not before means not before.
+func millis(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(t.Add(time.Millisecond-time.Nanosecond).UnixMilli(), 10)
 }
 
 // acceptAll sends one pipeline. load: the first as EVAL, which makes Redis know the script for the rest.

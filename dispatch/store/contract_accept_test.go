@@ -165,7 +165,7 @@ var acceptCases = map[string]func(b *bed){
 	"accept delays": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.wantCode(b.claim(a).Code, Idle)
-		r := b.accept(Submission{ID: "j1", Type: "sh", Script: "x", Delay: time.Hour, Sequence: 1})[0]
+		r := b.accept(Submission{ID: "j1", Type: "sh", Script: "x", Due: time.Now().Add(time.Hour), Sequence: 1})[0]
 		if in := time.Until(r.Due); r.Code != OK || r.Handed != "" || r.Ready != 0 || in < 59*time.Minute || in > 61*time.Minute {
 			b.Errorf("%+v", r)
 		}
@@ -179,7 +179,7 @@ var acceptCases = map[string]func(b *bed){
 	},
 	"promote moves what is due, in order": func(b *bed) {
 		for i := range 3 {
-			b.accept(Submission{ID: fmt.Sprint("j", i), Type: "sh", Script: "x", Delay: time.Hour})
+			b.accept(Submission{ID: fmt.Sprint("j", i), Type: "sh", Script: "x", Due: time.Now().Add(time.Hour)})
 		}
 		if p := must[Promoted](b)(b.d.Promote(b.ctx(), "sh")); p != (Promoted{}) {
 			b.Errorf("%+v", p)

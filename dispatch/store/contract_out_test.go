@@ -11,7 +11,7 @@ import (
 var outCases = map[string]func(b *bed){
 	"cancel": func(b *bed) {
 		b.job("j1", 1)
-		b.accept(Submission{ID: "j2", Type: "sh", Script: "x", Delay: time.Hour, Sequence: 2})
+		b.accept(Submission{ID: "j2", Type: "sh", Script: "x", Due: time.Now().Add(time.Hour), Sequence: 2})
 		b.push("f1", "script", "x", "status", "dispatched") // no type: its queue is not known
 		for id, seq := range map[string]uint64{"j1": 1, "j2": 2, "f1": 0} {
 			c := must[Cancelled](b)(b.d.Cancel(b.ctx(), id))
@@ -102,7 +102,7 @@ var outCases = map[string]func(b *bed){
 		b.job("j1", 1)
 		b.job("j2", 2)
 		b.s.rdb.HIncrBy(b.ctx(), "hero:job:j1", "ready_ms", -5000)
-		b.accept(Submission{ID: "p1", Type: "py", Script: "x", Delay: time.Hour})
+		b.accept(Submission{ID: "p1", Type: "py", Script: "x", Due: time.Now().Add(time.Hour)})
 		ds := must[[]Depth](b)(b.d.Depths(b.ctx(), []string{"py", "sh", "none"}))
 		if w := ds[1].OldestWait; w < 5*time.Second || w > time.Minute {
 			b.Errorf("oldest %v", w)

@@ -16,7 +16,12 @@ type jobDelay int
 
 const jobLater jobDelay = 1
 
-func (d jobDelay) duration() time.Duration { return time.Duration(d) * time.Hour }
+func (d jobDelay) due() time.Time {
+	if d == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(d) * time.Hour)
+}
 
 // wakeText prints a message as world does.
 func wakeText(text string) string {

@@ -26,7 +26,7 @@ func fullRedis(b *bed, first string) {
 	j := b.take(holder)
 	b.job("j2", 2)
 	b.take(dead)
-	b.accept(Submission{ID: "late", Type: "sh", Script: "x", Delay: time.Hour, Sequence: 3})
+	b.accept(Submission{ID: "late", Type: "sh", Script: "x", Due: time.Now().Add(time.Hour), Sequence: 3})
 	b.s.rdb.ZAddXX(b.ctx(), "hero:delayed:sh", z(1, "late"))
 	b.job("j4", 4)
 	b.push("nothing")

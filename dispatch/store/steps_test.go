@@ -52,7 +52,7 @@ func (m *machine) accept() {
 	}
 	sub := Submission{
 		ID: id, Type: typeOf(id), Script: script, Sequence: m.seq + 1,
-		Delay: rapid.SampledFrom([]jobDelay{0, 0, 0, jobLater}).Draw(m.T, "delay").duration(),
+		Due: rapid.SampledFrom([]jobDelay{0, 0, 0, jobLater}).Draw(m.T, "delay").due(),
 	}
 	after := m.w.position
 	switch rapid.IntRange(0, 11).Draw(m.T, "kind") {
@@ -69,7 +69,7 @@ func (m *machine) accept() {
 func (m *machine) acceptOne(after uint64, sub Submission) {
 	gap := after != 0 && m.w.position < after
 	typ := sub.Type
-	if sub.Delay > 0 {
+	if !sub.Due.IsZero() {
 		typ = "" // goes to no queue, hands nothing over
 	}
 	m.serving(typ, "accept", func() string {
@@ -83,7 +83,7 @@ func (m *machine) acceptOne(after uint64, sub Submission) {
 		}
 		return m.text(nil, r.Code, r.Status, r.Sequence, r.Ready, r.Handed)
 	}, func() string {
-		return strings.TrimRight(m.w.accept(m.epoch, after, sub.Sequence, sub.ID, sub.Type, sub.Script, sub.Delay > 0), " ")
+		return strings.TrimRight(m.w.accept(m.epoch, after, sub.Sequence, sub.ID, sub.Type, sub.Script, !sub.Due.IsZero()), " ")
 	}, func(first, second string) { m.same(strings.Replace(first, "OK", "SAME", 1), second) })
 	if m.epoch == m.w.epoch && !gap && sub.Sequence > m.seq {
 		m.seq = sub.Sequence

@@ -68,14 +68,38 @@ type Submission struct {
 	Type      string // token
 	Script    string
 	Sequence  uint64        // the log's; 0: in no log (then its record expires at its end)
-	Delay     time.Duration // from now, by Redis' clock; 0 or less: at once
+	Due       time.Time     // not before, by Redis' clock; zero or past: at once
 	Timeout   time.Duration // whole seconds are kept, fractions rounded up; 0: the actor's default
 	Retries   int           // kept in the record only
 	Caller    string
 	Context   string
 	Env       map[string]string
 	CreatedAt time.Time // zero: Redis' time
+
+	Priority      int            // -10 to 10
+	StartBy       time.Time      // ends unrun, as expired, if not begun by then; zero: none
+	Prerequisites []Prerequisite // must have ended before; at most MaxPrerequisites
+	Refilled      bool           // accepted before: Redis forgot it, and may have forgotten what it waits for
 }
+
+// MaxPrerequisites bounds what one job may wait for.
+const MaxPrerequisites = 100
+
+// Prerequisite is a job that must have ended before another begins.
+type Prerequisite struct {
+	ID   string
+	Rule Rule // "" is RuleFail
+}
+
+// Rule says what a job does whose prerequisite did not finish well.
+type Rule string
+
+// The rules.
+const (
+	RuleFail Rule = "fail" // end too, as error, with the reason "prerequisite <id>"
+	RuleRun  Rule = "run"  // run all the same
+	RuleHold Rule = "hold" // wait until it is retried and finishes, or this job is cancelled
+)
 
 // Record is a job as Redis knows it. Texts of foreign records are taken as they are.
 type Record struct {

@@ -1,6 +1,6 @@
 -- accept: a submission goes into Redis.
 -- KEYS epoch facts ended dead queue idle lease job position types delayed
--- ARGV epoch type id after sequence script caller context timeout retries env created delay
+-- ARGV epoch type id after sequence script caller context timeout retries env created due
 -- USE epoch now stamp fact record end start serve order
 -- RETURNS NO_EPOCH | GAP position | OK/SAME/CONFLICT status sequence adopted ready due actor incarnation
 -- BOUND 100 hand-overs, 100 spent ids
@@ -39,8 +39,8 @@ if f[1] or f[2] then
     mine and redis.call('HGET', k_job, 'actor') or '', mine and j.holder or '' }
 end
 
-local delay = tonumber(a_delay)
-local ready = delay > 0 and string.format('%d', now + delay) or now
+local later = a_due ~= '' and tonumber(a_due) > tonumber(now)
+local ready = later and a_due or now
 local at = a_created ~= '' and a_created or stamp()
 -- What is read most comes first: Redis looks through a small hash from its begin.
 local set = { 'status', 'dispatched', 'token', '0 0 ', 'sequence', a_sequence, 'script', a_script, 'type', a_type,
@@ -55,7 +55,7 @@ redis.call('HSET', k_job, unpack(set))
 reached()
 redis.call('SADD', k_types, a_type)
 redis.call('ZREM', k_dead, a_id) -- it may lie there as an id without a record
-if delay > 0 then
+if later then
   redis.call('ZADD', k_delayed, ready, a_id)
   return { 'OK', 'dispatched', a_sequence, 0, redis.call('LLEN', k_queue), ready, '', '' }
 end
