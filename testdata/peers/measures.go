@@ -1,0 +1,6 @@
+package main
+
+// measures are all of them, in the order of the README.
+func measures() []measure {
+	return []measure{backlogMeasure()}
+}
