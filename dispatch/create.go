@@ -9,6 +9,15 @@ import (
 	"herosup/events"
 )
 
+// Create writes a script and its options as a job in JSON's form, the other way
+// round than FromCreate.
+func (o Options) Create(jobType, script string) events.JobCreate {
+	return events.JobCreate{
+		ID: o.ID, ScriptType: jobType, Script: script, CallerID: o.CallerID, ContextID: o.ContextID,
+		Timeout: events.SecondsOf(o.Timeout), Delay: events.SecondsOf(o.Delay), Env: o.Env,
+	}
+}
+
 // FromCreate writes a job given as JSON as what goes into the log: there is one
 // mapping from a submission to a job (parse), and this is its input: what is wrong is
 // refused in one place.

@@ -139,6 +139,11 @@ func (c *Component) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = svc.Stop() }()
+	batches, err := c.serveBatches()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = batches.Stop() }()
 	defer c.watchConnection()()
 
 	// What has to run before Redis is known to be ours: only loops that write
@@ -146,6 +151,7 @@ func (c *Component) run(ctx context.Context) error {
 	g.Go(func() error { return c.runHealth(ctx) })
 	g.Go(func() error { return c.runPing(ctx) })
 	g.Go(func() error { return c.runRouter(ctx, sub) })
+	g.Go(func() error { return c.runBatches(ctx, batches.C) }) // needs the log alone
 	g.Go(func() error { return c.begin(ctx, g, svc) })
 	err = g.Wait()
 	c.disown(ctx)

@@ -53,6 +53,7 @@ var catalogue = []*Kind{
 	raw(declare[JobRun](Command, "job", "run")),
 	declare[JobAwait](Command, "job", "await"),
 	declare[JobCreate](Command, "job", "create"),
+	declare[JobBatch](Command, "job", "batch"),
 	declare[JobCancel](Command, "job", "cancel"),
 	declare[JobRetry](Command, "job", "retry"),
 	declare[JobRemove](Command, "job", "remove"),
@@ -170,6 +171,7 @@ func (JobSubmit) isEvent()      {}
 func (JobRun) isEvent()         {}
 func (JobAwait) isEvent()       {}
 func (JobCreate) isEvent()      {}
+func (JobBatch) isEvent()       {}
 func (JobCancel) isEvent()      {}
 func (JobRetry) isEvent()       {}
 func (JobRemove) isEvent()      {}

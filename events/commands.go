@@ -35,6 +35,16 @@ type JobCreate struct {
 	AdoptedRedis bool              `json:"adopted,omitempty"`
 }
 
+// MaxBatch is how many jobs one JobBatch may carry.
+const MaxBatch = 1000
+
+// JobBatch: submit many jobs at once, in their order. It is answered when the log
+// has them; a job that is refused does not hold up the others.
+type JobBatch struct {
+	// Jobs are at most MaxBatch, and 8 MiB as JSON.
+	Jobs []JobCreate `json:"jobs"`
+}
+
 // JobCancel: take the job out, whatever its state. Answered when it has ended, with
 // how: a job that ran may have been faster than its cancel.
 type JobCancel struct {

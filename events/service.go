@@ -25,10 +25,12 @@ type ServiceConfig struct {
 	// order, those of two patterns do not: give one pattern to what must not be
 	// reordered (start and stop of one actor).
 	Patterns []Pattern
+	// InHand bounds the requests that wait for the reader of C; further ones are
+	// refused at once with status 503. 0 means 4,096.
+	InHand int
 }
 
-// requestsInHand bounds the requests that wait for a component's loop; further
-// ones are refused at once with status 503.
+// requestsInHand is the default of ServiceConfig.InHand.
 const requestsInHand = 4096
 
 // Serve starts the service and returns when requests reach it. A message that
@@ -42,7 +44,10 @@ func (b *Bus) Serve(cfg ServiceConfig) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve %s: %w", cfg.Name, err)
 	}
-	c := make(chan Message, requestsInHand)
+	if cfg.InHand == 0 {
+		cfg.InHand = requestsInHand
+	}
+	c := make(chan Message, cfg.InHand)
 	handle := micro.HandlerFunc(func(req micro.Request) {
 		m, r := b.open(req)
 		if r == nil {
@@ -50,7 +55,7 @@ func (b *Bus) Serve(cfg ServiceConfig) (*Service, error) {
 			case c <- m:
 				return
 			default:
-				r = &Refusal{Status: 503, Code: "busy", Reason: fmt.Sprintf("%d requests wait already", requestsInHand), Hint: "try again in a second"}
+				r = &Refusal{Status: 503, Code: "busy", Reason: fmt.Sprintf("%d requests wait already", cfg.InHand), Hint: "try again in a second"}
 			}
 		}
 		if err := b.Reject(m, r); err != nil {

@@ -48,6 +48,8 @@ func EnsureStreams(ctx context.Context, b *Bus) error {
 		// A submitter's headers must not be able to make other people's jobs
 		// vanish: no per-message TTL, no rollup, no schedules.
 		AllowMsgTTL: false, AllowRollup: false,
+		// What job.batch brings is written by fast batches, acknowledged as one.
+		AllowBatchPublish: true,
 		// Ids of plain publishes are <stream>-<sequence>; starting from the
 		// clock, those of a lost state folder do not come again.
 		FirstSeq: uint64(time.Now().UnixMilli()),

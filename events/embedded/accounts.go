@@ -30,7 +30,7 @@ func grants(prefix string) []service {
 		{subject: prefix + ".cmd.>", to: []Role{Operator}},
 		{subject: "$SRV.>", to: []Role{Operator}, many: true},
 	}
-	for _, verb := range []string{"submit.*", "run.*", "create", "await.*", "cancel.*", "retry.*"} {
+	for _, verb := range []string{"submit.*", "run.*", "create", "batch", "await.*", "cancel.*", "retry.*"} {
 		s = append(s, service{subject: prefix + ".cmd.job." + verb, to: []Role{Submitter}})
 	}
 	return s

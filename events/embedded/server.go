@@ -169,7 +169,7 @@ func (s *Server) Connect(component string) (*events.Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", component, err)
 	}
-	nc, err := nats.Connect("", append(ConnectOptions(component, s.cfg.Log),
+	nc, err := nats.Connect("", append(events.ConnectOptions(component, s.cfg.Log),
 		nats.InProcessServer(s.srv), nats.Nkey(pub, s.key.Sign))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", component, err)
@@ -185,26 +185,6 @@ func (s *Server) Stop() {
 	s.srv.WaitForShutdown()
 }
 
-// ConnectOptions are the client options that every connection of ours has.
-// While the server is away nothing is buffered: a command that can not be sent
-// fails at once rather than arriving minutes late.
-func ConnectOptions(name string, log *slog.Logger) []nats.Option {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return []nats.Option{
-		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(200 * time.Millisecond),
-		nats.Timeout(2 * time.Second), nats.PingInterval(20 * time.Second), nats.PermissionErrOnSubscribe(true),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			if sub != nil {
-				log.Warn("bus", "reason", sub.Subject, "err", err)
-				return
-			}
-			log.Warn("bus", "err", err)
-		}),
-	}
-}
-
 // Dial opens a connection over TCP as one of the roles, with the key below dir.
 // ctx bounds the wait.
 func Dial(ctx context.Context, url, dir string, r Role, log *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
@@ -212,7 +192,7 @@ func Dial(ctx context.Context, url, dir string, r Role, log *slog.Logger, more .
 	if err != nil {
 		return nil, fmt.Errorf("key of %s: %w", r, err)
 	}
-	opts := append(ConnectOptions("herosup "+string(r), log), opt)
+	opts := append(events.ConnectOptions("herosup "+string(r), log), opt)
 	if d, ok := ctx.Deadline(); ok {
 		opts = append(opts, nats.Timeout(time.Until(d)))
 	}

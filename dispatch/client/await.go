@@ -1,0 +1,84 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"herosup/dispatch"
+	"herosup/events"
+)
+
+// Result is how a job ended.
+type Result struct {
+	Job string
+	// Finished: the script ended well. Otherwise Reason says why not ("exit 3",
+	// "timeout", "cancelled", ...).
+	Finished bool
+	Reason   string
+	// ExitCode is the script's; nil if it had none.
+	ExitCode *int
+	// Output is what the script wrote, of a finished job only: the record of another
+	// one has it as well (Show). Error is what went wrong, for people.
+	Output, Error string
+}
+
+const (
+	// patience is how long one question for a job's end stays open; then it is asked
+	// anew, in case that the daemon which had it is gone.
+	patience = 30 * time.Second
+	// unknownFor is how long a job may be unknown: one that is accepted and not read
+	// yet is known to the log, but an old daemon's successor may need a moment.
+	unknownFor = 10 * time.Second
+)
+
+// Await returns the result of a job: at once if it has ended, else at its end. It
+// asks again while the daemon is away, until ctx ends. The error is a *Refusal if
+// there is no such job.
+func (c *Client) Await(ctx context.Context, id string) (Result, error) {
+	subject, err := c.bus.Subject(events.JobAwait{Job: id})
+	if err != nil {
+		return Result{Job: id}, err
+	}
+	begun := time.Now()
+	for {
+		one, cancel := context.WithTimeout(ctx, patience)
+		m, err := c.bus.Conn().RequestWithContext(one, subject, nil)
+		cancel()
+		if ctx.Err() != nil {
+			return Result{Job: id}, context.Cause(ctx)
+		}
+		if err == nil {
+			refusal := events.RefusalOf(m)
+			if refusal == nil {
+				return resultOf(id, m), nil
+			}
+			gone := refusal.Status == http.StatusNotFound && time.Since(begun) > unknownFor
+			if gone || refusal.Status != http.StatusNotFound && refusal.Status != http.StatusServiceUnavailable {
+				return Result{Job: id}, refusal
+			}
+		} else if errors.Is(err, nats.ErrConnectionClosed) {
+			return Result{Job: id}, err
+		}
+		if err := pause(ctx); err != nil {
+			return Result{Job: id}, err
+		}
+	}
+}
+
+func resultOf(id string, m *nats.Msg) Result {
+	r := Result{Job: id, Reason: m.Header.Get(dispatch.HeaderReason), Finished: m.Header.Get(dispatch.HeaderStatus) == events.Finished}
+	if n, err := strconv.Atoi(m.Header.Get(dispatch.HeaderExitCode)); err == nil {
+		r.ExitCode = &n
+	}
+	if r.Finished {
+		r.Output = string(m.Data)
+	} else {
+		r.Error = string(m.Data)
+	}
+	return r
+}

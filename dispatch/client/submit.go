@@ -1,0 +1,123 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/oklog/ulid/v2"
+
+	"herosup/dispatch"
+	"herosup/events"
+)
+
+// Submit sends a script and returns the job's id when the log has it: from then on it
+// will run. jobType is the script type of a pool ("bash"); one that no pool runs is
+// accepted as well, and waits. Without a deadline in ctx the wait is five seconds.
+func (c *Client) Submit(ctx context.Context, jobType, script string, o Options) (id string, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	id, _, _, err = dispatch.Submit(ctx, c.js, c.bus.Prefix(), jobType, []byte(script), o)
+	return id, err
+}
+
+// lookAfter bounds how long Queued waits for the daemon's word.
+const lookAfter = time.Second
+
+// Queued submits like Submit, and then waits up to a second for the daemon to read
+// the job from the log: a refusal that only the daemon can find (the id is taken, no
+// such prerequisite) is returned as an error. No word within the second is no error:
+// the job is accepted, Redis may be away.
+func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) (id string, err error) {
+	if o.ID == "" {
+		o.ID = ulid.Make().String()
+	}
+	if r := dispatch.CheckSubmission(jobType, o.Header(), []byte(script)); r != nil {
+		r.Job = o.ID
+		return o.ID, r // before the id gets into a subject
+	}
+	sub, err := c.bus.Subscribe(factsOf(o.ID, strings.ToLower(jobType)), rejectedSubmissions)
+	if err != nil {
+		return o.ID, err
+	}
+	defer sub.Unsubscribe()
+	if id, err = c.Submit(ctx, jobType, script, o); err != nil {
+		return id, err
+	}
+	wait := time.NewTimer(lookAfter)
+	defer wait.Stop()
+	for {
+		select {
+		case raw := <-sub.C:
+			m, err := sub.Open(raw)
+			if err != nil {
+				continue // not for us to tell
+			}
+			if e, ok := m.Event.(events.CommandRejected); !ok {
+				return id, nil // any fact about it says that it is there
+			} else if e.Job == id {
+				return id, refusalOf(e)
+			}
+		case <-wait.C:
+			return id, nil
+		case <-ctx.Done():
+			return id, context.Cause(ctx)
+		}
+	}
+}
+
+// factsOf matches the facts about one job; "*" stands for a type that is not known.
+func factsOf(id, jobType string) events.Pattern {
+	return events.Pattern("evt.job.*." + jobType + "." + id)
+}
+
+// rejectedSubmissions matches the refusals of what was read from the log.
+const rejectedSubmissions events.Pattern = "evt.system.rejected.job-submit"
+
+// refusalOf makes the error of a refusal that was told as a fact.
+func refusalOf(e events.CommandRejected) *Refusal {
+	status := 400
+	if e.Code == "conflict" {
+		status = 409
+	}
+	return &Refusal{Status: status, Code: e.Code, Reason: e.Reason, Hint: e.Hint, Job: e.Job, Sequence: e.Sequence}
+}
+
+// Run submits a script and returns its result. It outlives restarts of the daemon
+// and of the bus for as long as ctx lets it: the job is submitted under an id of its
+// own and asked for by that. The end of ctx does not end the job.
+func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Result, error) {
+	if o.ID == "" {
+		o.ID = ulid.Make().String()
+	}
+	for {
+		one, cancel := context.WithTimeout(ctx, answerWithin)
+		_, err := c.Submit(one, jobType, script, o)
+		cancel()
+		if err == nil {
+			break
+		}
+		if !passing(err) {
+			return Result{Job: o.ID}, err
+		}
+		if err := pause(ctx); err != nil {
+			return Result{Job: o.ID}, err
+		}
+	}
+	return c.Await(ctx, o.ID)
+}
+
+// passing tells an error that a reconnect mends.
+func passing(err error) bool {
+	for _, e := range []error{
+		events.ErrNobody, nats.ErrDisconnected, nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrTimeout,
+		context.DeadlineExceeded,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
