@@ -44,11 +44,11 @@ func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	if err != nil {
 		return Result{Job: id}, err
 	}
+	back := c.bus.Conn().StatusChanged(nats.CONNECTED)
+	defer c.bus.Conn().RemoveStatusListener(back)
 	begun := time.Now()
 	for {
-		one, cancel := context.WithTimeout(ctx, patience)
-		m, err := c.bus.Conn().RequestWithContext(one, subject, nil)
-		cancel()
+		m, err := c.question(ctx, subject, back)
 		if ctx.Err() != nil {
 			return Result{Job: id}, context.Cause(ctx)
 		}
@@ -68,6 +68,25 @@ func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 			return Result{Job: id}, err
 		}
 	}
+}
+
+// question asks once. It gives up when the connection is back from somewhere: the
+// daemon that had the question may be gone with it.
+func (c *Client) question(ctx context.Context, subject string, back <-chan nats.Status) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		select {
+		case <-back:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	m, err := c.bus.Conn().RequestWithContext(ctx, subject, nil)
+	cancel()
+	<-over
+	return m, err
 }
 
 func resultOf(id string, m *nats.Msg) Result {

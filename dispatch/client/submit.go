@@ -38,12 +38,15 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 		r.Job = o.ID
 		return o.ID, r // before the id gets into a subject
 	}
-	sub, err := c.bus.Subscribe(factsOf(o.ID, strings.ToLower(jobType)), rejectedSubmissions)
+	sub, err := c.bus.Subscribe(queuedAs(o.ID, strings.ToLower(jobType)), rejectedSubmissions)
 	if err != nil {
 		return o.ID, err
 	}
 	defer sub.Unsubscribe()
-	if id, err = c.Submit(ctx, jobType, script, o); err != nil {
+	one, cancel := bounded(ctx)
+	defer cancel()
+	id, seq, known, err := dispatch.Submit(one, c.js, c.bus.Prefix(), jobType, []byte(script), o)
+	if err != nil || known {
 		return id, err
 	}
 	wait := time.NewTimer(lookAfter)
@@ -55,10 +58,15 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 			if err != nil {
 				continue // not for us to tell
 			}
-			if e, ok := m.Event.(events.CommandRejected); !ok {
-				return id, nil // any fact about it says that it is there
-			} else if e.Job == id {
-				return id, refusalOf(e)
+			switch e := m.Event.(type) {
+			case events.JobQueued: // an older job of this id has another sequence
+				if e.Sequence == seq {
+					return id, nil
+				}
+			case events.CommandRejected:
+				if e.Sequence == seq {
+					return id, refusalOf(e)
+				}
 			}
 		case <-wait.C:
 			return id, nil
@@ -68,9 +76,9 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 	}
 }
 
-// factsOf matches the facts about one job; "*" stands for a type that is not known.
-func factsOf(id, jobType string) events.Pattern {
-	return events.Pattern("evt.job.*." + jobType + "." + id)
+// queuedAs matches the fact that a job was read from the log.
+func queuedAs(id, jobType string) events.Pattern {
+	return events.Pattern("evt.job.queued." + jobType + "." + id)
 }
 
 // rejectedSubmissions matches the refusals of what was read from the log.
