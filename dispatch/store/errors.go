@@ -44,17 +44,25 @@ func (e *RefusedError) Error() string {
 
 // hints says what helps against a refusal.
 var hints = map[string]string{
-	"NOAUTH":    "give the password (redis.url or its environment variable)",
-	"WRONGPASS": "the user or password is wrong",
-	"NOPERM":    "the Redis user needs more rights: all commands on the keys of the prefix",
-	"OOM":       "Redis is at its maxmemory: raise it, or let jobs end",
-	"MISCONF":   "Redis can not write its disk: see its log",
-	"READONLY":  "this is a replica: give the primary's address",
-	"WRONGTYPE": "another program uses this key: move it, or set another redis.prefix",
+	"NOAUTH":     "give the password (redis.url or its environment variable)",
+	"WRONGPASS":  "the user or password is wrong",
+	"NOPERM":     "the Redis user needs more rights: all commands on the keys of the prefix",
+	"OOM":        "Redis is at its maxmemory: raise it, or let jobs end",
+	"MISCONF":    "Redis can not write its disk: see its log",
+	"READONLY":   "this is a replica: give the primary's address, or that of its Sentinels (?master_name=NAME)",
+	"NOREPLICAS": "Redis waits for its replicas (min-replicas-to-write)",
+	"WRONGTYPE":  "another program uses this key: move it, or set another redis.prefix",
 }
 
 // passing are answers of a server that is not ready yet or busy: as good as away.
-var passing = []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY ", "ERR max number of clients"}
+var passing = []string{
+	"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY ", "ERR max number of clients", "UNBLOCKED", "MOVED ", "ASK ",
+}
+
+// elsewhere is an answer of a server that does not have the keys any more: a failover is on its way.
+func elsewhere(err error) bool {
+	return redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "READONLY") || redis.HasErrorPrefix(err, "UNBLOCKED")
+}
 
 // fault says what an error of go-redis means to a caller: its context's end, ErrAway
 // or a RefusedError. Nil stays nil; redis.Nil is the caller's to look at first.
@@ -76,6 +84,9 @@ func (s *Store) fault(ctx context.Context, err error, ks []key) error {
 		}
 	}
 	refused := &RefusedError{Kind: kindOf(text), Text: text}
+	if refused.Kind == "READONLY" && s.conn.moves() { // demoted; its successor is looked for at the next call
+		return fmt.Errorf("%w: %s", ErrAway, text)
+	}
 	refused.Hint = hints[refused.Kind]
 	if refused.Kind == "WRONGTYPE" {
 		refused.Key = s.wrongKey(ctx, ks)

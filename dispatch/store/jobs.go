@@ -84,7 +84,11 @@ const scanCount = 500
 func (s *Store) Jobs(ctx context.Context, cursor uint64) (JobsPage, error) {
 	prefix := s.keys.job("").name
 	// The type filter: the transitional queue names of Hero begin alike (research/hero.md 2.1).
-	names, next, err := s.rdb.ScanType(ctx, cursor, prefix+"*", scanCount, "hash").Result()
+	node, err := s.node(ctx)
+	if err != nil {
+		return JobsPage{}, s.fault(ctx, err, nil)
+	}
+	names, next, err := node.ScanType(ctx, cursor, prefix+"*", scanCount, "hash").Result()
 	if err != nil {
 		return JobsPage{}, s.fault(ctx, err, nil)
 	}

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 const (
@@ -23,11 +21,11 @@ const (
 
 // Options are the settings of a Store.
 type Options struct {
-	// URL of Redis: redis://, rediss:// or unix:///path.sock?db=N.
+	// URL of Redis: one server, Sentinel or a Cluster. See CheckURL.
 	URL string
-	// Password overrides the URL's, so that it need not stand in an argument.
-	Password string
-	// Prefix of all keys; "" means "hero". On Redis Cluster use "{hero}".
+	// Password and SentinelPassword override the URL's, so that they need not stand in an argument.
+	Password, SentinelPassword string
+	// Prefix of all keys; "" means "hero". A Redis Cluster needs one hash tag, "{hero}".
 	Prefix string
 	// Lease is how long a job in hand may go without a Renew before Overdue names it; 0 means 10 s.
 	Lease time.Duration
@@ -40,8 +38,8 @@ type Options struct {
 // Store is a connection to Redis. See the package comment for ownership.
 type Store struct {
 	keys    keys
-	rdb     *redis.Client // everything that does not block
-	opts    *redis.Options
+	rdb     redis.UniversalClient // everything that does not block
+	conn    connection
 	waiters chan *waiter // idle connections for blocking calls
 	life    context.Context
 	end     context.CancelCauseFunc
@@ -51,18 +49,19 @@ type Store struct {
 
 // Open makes a Store; it does not connect yet. The error is a setting that can not be used.
 func Open(opts Options, log *slog.Logger) (*Store, error) {
-	o, err := redis.ParseURL(opts.URL)
+	o, err := parseURL(opts.URL)
 	if err != nil {
-		return nil, fmt.Errorf("open redis url: %w (want redis://host:port/db, rediss:// or unix:///path.sock?db=n)", err)
+		return nil, fmt.Errorf("open redis: %w", err)
 	}
-	if opts.Password != "" {
-		o.Password = opts.Password
-	}
+	conn := connect(o, opts)
 	if opts.Prefix == "" {
 		opts.Prefix = "hero"
 	}
 	if !token.MatchString(strings.TrimSuffix(strings.TrimPrefix(opts.Prefix, "{"), "}")) {
 		return nil, fmt.Errorf("open redis: bad prefix %q: want letters, digits, _ and -, at most 64, or that in braces", opts.Prefix)
+	}
+	if err := conn.checkPrefix(opts.Prefix); err != nil {
+		return nil, err
 	}
 	if opts.Lease == 0 {
 		opts.Lease = 10 * time.Second
@@ -77,25 +76,10 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nothing is repeated behind our back (a script whose answer was lost would run twice), and
-	// deadlines hold: research/nats.md 11.
-	o.MaxRetries = -1
-	o.DialerRetries = 1
-	o.ContextTimeoutEnabled = true
-	o.ReadTimeout, o.WriteTimeout, o.DialTimeout = readTimeout, readTimeout, dialTimeout
-	o.PoolSize = poolSize
-	o.ClientName = opts.ClientName
-	o.DisableIdentity = true
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	if o.Dialer == nil && o.TLSConfig == nil {
-		d := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
-		o.Dialer = d.DialContext
-	}
 	quiet(log)
 	life, end := context.WithCancelCause(context.Background()) // a Store lives from Open to Close, not as long as a call
-	first := *o                                                // go-redis normalises its options in place: each client gets a copy
 	return &Store{
-		keys: keys(opts.Prefix), rdb: redis.NewClient(&first), opts: o,
+		keys: keys(opts.Prefix), rdb: conn.client(), conn: conn,
 		waiters: make(chan *waiter, maxIdleWaiters), life: life, end: end, scripts: scripts, lease: opts.Lease,
 	}, nil
 }

@@ -29,11 +29,15 @@ var minVersion = [2]int{6, 2}
 // CheckServer asks whether Redis answers and is fit: version, eviction, persistence. Only an unreachable or
 // refusing server is an error.
 func (s *Store) CheckServer(ctx context.Context) (Server, error) {
-	if err := s.rdb.Ping(ctx).Err(); err != nil {
+	node, err := s.node(ctx)
+	if err == nil {
+		err = node.Ping(ctx).Err()
+	}
+	if err != nil {
 		return Server{}, s.fault(ctx, err, nil)
 	}
 	var srv Server
-	info, err := s.rdb.Info(ctx, "server").Result()
+	info, err := node.Info(ctx, "server").Result()
 	if err != nil && !isAnswer(err) { // an answer: does not tell, as miniredis or by ACL
 		return Server{}, s.fault(ctx, err, nil)
 	}
@@ -45,7 +49,7 @@ func (s *Store) CheckServer(ctx context.Context) (Server, error) {
 	for name, to := range map[string]*string{
 		"maxmemory-policy": &srv.Policy, "appendonly": &srv.AppendOnly, "save": &srv.Save,
 	} {
-		m, err := s.rdb.ConfigGet(ctx, name).Result()
+		m, err := node.ConfigGet(ctx, name).Result()
 		if err != nil && !isAnswer(err) {
 			return Server{}, s.fault(ctx, err, nil)
 		}

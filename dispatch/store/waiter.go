@@ -23,13 +23,28 @@ type waiter struct {
 	killed atomic.Bool
 }
 
-func (s *Store) newWaiter() *waiter {
+// newWaiter makes one. With Sentinel it is a client of its own that listens there: when the master changes, it
+// closes the connection under a blocked call. In a Cluster it is of the node that has the keys now, and dropped when that
+// one says MOVED.
+func (s *Store) newWaiter(ctx context.Context) (*waiter, error) {
 	w := &waiter{}
-	o := *s.opts
-	o.PoolSize = 1
+	u := s.conn.opts
+	u.PoolSize, u.PipelinePoolSize = 1, -1
+	if s.conn.sentinel() {
+		w.client = redis.NewFailoverClient(u.Failover())
+		return w, nil
+	}
+	o := u.Simple()
+	if s.conn.cluster() {
+		n, err := s.node(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o.Addr = n.(*redis.Client).Options().Addr //nolint:forcetypeassert // a Cluster's node is one
+	}
 	dial := o.Dialer
 	if dial == nil { // TLS: go-redis' own
-		dial = redis.NewDialer(&o)
+		dial = redis.NewDialer(o)
 	}
 	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := dial(ctx, network, addr)
@@ -42,15 +57,17 @@ func (s *Store) newWaiter() *waiter {
 		}
 		return c, nil
 	}
-	w.client = redis.NewClient(&o)
-	return w
+	w.client = redis.NewClient(o)
+	return w, nil
 }
 
 func (w *waiter) kill() {
 	w.killed.Store(true)
 	if c := w.conn.Load(); c != nil {
 		_ = (*c).Close()
+		return
 	}
+	_ = w.client.Close() // with Sentinel the connection is go-redis' own
 }
 
 // blocking runs f on a waiter's client and returns when f does, or soon after ctx or the store ends.
@@ -65,13 +82,16 @@ func (s *Store) blocking(ctx context.Context, f func(context.Context, *redis.Cli
 	select {
 	case w = <-s.waiters:
 	default:
-		w = s.newWaiter()
+		var err error
+		if w, err = s.newWaiter(ctx); err != nil {
+			return err
+		}
 	}
 	stopCtx, stopLife := context.AfterFunc(ctx, w.kill), context.AfterFunc(s.life, w.kill)
 	err := f(ctx, w.client)
 	untouched, open := stopCtx(), stopLife()
 	// After a failed dial go-redis would answer from memory for up to a second: so only a sound one is kept.
-	if untouched && open && (err == nil || isAnswer(err)) {
+	if untouched && open && (err == nil || isAnswer(err) && !elsewhere(err)) {
 		s.keepWaiter(w)
 		return err
 	}

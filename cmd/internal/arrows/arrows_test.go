@@ -25,7 +25,7 @@ func verdict(from, to string, test bool) string {
 		switch {
 		case test:
 			return ""
-		case to == "testing" && !strings.HasSuffix(from, "/zinittest"):
+		case to == "testing" && !strings.HasSuffix(from, "/zinittest") && !strings.HasSuffix(from, "/redistest"):
 			return "test code stays out of the binary"
 		case to == "text/template", to == "html/template":
 			return "it makes the linker keep every exported method (9 MB)"

@@ -20,7 +20,8 @@ type Config struct {
 
 // Redis says which Redis to use.
 type Redis struct {
-	// URL: redis://, rediss:// or unix://; "" starts one of our own.
+	// URL: redis://, rediss:// or unix://, Sentinel (?master_name=) or a Cluster (?addr=, ?cluster=true); "" starts
+	// one of our own.
 	URL string `yaml:"url"`
 	// Prefix begins every key: two daemons on one Redis need two.
 	Prefix string `yaml:"prefix"`

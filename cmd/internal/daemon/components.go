@@ -126,11 +126,7 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 // redisForActors is the URL that may stand in an argument list, which every user
 // of the machine can read; a password goes through the environment.
 func (d *Daemon) redisForActors() (url string, env map[string]string) {
-	public, password := redisd.Split(d.redis.URL)
-	if password == "" {
-		return public, nil
-	}
-	return public, map[string]string{redisd.PasswordEnv: password}
+	return redisd.Split(d.redis.URL)
 }
 
 func (d *Daemon) keeperConfig() fsm.Config {

@@ -8,9 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"herosup/cmd/internal/redisd"
+	"herosup/dispatch/store"
 	"herosup/zinit"
 )
 
@@ -40,7 +39,7 @@ func (d *Daemon) startRedis(ctx context.Context, z *zinit.Client) (redisd.Choice
 			return c, fmt.Errorf("start redis: %w", err)
 		}
 	}
-	if err := pingRedis(ctx, c); err != nil {
+	if err := d.pingRedis(ctx, c); err != nil {
 		return c, fmt.Errorf("redis %s: %w", redisd.Public(c.URL), err)
 	}
 	return c, nil
@@ -73,19 +72,16 @@ func (d *Daemon) runService(ctx context.Context, z *zinit.Client, name string, w
 
 // pingRedis waits for an answer. A given Redis that refuses is an error at once;
 // one that we just started gets the time to come up.
-func pingRedis(ctx context.Context, c redisd.Choice) error {
-	opt, err := redis.ParseURL(c.URL)
+func (d *Daemon) pingRedis(ctx context.Context, c redisd.Choice) error {
+	s, err := store.Open(store.Options{URL: c.URL, Prefix: d.cfg.Redis.Prefix}, d.log.With("component", "store"))
 	if err != nil {
 		return err
 	}
-	redis.SetLogger(silent{}) // the error comes back to us; the store sets its own
-	opt.MaxRetries, opt.DialTimeout, opt.ContextTimeoutEnabled = -1, 2*time.Second, true
-	r := redis.NewClient(opt)
-	defer r.Close()
+	defer s.Close()
 	ctx, cancel := context.WithTimeout(ctx, redisStart)
 	defer cancel()
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		err := r.Ping(ctx).Err()
+		_, err := s.Epoch(ctx)
 		if err == nil || c.Kind == redisd.Given {
 			return err
 		}
@@ -96,8 +92,3 @@ func pingRedis(ctx context.Context, c redisd.Choice) error {
 		}
 	}
 }
-
-// silent keeps go-redis from printing on our terminal.
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}

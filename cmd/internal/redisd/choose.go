@@ -1,11 +1,11 @@
 package redisd
 
 import (
-	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
-	"strings"
+
+	"herosup/dispatch/store"
 )
 
 // Kind is which of the three ways a Redis came by.
@@ -76,58 +76,63 @@ func Choose(o Options) (Choice, error) {
 	return c, nil
 }
 
-// CheckURL refuses what go-redis would misread.
-func CheckURL(s string) error {
-	u, err := url.Parse(s)
-	if err != nil {
-		return fmt.Errorf("redis url: %s (want redis://host:6379/0 or unix:///path/redis.sock)", hidden(err, s))
-	}
-	switch u.Scheme {
-	case "redis", "rediss":
-		if u.Host == "" {
-			return fmt.Errorf("redis url %s: no host (want redis://host:6379/0)", Public(s))
-		}
-	case "unix":
-		if u.Path == "" {
-			return fmt.Errorf("redis url %s: no path (want unix:///path/redis.sock)", Public(s))
-		}
-	default:
-		return fmt.Errorf("redis url %s: scheme %q is unknown (want redis, rediss or unix)", Public(s), u.Scheme)
-	}
-	return nil
-}
+// CheckURL refuses what can not be used; its error shows no password.
+func CheckURL(s string) error { return store.CheckURL(s) }
 
-// Public is the URL without its password.
+// Public is the URL without its passwords.
 func Public(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
 		return "(unreadable)"
 	}
+	if q := u.Query(); q.Has(passwordOption) {
+		q.Set(passwordOption, "xxxxx") // as Redacted has it
+		u.RawQuery = q.Encode()
+	}
 	return u.Redacted()
 }
 
-// PasswordEnv gives an actor the password that its --redis-url lacks: argument
-// lists can be read by every user of the machine.
-const PasswordEnv = "HEROSUP_REDIS_PASSWORD"
+// PasswordEnv and SentinelPasswordEnv give an actor the passwords that its --redis-url lacks: argument lists can
+// be read by every user of the machine.
+const (
+	PasswordEnv         = "HEROSUP_REDIS_PASSWORD"
+	SentinelPasswordEnv = "HEROSUP_REDIS_SENTINEL_PASSWORD"
+)
 
-// Split takes the password out of a URL; "" when it has none.
-func Split(s string) (public, password string) {
+// A Sentinel's URL has Redis' own password among its options: the one before the host is the Sentinel's.
+const (
+	passwordOption = "password"
+	sentinelOption = "master_name"
+)
+
+// Split takes the passwords out of a URL; they go into the environment under the names of env.
+func Split(s string) (public string, env map[string]string) {
+	env = map[string]string{}
 	u, err := url.Parse(s)
-	if err != nil || u.User == nil {
-		return s, ""
+	if err != nil {
+		return s, env
 	}
-	password, has := u.User.Password()
-	if !has {
-		return s, ""
+	q := u.Query()
+	name := PasswordEnv
+	if q.Has(sentinelOption) {
+		name = SentinelPasswordEnv
+		if p := q.Get(passwordOption); p != "" {
+			env[PasswordEnv] = p
+			q.Del(passwordOption)
+			u.RawQuery = q.Encode()
+		}
 	}
-	if u.User = url.User(u.User.Username()); u.User.Username() == "" {
-		u.User = nil
+	if password, has := u.User.Password(); has {
+		env[name] = password
+		if u.User = url.User(u.User.Username()); u.User.Username() == "" {
+			u.User = nil
+		}
 	}
-	return u.String(), password
+	if len(env) == 0 {
+		return s, env
+	}
+	return u.String(), env
 }
-
-// hidden keeps a URL that did not parse, password and all, out of the message.
-func hidden(err error, s string) string { return strings.ReplaceAll(err.Error(), s, "(unreadable)") }
 
 // FromEnv is the URL that the environment gives, or "".
 func FromEnv() string { return os.Getenv("HEROSUP_REDIS_URL") }

@@ -102,7 +102,8 @@ func TestChoose(t *testing.T) {
 }
 
 func TestURLsAreCheckedAndPasswordsHidden(t *testing.T) {
-	for _, bad := range []string{"redis+unix:///x", "redis://", "unix://", "localhost:6379", "redis://u:s3cret@%zz/0", "http://u:s3cret@h"} {
+	for _, bad := range []string{"redis+unix:///x", "redis://", "unix://", "localhost:6379", "redis://u:s3cret@%zz/0", "http://u:s3cret@h",
+		"redis://h:1/0?password=s3cret", "redis://h:1/0?master_name=&password=s3cret", "redis://h?addr=nocolon&password=s3cret"} {
 		err := CheckURL(bad)
 		if err == nil {
 			t.Errorf("%s was accepted", bad)
@@ -112,7 +113,8 @@ func TestURLsAreCheckedAndPasswordsHidden(t *testing.T) {
 			t.Errorf("the password shows: %v", err)
 		}
 	}
-	for _, good := range []string{"redis://h:1/0", "rediss://u:p@h", "unix:///s/redis.sock?db=2"} {
+	for _, good := range []string{"redis://h:1/0", "rediss://u:p@h", "unix:///s/redis.sock?db=2",
+		"redis://s1:26379/1?master_name=m&addr=s2:26379&password=x", "redis://n1:1?addr=n2:1", "rediss://n1:1?cluster=true"} {
 		if err := CheckURL(good); err != nil {
 			t.Error(err)
 		}
@@ -123,16 +125,22 @@ func TestURLsAreCheckedAndPasswordsHidden(t *testing.T) {
 }
 
 func TestPasswordTravelsBesideTheURL(t *testing.T) {
-	for whole, want := range map[string][2]string{
+	for whole, want := range map[string][3]string{
 		"redis://:s3cret@h:1/0":      {"redis://h:1/0", "s3cret"},
 		"redis://me:s3cret@h:1/2":    {"redis://me@h:1/2", "s3cret"},
 		"redis://h:1/0":              {"redis://h:1/0", ""},
 		"redis://me@h":               {"redis://me@h", ""},
 		"unix:///s/redis.sock?db=2":  {"unix:///s/redis.sock?db=2", ""},
 		"unix://:s3cret@/redis.sock": {"unix:///redis.sock", "s3cret"},
+		"redis://:watch@h:1/2?addr=g%3A1&master_name=m&password=s3cret": {"redis://h:1/2?addr=g%3A1&master_name=m", "s3cret", "watch"},
+		"redis://h:1/2?master_name=m":                                   {"redis://h:1/2?master_name=m"},
 	} {
-		if public, password := Split(whole); public != want[0] || password != want[1] {
-			t.Errorf("%s: %q %q", whole, public, password)
+		public, env := Split(whole)
+		if public != want[0] || env[PasswordEnv] != want[1] || env[SentinelPasswordEnv] != want[2] {
+			t.Errorf("%s: %q %q", whole, public, env)
+		}
+		if p := Public(whole); strings.Contains(p, "s3cret") || strings.Contains(p, "watch") {
+			t.Errorf("a password shows: %s", p)
 		}
 	}
 }
