@@ -63,6 +63,7 @@ func runRole(ctx context.Context, what string, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	r.redis = strings.TrimPrefix(r.redis, "unix://") // the daemon's {redis} is a URL
 	c, err := dialControl(r.control)
 	if err != nil {
 		return err
@@ -133,6 +134,7 @@ func cpuTime() float64 {
 // counter is what a worker's handler does and notes.
 type counter struct {
 	c       *control
+	most    int64 // say done with this one; 0: never
 	jobs    atomic.Int64
 	first   atomic.Int64
 	mu      sync.Mutex
@@ -142,8 +144,11 @@ type counter struct {
 
 func (n *counter) handle(ctx context.Context, id, payload string) {
 	now := time.Now()
-	if n.jobs.Add(1) == 1 {
+	switch n.jobs.Add(1) {
+	case 1:
 		n.first.Store(now.UnixNano())
+	case n.most:
+		defer n.c.say(message{Event: "done"})
 	}
 	switch {
 	case strings.HasPrefix(payload, payloadAt):
@@ -168,7 +173,7 @@ func (n *counter) handle(ctx context.Context, id, payload string) {
 func work(ctx context.Context, r roleFlags, c *control) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	n := &counter{c: c, release: make(chan struct{})}
+	n := &counter{c: c, most: int64(r.jobs), release: make(chan struct{})}
 	run, err := workers(r, n)
 	if err != nil {
 		return err

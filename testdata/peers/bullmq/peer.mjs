@@ -35,6 +35,7 @@ async function work() {
   const worker = new Worker(queueName, async (job) => {
     const now = nowNs();
     if (++jobs === 1) first = now;
+    if (jobs === number('jobs')) say({ event: 'done' });
     const payload = job.data.payload;
     if (payload.startsWith('at ')) late.push(Number(now - BigInt(payload.slice(3))) / 1000);
     if (payload === 'hold') {
