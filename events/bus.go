@@ -25,6 +25,7 @@ type Bus struct {
 	prefix string
 	source string
 	log    *slog.Logger
+	memo   *Memo
 	seq    atomic.Uint64
 }
 
@@ -34,6 +35,8 @@ type Config struct {
 	Prefix string
 	// Source names the publisher in envelopes: "herosup/<state>/<component>".
 	Source string
+	// Memo is shared by the Buses of one process; nil does without.
+	Memo *Memo
 	// Log takes what the connection has to say; nil discards it.
 	Log *slog.Logger
 }
@@ -53,7 +56,7 @@ func NewBus(nc *nats.Conn, cfg Config) (*Bus, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Bus{nc: nc, prefix: cfg.Prefix, source: cfg.Source, log: cfg.Log}, nil
+	return &Bus{nc: nc, prefix: cfg.Prefix, source: cfg.Source, memo: cfg.Memo, log: cfg.Log}, nil
 }
 
 // Conn is the connection below, for streams and key-value buckets.
@@ -142,9 +145,11 @@ func (b *Bus) message(e Event, opts []Option) (*nats.Msg, error) {
 	if env.CorrelationID == "" {
 		env.CorrelationID = env.ID
 	}
-	body, err := json.Marshal(env)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", k.Name(), err)
+	body, short := env.appendTo(make([]byte, 0, 320+len(data)))
+	if !short {
+		if body, err = json.Marshal(env); err != nil {
+			return nil, fmt.Errorf("%s: %w", k.Name(), err)
+		}
 	}
 	return &nats.Msg{Subject: subject, Data: body}, nil
 }

@@ -37,17 +37,29 @@ func decode(prefix string, m *nats.Msg) (Message, uint64, error) {
 	msg := Message{On: m.Subject, Header: m.Header}
 	data, seq := m.Data, uint64(0)
 	if !k.Raw && (k.Branch != Command || isEnvelope(m.Data)) {
-		var e envelope
+		e, n, short := scanCanonical(m.Data)
+		if short && e.Type == k.Type() {
+			if event, err := k.decode(tokens, e.Data); err == nil {
+				msg.Event = event
+				msg.open(e)
+				return msg, n, nil
+			} // else its data are not all that they seem
+		}
 		if e, seq, err = openEnvelope(m.Data); err != nil {
 			return Message{}, 0, fmt.Errorf("%s: %w", k.Name(), err)
 		}
 		if e.Type != k.Type() {
 			return Message{}, 0, fmt.Errorf("%s: envelope of type %q on a subject of %q", k.Name(), e.Type, k.Type())
 		}
-		msg.ID, msg.Source, msg.Time = e.ID, e.Source, e.Time
-		msg.CausationID, msg.CorrelationID = e.CausationID, e.CorrelationID
+		msg.open(e)
 		data = e.Data
 	}
 	msg.Event, err = k.decode(tokens, data)
 	return msg, seq, err
+}
+
+// open takes over what the envelope says.
+func (m *Message) open(e envelope) {
+	m.ID, m.Source, m.Time = e.ID, e.Source, e.Time
+	m.CausationID, m.CorrelationID = e.CausationID, e.CorrelationID
 }

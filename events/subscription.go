@@ -68,7 +68,7 @@ func (s *Subscription) Unsubscribe() {
 // with the message; the Message then still has On and can be answered.
 // Call it from one goroutine only.
 func (s *Subscription) Open(raw *nats.Msg) (Message, error) {
-	m, seq, err := decode(s.bus.prefix, raw)
+	m, seq, err := s.bus.memo.decode(s.bus.prefix, raw)
 	if err != nil {
 		return Message{On: raw.Subject, answer: s.bus.answerTo(raw.Reply)}, err
 	}

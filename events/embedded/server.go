@@ -55,6 +55,8 @@ type Server struct {
 	srv *server.Server
 	key nkeys.KeyPair
 	url string
+	// memo is for all components of this process.
+	memo *events.Memo
 }
 
 // Start runs the server and returns when it accepts connections with all roles
@@ -87,7 +89,7 @@ func Start(cfg Config) (*Server, error) {
 	logs := &logger{log: cfg.Log}
 	srv.SetLoggerV2(logs, false, false, false)
 	srv.Start()
-	s := &Server{cfg: cfg, srv: srv, key: key}
+	s := &Server{cfg: cfg, srv: srv, key: key, memo: events.NewMemo()}
 	if err := s.settle(logs); err != nil {
 		s.Stop()
 		return nil, err
@@ -175,7 +177,7 @@ func (s *Server) Connect(component string) (*events.Bus, error) {
 		return nil, fmt.Errorf("connect %s: %w", component, err)
 	}
 	return events.NewBus(nc, events.Config{
-		Prefix: s.cfg.Prefix, Source: "herosup/" + s.cfg.State + "/" + component, Log: s.cfg.Log,
+		Prefix: s.cfg.Prefix, Source: "herosup/" + s.cfg.State + "/" + component, Memo: s.memo, Log: s.cfg.Log,
 	})
 }
 

@@ -1,0 +1,76 @@
+package events
+
+import (
+	"sync"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Memo remembers what messages were decoded to, for the Buses of one process: every
+// component reads every fact, and decoding each of them anew was a third of the
+// daemon's work under load. Decoding depends on nothing but the subject and the
+// bytes, so what is remembered is what decoding would give. Events are values that
+// nobody changes.
+type Memo struct {
+	mu       sync.Mutex
+	now, old map[string]remembered // by the message's bytes; two generations
+}
+
+type remembered struct {
+	subject string
+	msg     Message // without header and answer, which are the receiver's
+	seq     uint64
+}
+
+const (
+	// memoHalf bounds a generation: readers are rarely thousands of facts apart, and
+	// one that is decodes for itself.
+	memoHalf = 2048
+	// memoBytes bounds what is worth remembering.
+	memoBytes = 4096
+)
+
+// NewMemo makes an empty one.
+func NewMemo() *Memo { return &Memo{now: map[string]remembered{}} }
+
+func (m *Memo) get(raw *nats.Msg) (Message, uint64, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.now[string(raw.Data)] // no copy: the compiler sees that it is only looked up
+	if !ok {
+		r, ok = m.old[string(raw.Data)]
+	}
+	if !ok || r.subject != raw.Subject {
+		return Message{}, 0, false
+	}
+	r.msg.Header = raw.Header
+	return r.msg, r.seq, true
+}
+
+func (m *Memo) put(raw *nats.Msg, msg Message, seq uint64) {
+	if len(raw.Data) == 0 || len(raw.Data) > memoBytes {
+		return
+	}
+	msg.Header, msg.answer = nil, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.now) >= memoHalf {
+		m.old, m.now = m.now, make(map[string]remembered, memoHalf)
+	}
+	m.now[string(raw.Data)] = remembered{subject: raw.Subject, msg: msg, seq: seq}
+}
+
+// decode is decode with the Memo in front; a nil one remembers nothing.
+func (m *Memo) decode(prefix string, raw *nats.Msg) (Message, uint64, error) {
+	if m == nil {
+		return decode(prefix, raw)
+	}
+	if msg, seq, ok := m.get(raw); ok {
+		return msg, seq, nil
+	}
+	msg, seq, err := decode(prefix, raw)
+	if err == nil {
+		m.put(raw, msg, seq)
+	}
+	return msg, seq, err
+}
