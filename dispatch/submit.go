@@ -26,6 +26,17 @@ func Submit(ctx context.Context, js jetstream.JetStream, prefix, jobType string,
 	return o.ID, seq, duplicate, err
 }
 
+// SubmitHeader is Submit for somebody who has the options as headers. h is left as
+// it is; id is the job's.
+func SubmitHeader(ctx context.Context, js jetstream.JetStream, prefix, jobType, id string, h nats.Header, script []byte) (seq uint64, duplicate bool, err error) {
+	own := nats.Header{}
+	for name, values := range h {
+		own[name] = values
+	}
+	own[HeaderJobID] = []string{id}
+	return submit(ctx, js, prefix, jobType, own, script, id)
+}
+
 func submit(ctx context.Context, js jetstream.JetStream, prefix, jobType string, h nats.Header, script []byte, id string) (uint64, bool, error) {
 	if prefix == "" {
 		prefix = events.DefaultPrefix

@@ -36,10 +36,14 @@ var catalogue = []*Kind{
 	declare[PoolPaused](Fact, "pool", "paused"),
 	declare[PoolResumed](Fact, "pool", "resumed"),
 	declare[PoolDegraded](Fact, "pool", "degraded"),
-	declare[PoolBlocked](Fact, "pool", "blocked"),
-	declare[PoolUnblocked](Fact, "pool", "unblocked"),
 	declare[QueueMeasured](Fact, "queue", "measured"),
 	declare[QueueUnserved](Fact, "queue", "unserved"),
+	declare[ScheduleAdded](Fact, "schedule", "added"),
+	declare[ScheduleRemoved](Fact, "schedule", "removed"),
+	declare[SchedulePaused](Fact, "schedule", "paused"),
+	declare[ScheduleResumed](Fact, "schedule", "resumed"),
+	declare[ScheduleFired](Fact, "schedule", "fired"),
+	declare[ScheduleMissed](Fact, "schedule", "missed"),
 	declare[SystemStarted](Fact, "system", "started"),
 	declare[SystemStopping](Fact, "system", "stopping"),
 	declare[Resynchronised](Fact, "system", "resynchronised"),
@@ -72,6 +76,11 @@ var catalogue = []*Kind{
 	declare[PoolPause](Command, "pool", "pause"),
 	declare[PoolResume](Command, "pool", "resume"),
 	declare[PoolList](Command, "pool", "list"),
+	declare[ScheduleAdd](Command, "schedule", "add"),
+	declare[ScheduleRemove](Command, "schedule", "remove"),
+	declare[SchedulePause](Command, "schedule", "pause"),
+	declare[ScheduleResume](Command, "schedule", "resume"),
+	declare[ScheduleList](Command, "schedule", "list"),
 	declare[SystemStatus](Command, "system", "status"),
 	declare[SystemShutdown](Command, "system", "shutdown"),
 
@@ -156,10 +165,14 @@ func (PoolScaled) isEvent()         {}
 func (PoolPaused) isEvent()         {}
 func (PoolResumed) isEvent()        {}
 func (PoolDegraded) isEvent()       {}
-func (PoolBlocked) isEvent()        {}
-func (PoolUnblocked) isEvent()      {}
 func (QueueMeasured) isEvent()      {}
 func (QueueUnserved) isEvent()      {}
+func (ScheduleAdded) isEvent()      {}
+func (ScheduleRemoved) isEvent()    {}
+func (SchedulePaused) isEvent()     {}
+func (ScheduleResumed) isEvent()    {}
+func (ScheduleFired) isEvent()      {}
+func (ScheduleMissed) isEvent()     {}
 func (SystemStarted) isEvent()      {}
 func (SystemStopping) isEvent()     {}
 func (Resynchronised) isEvent()     {}
@@ -192,6 +205,11 @@ func (PoolScale) isEvent()      {}
 func (PoolPause) isEvent()      {}
 func (PoolResume) isEvent()     {}
 func (PoolList) isEvent()       {}
+func (ScheduleAdd) isEvent()    {}
+func (ScheduleRemove) isEvent() {}
+func (SchedulePause) isEvent()  {}
+func (ScheduleResume) isEvent() {}
+func (ScheduleList) isEvent()   {}
 func (SystemStatus) isEvent()   {}
 func (SystemShutdown) isEvent() {}
 

@@ -27,7 +27,7 @@ type Event interface{ isEvent() }
 // Kind describes one entry of the catalogue.
 type Kind struct {
 	Branch Branch
-	// Entity is what it is about: job, actor, process, pool, queue, system.
+	// Entity is what it is about: job, actor, process, pool, queue, schedule, system.
 	Entity string
 	// Verb is a past participle for facts, an imperative for commands.
 	Verb string

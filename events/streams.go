@@ -19,6 +19,8 @@ const (
 	StateBucket = "HERO_STATE"
 	// DeadBucket holds the full records of dead jobs, by id.
 	DeadBucket = "HERO_DEAD"
+	// SchedulesBucket holds the schedules and how far each has come.
+	SchedulesBucket = "HERO_SCHEDULES"
 )
 
 const (
@@ -26,6 +28,9 @@ const (
 	MaxScript = 1 << 20
 	// maxSubmission leaves room for the options beside the script.
 	maxSubmission = MaxScript + 128<<10
+	// maxDefinition is a schedule with its script as JSON, which may write one byte
+	// as six.
+	maxDefinition = 7 << 20
 	historyAge    = 7 * 24 * time.Hour
 	historyBytes  = 256 << 20
 )
@@ -73,6 +78,13 @@ func EnsureStreams(ctx context.Context, b *Bus) error {
 	})
 	if err != nil {
 		return fmt.Errorf("bucket %s: %w", DeadBucket, err)
+	}
+	_, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: SchedulesBucket, Description: "schedules and how far they have come", History: 1,
+		MaxValueSize: maxDefinition, Storage: jetstream.FileStorage,
+	})
+	if err != nil {
+		return fmt.Errorf("bucket %s: %w", SchedulesBucket, err)
 	}
 	return nil
 }
