@@ -78,6 +78,18 @@ func (b *bed) soon() context.Context {
 	return ctx
 }
 
+// fresh is a component that does not run yet.
+func (b *bed) fresh() *Component {
+	b.Helper()
+	cfg := b.cfg
+	cfg.Store = b.redis.open(b)
+	c, err := New(cfg, b.connect("dispatch"), testLog(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
 // running is one life of the component.
 type running struct {
 	*Component
@@ -88,12 +100,7 @@ type running struct {
 // start runs a component until the test stops it or ends.
 func (b *bed) start(change ...func(*Component)) *running {
 	b.Helper()
-	cfg := b.cfg
-	cfg.Store = b.redis.open(b)
-	c, err := New(cfg, b.connect("dispatch"), testLog(b))
-	if err != nil {
-		b.Fatal(err)
-	}
+	c := b.fresh()
 	for _, f := range change {
 		f(c)
 	}

@@ -45,6 +45,8 @@ type Config struct {
 	// PingEvery is the pace of the question to Redis whether it is there; default
 	// 1 s.
 	PingEvery time.Duration
+	// CheckEvery is the pace at which the server's settings are looked at; default 1 min.
+	CheckEvery time.Duration
 	// OwnerLease is how long the prefix stays ours without a renewal; default 15 s.
 	OwnerLease time.Duration
 }
@@ -84,6 +86,7 @@ func (c Config) defaults() (Config, error) {
 		{"measure", &c.MeasureEvery, time.Second},
 		{"look", &c.LookEvery, time.Second},
 		{"ping", &c.PingEvery, time.Second},
+		{"check", &c.CheckEvery, time.Minute},
 		{"owner lease", &c.OwnerLease, 15 * time.Second},
 	} {
 		if *d.value == 0 {

@@ -160,6 +160,10 @@ func (c *Component) run(ctx context.Context) error {
 
 // begin takes the prefix and settles the epoch, and then lets all loops run.
 func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Service) error {
+	fit, err := c.checkAtStart(ctx)
+	if err != nil {
+		return err
+	}
 	if err := c.own(ctx, c.reporter("owner"), false); err != nil {
 		return err
 	}
@@ -173,6 +177,7 @@ func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Se
 	} {
 		g.Go(func() error { return loop(ctx) })
 	}
+	g.Go(func() error { return fit.run(ctx) })
 	g.Go(func() error { return c.runForeign(ctx, g) })
 	for range workers {
 		g.Go(func() error { return c.runWorker(ctx, svc.C) })

@@ -149,6 +149,7 @@ func ownFacts(prefix string) []string {
 		events.RedisLost{},
 		events.RedisBack{},
 		events.RedisRefilled{},
+		events.RedisChecked{},
 	} {
 		p := string(events.Of(e))
 		out = append(out, prefix+"."+strings.TrimRight(p, ".*"))

@@ -51,6 +51,7 @@ var catalogue = []*Kind{
 	declare[RedisLost](Fact, "system", "redislost"),
 	declare[RedisBack](Fact, "system", "redisback"),
 	declare[RedisRefilled](Fact, "system", "redisrefilled"),
+	declare[RedisChecked](Fact, "system", "redischecked"),
 	declare[ZinitLost](Fact, "system", "zinitlost"),
 	declare[ZinitBack](Fact, "system", "zinitback"),
 	declare[CommandRejected](Fact, "system", "rejected"),
@@ -180,6 +181,7 @@ func (FactsLost) isEvent()          {}
 func (RedisLost) isEvent()          {}
 func (RedisBack) isEvent()          {}
 func (RedisRefilled) isEvent()      {}
+func (RedisChecked) isEvent()       {}
 func (ZinitLost) isEvent()          {}
 func (ZinitBack) isEvent()          {}
 func (CommandRejected) isEvent()    {}

@@ -40,6 +40,21 @@ type RedisRefilled struct {
 	Reason string `json:"reason"`
 }
 
+// RedisChecked: what is wrong with the Redis in use, at the start and when that
+// changed; without findings it is fit.
+type RedisChecked struct {
+	Version  string         `json:"version,omitempty"`
+	Findings []RedisFinding `json:"findings,omitempty"`
+}
+
+// RedisFinding is one thing that makes a Redis unsafe for jobs.
+type RedisFinding struct {
+	// Code is a stable word: version, eviction.
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+	Hint   string `json:"hint,omitempty"`
+}
+
 // ZinitLost: the process manager does not answer.
 type ZinitLost struct {
 	Reason string `json:"reason"`

@@ -22,7 +22,9 @@ type Status struct {
 	Well     bool     `json:"well"`
 	Findings []string `json:"findings,omitempty"`
 	Redis    Link     `json:"redis"`
-	Zinit    Link     `json:"zinit"`
+	// RedisFindings are what makes this Redis unsafe for jobs.
+	RedisFindings []events.RedisFinding `json:"redis_findings,omitempty"`
+	Zinit         Link                  `json:"zinit"`
 	// Backlog is how many jobs wait in all queues, OldestWait the age of the one
 	// that waits longest.
 	Backlog    int            `json:"backlog"`

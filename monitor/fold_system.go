@@ -21,6 +21,12 @@ func (v *View) foldSystem(e events.Event, at time.Time) {
 	case events.RedisBack:
 		s.Redis = Link{State: LinkOK, Since: utc(at)}
 		v.resumePings(at)
+	case events.RedisChecked:
+		s.RedisFindings = e.Findings
+		v.redisWorks(at)
+		for _, f := range e.Findings {
+			v.warn(Warning{At: at, Event: "redis-" + f.Code, Text: f.Reason})
+		}
 	case events.RedisRefilled:
 		v.warn(Warning{At: at, Event: "redis-refilled", Text: fmt.Sprintf("redis had lost its data and was filled again with %d jobs: %s", e.Jobs, e.Reason)})
 	case events.ZinitLost:

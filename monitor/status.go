@@ -41,6 +41,9 @@ func (v *View) findings(s Status) []string {
 			list = append(list, fmt.Sprintf("%s is lost since %s: %s", l.name, l.Since.Format(time.RFC3339), l.Reason))
 		}
 	}
+	for _, f := range s.RedisFindings {
+		list = append(list, f.Reason+": "+f.Hint)
+	}
 	for _, u := range s.Unserved {
 		list = append(list, fmt.Sprintf("%d jobs of type %s wait: %s", u.Ready, u.Type, u.Reason))
 	}

@@ -58,12 +58,13 @@ func statusOf(ctx context.Context, err error) int {
 	var refusal *events.Refusal
 	var held *state.HeldError
 	var owner *dispatch.OwnerError
+	var server *dispatch.ServerError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &e):
 		return e.status
-	case errors.As(err, &held), errors.As(err, &owner):
+	case errors.As(err, &held), errors.As(err, &owner), errors.As(err, &server):
 		return exitRefused
 	case errors.As(err, &refusal):
 		if refusal.Status == 400 {

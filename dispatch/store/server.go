@@ -8,11 +8,18 @@ import (
 
 // Finding is something about the server that users should know.
 type Finding struct {
-	Code string // stable: version, eviction, persistence
+	Code string // stable: see below
 	Bad  bool   // false: a warning
 	Text string
 	Hint string
 }
+
+// The codes of findings.
+const (
+	FindingVersion     = "version"
+	FindingEviction    = "eviction"
+	FindingPersistence = "persistence"
+)
 
 // Server is what CheckServer found out; unknown fields are empty (miniredis tells little).
 type Server struct {
@@ -66,22 +73,23 @@ func (srv Server) judge() []Finding {
 	if n, _ := fmt.Sscanf(srv.Version, "%d.%d", &major, &minor); n == 2 &&
 		(major < minVersion[0] || major == minVersion[0] && minor < minVersion[1]) {
 		out = append(out, Finding{
-			Code: "version", Bad: true, Text: fmt.Sprintf("redis %s is older than %d.%d", srv.Version, minVersion[0], minVersion[1]),
+			Code: FindingVersion, Bad: true, Text: fmt.Sprintf("redis %s is older than %d.%d", srv.Version, minVersion[0], minVersion[1]),
 			Hint: "install a newer redis or valkey",
 		})
 	}
 	if srv.Policy != "" && srv.Policy != "noeviction" {
 		out = append(out, Finding{
-			Code: "eviction", Bad: true, Text: "maxmemory-policy is " + srv.Policy + ": redis may throw jobs away when it is full",
+			Code: FindingEviction, Bad: true, Text: "maxmemory-policy is " + srv.Policy + ": redis may throw jobs away when it is full",
 			Hint: "CONFIG SET maxmemory-policy noeviction",
 		})
 	}
 	if srv.AppendOnly == "no" {
-		text, hint := "redis keeps nothing on disk: what others push into it is lost at a restart", "CONFIG SET appendonly yes"
+		text, hint := "redis keeps nothing on disk", "CONFIG SET appendonly yes"
 		if srv.Save != "" {
-			text = "redis saves snapshots only: a restart loses what came after the last"
+			text = "redis saves snapshots only"
 		}
-		out = append(out, Finding{Code: "persistence", Text: text, Hint: hint})
+		text += ": after a restart accepted jobs come back from the log; results not fetched and what others pushed a moment before do not"
+		out = append(out, Finding{Code: FindingPersistence, Text: text, Hint: hint})
 	}
 	return out
 }
