@@ -3,6 +3,7 @@ package dispatch
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -10,12 +11,20 @@ import (
 )
 
 // Create writes a script and its options as a job in JSON's form, the other way
-// round than FromCreate.
+// round than FromCreate. A moment to begin by becomes the time left until then.
 func (o Options) Create(jobType, script string) events.JobCreate {
-	return events.JobCreate{
+	c := events.JobCreate{
 		ID: o.ID, ScriptType: jobType, Script: script, CallerID: o.CallerID, ContextID: o.ContextID,
 		Timeout: events.SecondsOf(o.Timeout), Delay: events.SecondsOf(o.Delay), Env: o.Env,
+		Retries: o.Retries, Priority: o.Priority, StartBy: events.SecondsOf(o.StartWithin),
 	}
+	if !o.StartBy.IsZero() {
+		c.StartBy = events.SecondsOf(max(time.Until(o.StartBy), time.Millisecond))
+	}
+	if list := writePrerequisites(o.Prerequisites); list != "" {
+		c.Prereqs = strings.Split(list, ",")
+	}
+	return c
 }
 
 // FromCreate writes a job given as JSON as what goes into the log: there is one

@@ -14,6 +14,9 @@ import (
 // its id, or "<id>:run" or "<id>:hold".
 type Prerequisite = store.Prerequisite
 
+// Rule says what a job does whose prerequisite did not finish well.
+type Rule = store.Rule
+
 const (
 	// maxPriority bounds the levels on both sides of 0.
 	maxPriority = 10

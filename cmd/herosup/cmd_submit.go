@@ -1,34 +1,39 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
-
-	"herosup/dispatch"
-	"herosup/events"
 )
-
-// lookAfter is how long submit waits to hear what became of its job: what is
-// wrong with a submission is often found only when it is read.
-const lookAfter = time.Second
 
 func (a *app) submitCommand() *cobra.Command {
 	var j jobFlags
 	var noWait bool
+	var lines lineFlags
 	c := &cobra.Command{
 		Use:   "submit TYPE [FILE|-]",
-		Short: "Submit a script; its job id is the only line on stdout",
+		Short: "Submit a script, or thousands; the job ids are all there is on stdout",
+		Long: `Submits a script and prints its job's id when the log has it: from then on it
+runs at least once, whoever dies. Within a second more it is known whether the daemon
+refuses it after all (--no-wait does not look).
+
+With --each-line every line of FILE is a script of its own, with --json-lines a job as
+hero.cmd.job.create takes it (its script_type wins over TYPE). They are sent without
+waiting for each. Blank lines are left out. The options are those of every line; --id
+is the beginning of the ids, <id>-<line>: a submission that was interrupted can so be
+repeated, and nothing runs twice. A line that is refused is named, and does not hold
+up the others; the exit status is then 1.`,
 		Example: `  herosup submit bash backup.sh
   echo 'print(6*7)' | herosup submit python
-  herosup submit bash -e 'echo later' --delay 10m`,
+  herosup submit bash -e 'echo later' --delay 10m --retries 3
+  herosup submit bash report.sh --after 01K9XQ4T6ZB3M8Q0V5S7R2D1AE
+  herosup submit bash --each-line commands.txt --id nightly`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			script, err := j.read(cmd, args)
+			if lines.on() {
+				return a.submitLines(cmd, args, &j, lines)
+			}
+			script, o, err := j.read(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -37,70 +42,44 @@ func (a *app) submitCommand() *cobra.Command {
 				return err
 			}
 			defer d.close()
-			sub, err := d.bus.Subscribe(events.FactsOf("job"), events.Of(events.CommandRejected{}))
+			send := d.jobs.Queued
+			if noWait {
+				send = d.jobs.Submit
+			}
+			id, err := send(cmd.Context(), args[0], script, o)
 			if err != nil {
 				return err
 			}
-			if err := d.publish(cmd.Context(), args[0], script, j.opt); err != nil {
-				return err
+			if asJSON, _ := a.json(); asJSON {
+				err = printJSON(cmd.OutOrStdout(), submitted{Job: id})
+			} else {
+				fmt.Fprintln(cmd.OutOrStdout(), id)
 			}
-			if !noWait {
-				if err := accepted(cmd.Context(), sub, j.opt.ID); err != nil {
-					return err
-				}
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), j.opt.ID)
 			a.warnUnserved(cmd, d, args[0])
-			return nil
+			return err
 		},
 	}
 	j.add(c)
+	j.addInline(c)
+	lines.add(c)
+	a.outputFlag(c)
 	c.Flags().BoolVar(&noWait, "no-wait", false, "return at the receipt, without looking whether it is refused after all")
+	c.MarkFlagsMutuallyExclusive("each-line", "json-lines", "script")
+	c.PreRunE = func(*cobra.Command, []string) error { _, err := a.json(); return err }
 	return c
 }
 
-// publish puts the job in the log; when it returns nil the job is accepted.
-func (d *remote) publish(ctx context.Context, scriptType, script string, opt dispatch.Options) error {
-	js, err := jetstream.New(d.bus.Conn())
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	_, _, _, err = dispatch.Submit(ctx, js, d.run.Prefix, scriptType, []byte(script), opt)
-	return err
+// submitted is what submit -o json says of a job.
+type submitted struct {
+	// Line of the file, from 1; absent without a file of lines.
+	Line int    `json:"line,omitempty"`
+	Job  string `json:"job,omitempty"`
+	// Error says why it is no job.
+	Error *lineError `json:"error,omitempty"`
 }
 
-// accepted waits a moment for the job's first fact: queued, or refused.
-func accepted(ctx context.Context, sub *events.Subscription, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, lookAfter)
-	defer cancel()
-	for {
-		select {
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil // it is in the log: Redis may be away for now
-			}
-			return ctx.Err()
-		case raw := <-sub.C:
-			m, err := sub.Open(raw)
-			if err != nil {
-				continue
-			}
-			switch e := m.Event.(type) {
-			case events.CommandRejected:
-				if e.Job == id {
-					return &exitError{status: exitUsage, err: errors.New(e.Reason), hint: e.Hint}
-				}
-			case events.JobQueued:
-				if e.Job == id {
-					return nil
-				}
-			case events.JobStarted:
-				if e.Job == id {
-					return nil
-				}
-			}
-		}
-	}
+type lineError struct {
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+	Hint   string `json:"hint,omitempty"`
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"herosup/cmd/internal/state"
+	"herosup/dispatch/client"
 	"herosup/events"
 	"herosup/events/embedded"
 )
@@ -22,6 +23,7 @@ type remote struct {
 	folder *state.Folder
 	run    state.Runtime
 	bus    *events.Bus
+	jobs   *client.Client
 }
 
 // running finds the folder and what its daemon told about itself; the error is
@@ -69,7 +71,12 @@ func dial(ctx context.Context, f *state.Folder, run state.Runtime) (*remote, err
 		nc.Close()
 		return nil, err
 	}
-	return &remote{folder: f, run: run, bus: b}, nil
+	jobs, err := client.On(b)
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return &remote{folder: f, run: run, bus: b, jobs: jobs}, nil
 }
 
 // ask sends a command and decodes its answer.

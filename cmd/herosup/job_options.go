@@ -5,19 +5,23 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
 	"herosup/dispatch"
+	"herosup/dispatch/client"
 	"herosup/events"
 )
 
 // jobFlags are the options of submit and run.
 type jobFlags struct {
-	opt    dispatch.Options
-	env    []string
-	inline string
+	opt     client.Options
+	env     []string
+	after   []string
+	startBy string
+	inline  string
 }
 
 func (j *jobFlags) add(c *cobra.Command) {
@@ -25,46 +29,78 @@ func (j *jobFlags) add(c *cobra.Command) {
 	f.StringVar(&j.opt.ID, "id", "", "the job's `id`; the same id again is the same job (default: a new ULID)")
 	f.DurationVar(&j.opt.Timeout, "timeout", 0, "end the script after this long; 0 for none")
 	f.DurationVar(&j.opt.Delay, "delay", 0, "not before this long from now")
+	f.IntVar(&j.opt.Retries, "retries", 0, "how often a failed attempt is made anew")
+	f.IntVar(&j.opt.Priority, "priority", 0, "-10 to 10; a higher one goes first")
+	f.StringVar(&j.startBy, "start-by", "", "end it unrun if it has not begun by `then`: 10m, or 2026-01-02T15:04:05Z")
+	f.StringArrayVar(&j.after, "after", nil, "`JOB` that must have finished before; JOB:run to run however it ends, JOB:hold to wait until it is mended; may be repeated")
 	f.StringArrayVar(&j.env, "env", nil, "`NAME=VALUE` for the script's environment; may be repeated")
-	f.StringVar(&j.opt.CallerID, "caller", "", "CALLER_ID of the job")
-	f.StringVar(&j.opt.ContextID, "context", "", "CONTEXT_ID of the job")
-	f.StringVarP(&j.inline, "script", "e", "", "the script itself, instead of a file")
+	f.StringVar(&j.opt.CallerID, "caller-id", "", "CALLER_ID of the job")
+	f.StringVar(&j.opt.ContextID, "context-id", "", "CONTEXT_ID of the job")
 }
 
-// read returns the script and completes the options.
-func (j *jobFlags) read(cmd *cobra.Command, args []string) (string, error) {
-	if j.opt.ID == "" {
-		j.opt.ID = ulid.Make().String()
-	}
-	j.opt.Env = map[string]string{}
+func (j *jobFlags) addInline(c *cobra.Command) {
+	c.Flags().StringVarP(&j.inline, "script", "e", "", "the script itself, instead of a file")
+}
+
+// options are what the flags say.
+func (j *jobFlags) options() (client.Options, error) {
+	o := j.opt
 	for _, kv := range j.env {
 		k, v, ok := strings.Cut(kv, "=")
 		if !ok {
-			return "", usagef("--env %q: want NAME=VALUE", kv)
+			return o, usagef("--env %q: want NAME=VALUE", kv)
 		}
-		j.opt.Env[k] = v
+		if o.Env == nil {
+			o.Env = map[string]string{}
+		}
+		o.Env[k] = v
+	}
+	for _, text := range j.after {
+		id, rule, _ := strings.Cut(text, ":")
+		o.Prerequisites = append(o.Prerequisites, dispatch.Prerequisite{ID: id, Rule: dispatch.Rule(rule)})
+	}
+	if j.startBy != "" {
+		if within, err := time.ParseDuration(j.startBy); err == nil {
+			o.StartWithin = within
+		} else if o.StartBy, err = time.Parse(time.RFC3339, j.startBy); err != nil {
+			return o, usagef("--start-by %q: want a duration as 10m or a time as 2026-01-02T15:04:05Z", j.startBy)
+		}
+	}
+	return o, nil
+}
+
+// read returns the script and the options of one job, well formed.
+func (j *jobFlags) read(cmd *cobra.Command, args []string) (string, client.Options, error) {
+	o, err := j.options()
+	if err != nil {
+		return "", o, err
+	}
+	if o.ID == "" {
+		o.ID = ulid.Make().String()
 	}
 	var script string
 	switch {
-	case j.inline != "" && len(args) > 1:
-		return "", usagef("give a file or --script, not both")
+	case cmd.Flags().Changed("script") && len(args) > 1:
+		return "", o, usagef("give a file or --script, not both")
 	case cmd.Flags().Changed("script"):
 		script = j.inline
 	default:
-		name := "-"
-		if len(args) > 1 {
-			name = args[1]
+		if script, err = readScript(cmd.InOrStdin(), fileOf(args)); err != nil {
+			return "", o, err
 		}
-		b, err := readScript(cmd.InOrStdin(), name)
-		if err != nil {
-			return "", err
-		}
-		script = b
 	}
-	if r := dispatch.CheckSubmission(args[0], j.opt.Header(), []byte(script)); r != nil {
-		return "", &exitError{status: exitUsage, err: r, hint: r.Hint}
+	if r := dispatch.CheckSubmission(args[0], o.Header(), []byte(script)); r != nil {
+		return "", o, &exitError{status: exitUsage, err: r, hint: r.Hint}
 	}
-	return script, nil
+	return script, o, nil
+}
+
+// fileOf is the FILE of "TYPE [FILE|-]".
+func fileOf(args []string) string {
+	if len(args) > 1 {
+		return args[1]
+	}
+	return "-"
 }
 
 func readScript(stdin io.Reader, name string) (string, error) {
@@ -93,7 +129,7 @@ func (a *app) warnUnserved(cmd *cobra.Command, d *remote, scriptType string) {
 	}
 	most := 0
 	for _, p := range pools {
-		if p.Type == scriptType {
+		if strings.EqualFold(p.Type, scriptType) {
 			most += p.Max
 		}
 	}

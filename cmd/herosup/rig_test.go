@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"herosup/cmd/internal/config"
 	"herosup/cmd/internal/daemon"
 	"herosup/cmd/internal/state"
 	"herosup/dispatch"
+	"herosup/dispatch/client"
 	"herosup/dispatch/runner"
 	"herosup/events"
 )
@@ -32,7 +31,6 @@ type rig struct {
 	cmd    *exec.Cmd
 	d      *remote
 	sub    *events.Subscription
-	js     jetstream.JetStream
 	// seen folds what came, so that a wait never misses what came before it.
 	starts  map[string][]events.JobStarted
 	ends    map[string][]events.JobEnded
@@ -197,9 +195,6 @@ func (r *rig) listen() {
 	if r.sub, err = r.d.bus.Subscribe(events.Facts); err != nil {
 		r.t.Fatal(err)
 	}
-	if r.js, err = jetstream.New(r.d.bus.Conn()); err != nil {
-		r.t.Fatal(err)
-	}
 	// What happened before is in the list; what the list has as well comes again.
 	list, err := r.d.actors(r.t.Context(), "")
 	if err != nil {
@@ -254,7 +249,7 @@ func (r *rig) submit(jobType, id, script string) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
 	defer cancel()
-	if _, _, _, err := dispatch.Submit(ctx, r.js, "", jobType, []byte(script), dispatch.Options{ID: id}); err != nil {
+	if _, err := r.d.jobs.Submit(ctx, jobType, script, client.Options{ID: id}); err != nil {
 		r.t.Fatalf("submit %s: %v", id, err)
 	}
 }

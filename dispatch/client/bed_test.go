@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -66,7 +67,7 @@ func (d *daemon) bus() (err error) {
 }
 
 func (d *daemon) open() (*store.Store, error) {
-	return store.Open(store.Options{URL: "redis://" + d.redis.Addr()}, nil)
+	return store.Open(store.Options{URL: "redis://" + d.redis.Addr()}, slog.New(slog.DiscardHandler))
 }
 
 // dispatch starts the component; the function ends it.

@@ -17,6 +17,8 @@ import (
 type (
 	// Options are what may be said about a job beside its script.
 	Options = dispatch.Options
+	// Prerequisite is a job that must have ended before another begins.
+	Prerequisite = dispatch.Prerequisite
 	// Job is a job as it is shown.
 	Job = dispatch.JobView
 	// Refusal says why something was not done. It is an error.

@@ -83,8 +83,16 @@ func TestQueuedTellsWhatTheDaemonFinds(t *testing.T) {
 	}
 	// For two minutes the log itself knows an id that was submitted, and nothing is
 	// read anew. What came in a batch it does not know.
-	if _, err := c.Queued(soon(t), "echo", "print 1", client.Options{ID: "one"}); err != nil {
+	if _, err := c.Queued(soon(t), "Echo", "print 1", client.Options{ID: "one"}); err != nil {
 		t.Fatal(err)
+	}
+	_, err := c.Queued(soon(t), "echo", "print other", client.Options{ID: "one"})
+	if r := refusal(t, err); r.Code != "conflict" || r.Status != 409 || r.Hint == "" || r.Job != "one" {
+		t.Errorf("%+v", r)
+	}
+	_, err = c.Run(soon(t), "other", "print 1", client.Options{ID: "one"})
+	if r := refusal(t, err); r.Code != "conflict" {
+		t.Errorf("%+v", r)
 	}
 	b, err := c.Batch(client.BatchConfig{})
 	if err != nil {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -46,8 +47,11 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 	one, cancel := bounded(ctx)
 	defer cancel()
 	id, seq, known, err := dispatch.Submit(one, c.js, c.bus.Prefix(), jobType, []byte(script), o)
-	if err != nil || known {
+	if err != nil {
 		return id, err
+	}
+	if known { // the log took nothing: by its id it had this job already
+		return id, c.sameJob(ctx, id, jobType, script)
 	}
 	wait := time.NewTimer(lookAfter)
 	defer wait.Stop()
@@ -76,6 +80,19 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 	}
 }
 
+// sameJob refuses an id that is another job's. A record that can not be read says
+// nothing against it.
+func (c *Client) sameJob(ctx context.Context, id, jobType, script string) error {
+	j, err := c.Show(ctx, id)
+	if err != nil || j.Script == script && strings.EqualFold(j.Type, jobType) {
+		return nil
+	}
+	return &Refusal{
+		Status: http.StatusConflict, Code: "conflict", Job: id, Reason: "job id " + id + " is taken by a job with another script or type",
+		Hint: "choose another id; the same job again would be no fault",
+	}
+}
+
 // queuedAs matches the fact that a job was read from the log.
 func queuedAs(id, jobType string) events.Pattern {
 	return events.Pattern("evt.job.queued." + jobType + "." + id)
@@ -97,12 +114,16 @@ func refusalOf(e events.CommandRejected) *Refusal {
 // and of the bus for as long as ctx lets it: the job is submitted under an id of its
 // own and asked for by that. The end of ctx does not end the job.
 func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Result, error) {
+	send := c.Submit
+	if o.ID != "" || len(o.Prerequisites) > 0 {
+		send = c.Queued // it may be refused when it is read
+	}
 	if o.ID == "" {
 		o.ID = ulid.Make().String()
 	}
 	for {
 		one, cancel := context.WithTimeout(ctx, answerWithin)
-		_, err := c.Submit(one, jobType, script, o)
+		_, err := send(one, jobType, script, o)
 		cancel()
 		if err == nil {
 			break
