@@ -36,6 +36,8 @@ var catalogue = []*Kind{
 	declare[PoolPaused](Fact, "pool", "paused"),
 	declare[PoolResumed](Fact, "pool", "resumed"),
 	declare[PoolDegraded](Fact, "pool", "degraded"),
+	declare[PoolBlocked](Fact, "pool", "blocked"),
+	declare[PoolUnblocked](Fact, "pool", "unblocked"),
 	declare[QueueMeasured](Fact, "queue", "measured"),
 	declare[QueueUnserved](Fact, "queue", "unserved"),
 	declare[ScheduleAdded](Fact, "schedule", "added"),
@@ -166,6 +168,8 @@ func (PoolScaled) isEvent()         {}
 func (PoolPaused) isEvent()         {}
 func (PoolResumed) isEvent()        {}
 func (PoolDegraded) isEvent()       {}
+func (PoolBlocked) isEvent()        {}
+func (PoolUnblocked) isEvent()      {}
 func (QueueMeasured) isEvent()      {}
 func (QueueUnserved) isEvent()      {}
 func (ScheduleAdded) isEvent()      {}

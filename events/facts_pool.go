@@ -54,6 +54,21 @@ type PoolDegraded struct {
 	Reason string `json:"reason"`
 }
 
+// PoolBlocked: no actor of the pool can be started, because something that it
+// needs is not on this machine. Its jobs wait. It is told anew to those who
+// resynchronise.
+type PoolBlocked struct {
+	Pool   string `json:"pool" subject:"0"`
+	Reason string `json:"reason"`
+	// Hint says how to get what is missing.
+	Hint string `json:"hint,omitempty"`
+}
+
+// PoolUnblocked: what the pool needs is here.
+type PoolUnblocked struct {
+	Pool string `json:"pool" subject:"0"`
+}
+
 // QueueMeasured: what Redis holds for one script type.
 type QueueMeasured struct {
 	Type string `json:"type" subject:"0"`

@@ -76,7 +76,7 @@ type Pool struct {
 	// decision in one line.
 	Limiting string `json:"limiting,omitempty"`
 	Reason   string `json:"reason,omitempty"`
-	// Degraded says why Want can not be had.
+	// Degraded says why Want can not be had, or no actor at all.
 	Degraded string    `json:"degraded,omitempty"`
 	Paused   bool      `json:"paused"`
 	Override *Override `json:"override,omitempty"`

@@ -17,7 +17,8 @@ func (v *View) Fold(e events.Event, at time.Time) {
 		events.ActorUnresponsive, events.ActorQuarantined, events.ProcessStarted, events.ProcessReady, events.ProcessExited,
 		events.ProcessObserved, events.ProcessStartFailed:
 		v.foldActor(e, at)
-	case events.PoolDecided, events.PoolScaled, events.PoolPaused, events.PoolResumed, events.PoolDegraded:
+	case events.PoolDecided, events.PoolScaled, events.PoolPaused, events.PoolResumed, events.PoolDegraded,
+		events.PoolBlocked, events.PoolUnblocked:
 		v.foldPool(e, at)
 	default:
 		v.foldSystem(e, at)
@@ -115,10 +116,30 @@ func (v *View) foldPool(e events.Event, at time.Time) {
 		if p := v.pools[e.Pool]; p != nil {
 			p.shown.Paused = false
 		}
+	case events.PoolBlocked:
+		v.block(e, at)
+	case events.PoolUnblocked:
+		if p := v.pools[e.Pool]; p != nil {
+			p.blocked = ""
+		}
 	case events.PoolDegraded:
 		if p := v.pools[e.Pool]; p != nil {
 			p.shown.Degraded = e.Reason
 		}
 		v.warn(Warning{At: at, Event: "pool-degraded", Pool: e.Pool, Text: fmt.Sprintf("pool %s %s", e.Pool, e.Reason)})
 	}
+}
+
+// block notes what a pool lacks. It is told anew now and then; that is no news.
+func (v *View) block(e events.PoolBlocked, at time.Time) {
+	p := v.pools[e.Pool]
+	text := "can not start actors: " + e.Reason
+	if e.Hint != "" {
+		text += " (hint: " + e.Hint + ")"
+	}
+	if p == nil || p.blocked == text {
+		return
+	}
+	p.blocked = text
+	v.warn(Warning{At: at, Event: "pool-blocked", Pool: e.Pool, Text: fmt.Sprintf("pool %s %s", e.Pool, text)})
 }

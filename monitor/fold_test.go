@@ -258,3 +258,25 @@ func TestViewEqualsARebuild(t *testing.T) {
 		}
 	})
 }
+
+func TestBlockedPoolIsShownUntilItIsNot(t *testing.T) {
+	v := NewView(config())
+	blocked := events.PoolBlocked{Pool: "py", Reason: "python3 is not here", Hint: "install it"}
+	at(v, blocked, blocked, events.PoolBlocked{Pool: "nobody's", Reason: "x"})
+	// What the scaler decides meanwhile does not hide it.
+	at(v, events.PoolDecided{Pool: "py", Limiting: "none", Reason: "py 0 stays"})
+	s := v.Status(epoch)
+	want := "pool py can not start actors: python3 is not here (hint: install it)"
+	if s.Well || len(s.Findings) != 1 || s.Findings[0] != want || len(s.Warnings) != 1 || s.Warnings[0].Text != want {
+		t.Errorf("findings %q, warnings %v", s.Findings, s.Warnings)
+	}
+	for _, p := range v.Pools(epoch) {
+		if (p.Name == "py") != (p.Degraded != "") {
+			t.Errorf("%s: degraded %q", p.Name, p.Degraded)
+		}
+	}
+	at(v, events.PoolUnblocked{Pool: "py"})
+	if s := v.Status(epoch); !s.Well {
+		t.Errorf("findings %q", s.Findings)
+	}
+}

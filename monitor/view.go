@@ -36,7 +36,8 @@ type View struct {
 
 type pool struct {
 	PoolConfig
-	shown Pool // what the scaler said
+	shown   Pool   // what the scaler said
+	blocked string // why no actor can be started; "" when one can
 }
 
 // NewView makes the picture of nothing heard yet, for a valid configuration.
@@ -132,6 +133,9 @@ func (v *View) Pools(now time.Time) []Pool {
 	for _, name := range slices.Sorted(maps.Keys(v.pools)) {
 		p := v.pools[name]
 		s := p.shown
+		if p.blocked != "" {
+			s.Degraded = p.blocked
+		}
 		for _, a := range v.actors {
 			if a.Pool == name {
 				s.count(a)

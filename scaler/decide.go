@@ -26,7 +26,7 @@ func Decide(s Snapshot, p Policy) Decision {
 	c.busy(t, override)
 	stop := c.window(s, p, t, override)
 	want := c.n
-	start, degraded := c.room(p, t)
+	start, degraded := c.room(s, p, t)
 
 	d := Decision{
 		Pool: s.Pool, Have: t.usable, Want: want, Wanted: need, Limiting: c.limiting, Degraded: degraded,

@@ -92,6 +92,8 @@ func parseCase(t *testing.T, d *datadriven.TestData) (Snapshot, Policy) {
 			p.IdleTimeout = duration(v)
 		case "paused":
 			s.Paused = true
+		case "blocked":
+			s.Blocked = "lua is not here"
 		case "redis-lost":
 			s.RedisLost = true
 		case "never":

@@ -29,6 +29,7 @@
 //	override    the number somebody set by hand
 //	busy        what is not idle is not taken away (override 0 excepted)
 //	window      an idle actor goes only after idle_timeout (an override does not wait)
+//	blocked     nothing is started while the pool's interpreter is not here
 //	crash_loop, max  what can not be had: slots that failed or still stop
 //
 // # Guarantees

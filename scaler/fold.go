@@ -50,12 +50,27 @@ func (v *View) Fold(e events.Event, at time.Time) []string {
 		}
 		v.distrust()
 		return v.names
+	case events.PoolBlocked:
+		return v.block(e.Pool, e.Reason)
+	case events.PoolUnblocked:
+		return v.block(e.Pool, "")
 	case events.CommandRejected:
 		if e.Command == "actor-start" || e.Command == "actor-stop" {
 			return v.refuse(refusedActor(e), at)
 		}
 	}
 	return nil
+}
+
+// block notes that no actor can be started, and why, or ("") that one can. Pools of the same type share
+// jobs, so their decisions may change too.
+func (v *View) block(name, why string) []string {
+	p := v.pools[name]
+	if p == nil {
+		return nil
+	}
+	p.blocked = why
+	return v.byType[p.Type]
 }
 
 // Missed says that facts were lost: nothing may shrink before it is measured

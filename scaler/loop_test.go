@@ -353,3 +353,16 @@ func TestStartAndStopHammered(t *testing.T) {
 		bus.Close()
 	}
 }
+
+// A pool whose interpreter is missing starts nobody, whatever waits; when it is there, what waits is served at once.
+func TestBlockedPoolStartsWhenItIsUnblocked(t *testing.T) {
+	bubble(t, bash(nil), func(t *testing.T, b *bed) {
+		b.up()
+		b.say(b.dispatch, events.PoolBlocked{Pool: "bash", Reason: "lua is not here"}, b.queued("j1"))
+		b.want(b.quiet(), "decided: bash 0 stays (wanted 1): 1 ready, 0 running, target 1 per actor; limited by blocked: lua is not here")
+		b.say(b.dispatch, events.PoolBlocked{Pool: "none", Reason: "of no pool"}, b.queued("j2"))
+		b.want(actions(b.quiet()))
+		b.say(b.dispatch, events.PoolUnblocked{Pool: "bash"})
+		b.want(actions(b.quiet()), "start bash_1", "start bash_2")
+	})
+}

@@ -106,11 +106,15 @@ func (c *chain) window(s Snapshot, p Policy, t *tally, override bool) []int {
 }
 
 // room names the slots to start. Slots of failed, quarantined and stopping
-// actors are taken.
-func (c *chain) room(p Policy, t *tally) (start []int, degraded string) {
+// actors are taken. Nothing can be had while the pool is blocked.
+func (c *chain) room(s Snapshot, p Policy, t *tally) (start []int, degraded string) {
 	missing := c.n - t.usable
 	if missing <= 0 {
 		return nil, ""
+	}
+	if s.Blocked != "" {
+		c.step(RuleBlocked, t.usable, true, s.Blocked)
+		return nil, "" // whoever blocked it tells of it
 	}
 	start = t.room(missing, p.Max)
 	if len(start) == missing {

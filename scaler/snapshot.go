@@ -42,6 +42,8 @@ type Snapshot struct {
 	Paused bool
 	// Override is the size somebody set by hand; nil when there is none.
 	Override *Override
+	// Blocked says why no actor can be started; "" when one can.
+	Blocked string
 }
 
 // Actor is one slot of the pool.
@@ -109,6 +111,7 @@ const (
 	RuleOverride   = "override"
 	RuleBusy       = "busy"
 	RuleWindow     = "window"
+	RuleBlocked    = "blocked"
 	RuleCrashLoop  = "crash_loop"
 	None           = "none"
 )

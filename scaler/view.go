@@ -32,6 +32,7 @@ type pool struct {
 	slots    map[int]*slot // at most MaxActors
 	paused   bool
 	override *Override
+	blocked  string // why no actor can be started; "" when one can
 }
 
 // Pool is one pool to size.
@@ -73,7 +74,7 @@ func (v *View) Snapshot(name string, now time.Time) (Snapshot, Policy) {
 	}
 	return Snapshot{
 		Pool: name, Now: now, Ready: max(0, ready), MeasuredAt: q.measuredAt, RedisLost: v.redisLost,
-		Actors: p.actors(now), Paused: p.paused, Override: p.override,
+		Actors: p.actors(now), Paused: p.paused, Override: p.override, Blocked: p.blocked,
 	}, p.Policy
 }
 

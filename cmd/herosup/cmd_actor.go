@@ -91,7 +91,7 @@ constants). This is what pools run that name no command of their own.`,
 				argv, ok = words, true
 			}
 			if !ok {
-				return hinted(exitUsage, usagef("no interpreter for type %s is known and on PATH", f.jobType), "give one with --interpreter; known types: "+strings.Join(runner.Types(), " "))
+				return hinted(exitUsage, usagef("no interpreter for type %s is known and on PATH", f.jobType), actorHint(f.jobType))
 			}
 			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace})
 			if err != nil {
@@ -105,6 +105,13 @@ constants). This is what pools run that name no command of their own.`,
 	c.Flags().StringVar(&interpreter, "interpreter", "", "`command` that runs a script, from its standard input or {script.EXT} (default: the one known for the type)")
 	c.Flags().DurationVar(&grace, "grace", 0, "time from TERM to KILL of a script (default 5s)")
 	return c
+}
+
+func actorHint(jobType string) string {
+	if get := runner.Hint(jobType); get != "" {
+		return get + ", or give one with --interpreter"
+	}
+	return "give one with --interpreter; known types: " + strings.Join(runner.Types(), " ")
 }
 
 // demoActorCommand is the demonstration's Go program.

@@ -75,8 +75,12 @@ func printPoolTable(cmd *cobra.Command, pools []monitor.Pool) error {
 			oldest = age(p.OldestWait.Duration())
 		}
 		// The reason begins with the pool's name, which stands in the row already.
+		why := strings.TrimPrefix(p.Reason, p.Name+" ")
+		if p.Degraded != "" {
+			why = oneLine(p.Degraded)
+		}
 		t.row(p.Name, p.Type, fmt.Sprintf("%d/%d (%d-%d)", p.Have, p.Want, p.Min, p.Max), fmt.Sprint(p.Busy), fmt.Sprint(p.Idle),
-			fmt.Sprint(p.Backlog), oldest, strings.TrimPrefix(p.Reason, p.Name+" "))
+			fmt.Sprint(p.Backlog), oldest, why)
 	}
 	return t.flush()
 }

@@ -92,6 +92,9 @@ func printPools(cmd *cobra.Command, cfg config.Config) error {
 		if argv, ok := runner.Find(p.Type); runs == "" && ok {
 			runs = strings.Join(argv, " ")
 		}
+		if runs == "" {
+			runs = "nothing yet: " + runner.Hint(p.Type)
+		}
 		t.row(name, p.Type, fmt.Sprint(p.Min), fmt.Sprint(*p.Max), runs)
 	}
 	return t.flush()

@@ -37,6 +37,7 @@ type rig struct {
 	states  map[string]string
 	lives   map[string]events.Incarnation
 	retried map[string]int
+	queued  map[string]int
 }
 
 // kinds of Redis that a rig can run on.
@@ -97,7 +98,7 @@ func prepare(t testing.TB, redis redisKind, pools string) *rig {
 	r := &rig{
 		t: t, dir: filepath.Join(dir, "s"), config: filepath.Join(dir, "herosup.yaml"),
 		starts: map[string][]events.JobStarted{}, ends: map[string][]events.JobEnded{}, states: map[string]string{},
-		lives: map[string]events.Incarnation{}, retried: map[string]int{},
+		lives: map[string]events.Incarnation{}, retried: map[string]int{}, queued: map[string]int{},
 	}
 	if err := os.WriteFile(r.config, []byte("zinit: {socket: own}\nlog: {level: debug, format: text}\npools:\n"+pools), 0o600); err != nil {
 		t.Fatal(err)
@@ -282,6 +283,8 @@ func (r *rig) fold(m events.Message) {
 			}
 		}
 		r.starts[e.Job] = append(r.starts[e.Job], e)
+	case events.JobQueued:
+		r.queued[e.Job]++
 	case events.JobEnded:
 		r.ends[e.Job] = append(r.ends[e.Job], e)
 	case events.JobRetried:

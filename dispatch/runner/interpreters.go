@@ -1,8 +1,11 @@
 package runner
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // known says how scripts of a type are run: the first command that is on the PATH, and how to get one.
@@ -31,13 +34,41 @@ func Types() []string {
 // Find gives the interpreter of a job type with its full path; ok is false if the type has none or it is
 // not on this process's PATH. The path is full so that it still holds under another PATH (a
 // process manager's).
-func Find(jobType string) (argv []string, ok bool) {
+func Find(jobType string) (argv []string, ok bool) { return FindOn(os.Getenv("PATH"), jobType) }
+
+// FindOn is Find with another PATH.
+func FindOn(path, jobType string) (argv []string, ok bool) {
 	for _, command := range known[jobType].commands {
-		if path, err := exec.LookPath(command[0]); err == nil {
-			return append([]string{path}, command[1:]...), true
+		if program, ok := Look(path, command[0]); ok {
+			return append([]string{program}, command[1:]...), true
 		}
 	}
 	return nil, false
+}
+
+// Look finds a program on a PATH; one that is named with a slash is looked at where it is.
+func Look(path, name string) (program string, ok bool) {
+	if strings.Contains(name, "/") {
+		_, err := exec.LookPath(name)
+		return name, err == nil
+	}
+	for _, dir := range filepath.SplitList(path) {
+		if !filepath.IsAbs(dir) {
+			continue // what it means depends on who asks
+		}
+		if program, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return program, true
+		}
+	}
+	return "", false
+}
+
+// Name is the program that runs a type's scripts, by its usual name; "" for a type that has none of its own.
+func Name(jobType string) string {
+	if k := known[jobType]; len(k.commands) > 0 {
+		return k.commands[0][0]
+	}
+	return ""
 }
 
 // Hint says how to get the interpreter of a job type; "" for a type that has none of its own.

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/kballard/go-shellquote"
 
+	"herosup/dispatch/runner"
 	"herosup/events"
 )
 
@@ -84,6 +86,8 @@ func (p Pool) validate(k *checker, name string) {
 	k.want(events.CheckToken("pool", name) == nil && len(name) <= 48, "pools."+name, name, "a name of 1 to 48 of A-Z a-z 0-9 _ -")
 	k.want(events.CheckToken("type", p.Type) == nil, path("type"), p.Type, "1 to 64 of A-Z a-z 0-9 _ -")
 	k.want(p.Command == "" || p.Interpreter == "", path("interpreter"), p.Interpreter, "either command or interpreter, not both")
+	k.want(p.Interpreter == "" || interpreterFits(p.Interpreter), path("interpreter"), p.Interpreter,
+		"a command whose quotes are closed; for a script in a file, {script} or {script.EXT} as a word behind the program")
 	k.want(p.Command != "" || len(p.Args) == 0, path("args"), p.Args, "none without command")
 	k.want(*p.Max >= 0 && *p.Max <= MaxActors, path("max"), *p.Max, fmt.Sprintf("0 to %d (0: nothing runs, jobs wait)", MaxActors))
 	k.want(p.Min >= 0 && p.Min <= *p.Max, path("min"), p.Min, fmt.Sprintf("0 to max (%d)", *p.Max))
@@ -114,6 +118,16 @@ func (p Pool) validate(k *checker, name string) {
 	k.want(p.User == "", path("user"), p.User, later)
 	k.want(p.HealthCheck == "", path("health_check"), p.HealthCheck, later)
 	k.want(p.Limits == nil, path("limits"), p.Limits, later)
+}
+
+// interpreterFits reports whether a command line can be split and what looks like a place for the script's file is one.
+func interpreterFits(line string) bool {
+	words, err := shellquote.Split(line)
+	if err != nil || len(words) == 0 {
+		return false
+	}
+	at, _ := runner.ScriptFile(words)
+	return at >= 0 || !strings.Contains(line, "{script")
 }
 
 // SyncInterval is NATS.Sync as a duration, or always.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -60,8 +61,14 @@ func (d *Daemon) startParts(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return d.startPart(ctx, "scaler", func(b *events.Bus) (component, error) {
+	if err := d.startPart(ctx, "scaler", func(b *events.Bus) (component, error) {
 		return scaler.New(d.scalerConfig(), b, d.log.With("component", "scaler"))
+	}); err != nil {
+		return err
+	}
+	// Behind the scaler, which must not miss what it says, and before SystemStarted, which lets the scaler decide.
+	return d.startPart(ctx, "interpreters", func(b *events.Bus) (component, error) {
+		return newInterpreters(d.cfg.Pools, d.poll, b, d.log.With("component", "interpreters")), nil
 	})
 }
 
@@ -95,7 +102,8 @@ func (d *Daemon) templates() (map[string]zinit.Template, error) {
 // command is the argument list and environment of a pool's actors.
 func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]string, error) {
 	url, secret := d.redisForActors()
-	env := map[string]string{}
+	// The interpreter is looked for where this daemon looks, whatever PATH the process manager has.
+	env := map[string]string{"PATH": os.Getenv("PATH")}
 	for k, v := range secret {
 		env[k] = v
 	}
@@ -114,11 +122,12 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 		return words, env, nil
 	}
 	argv := []string{d.self, "actor", "--actor-id", "{actor}", "--type", p.Type, "--redis-url", url, "--prefix", d.cfg.Redis.Prefix}
-	switch _, known := runner.Find(p.Type); {
+	switch {
 	case p.Interpreter != "":
 		argv = append(argv, "--interpreter", p.Interpreter)
-	case !known:
-		return nil, nil, fmt.Errorf("pools.%s: no interpreter is known for type %q here (install it, or set interpreter or command)", name, p.Type)
+	case runner.Name(p.Type) == "":
+		return nil, nil, fmt.Errorf("pools.%s: no interpreter is known for type %q (set interpreter or command; known types: %s)",
+			name, p.Type, strings.Join(runner.Types(), " "))
 	}
 	return argv, env, nil
 }

@@ -7,6 +7,9 @@
 // that it decides on a whole picture). What was started is ended in reverse when a
 // later step fails.
 //
+// A pool whose interpreter is not on this machine is told as blocked before SystemStarted, and
+// unblocked when it is there: see interpreters.
+//
 // A component that ends with an error ends the daemon: its state is rebuilt from
 // zinit and Redis at the next start, which is the same code as any start.
 // Actors, Redis and the process manager do not notice. Only a stop that asks for

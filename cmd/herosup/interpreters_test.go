@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"herosup/events"
+	"herosup/monitor"
+)
+
+// A missing interpreter is the pool's condition and no job's fault: jobs wait, status says what is missing and how to get
+// it, and when it is there the pool starts. With the real rhai-run, and with bash under another name.
+func TestMissingInterpreterIsThePoolsCondition(t *testing.T) {
+	rhai, err := exec.LookPath("rhai-run")
+	if err != nil {
+		needs(t, "rhai", "rhai-run")
+	}
+	r := prepare(t, withServer, "  osis: {max: 1}\n  bask: {max: 1, interpreter: bask -s}\n")
+	bin := pathWithout(t, filepath.Join(t.TempDir(), "bin"))
+	link(t, "redis-server", filepath.Join(bin, "redis-server"))
+	r.env = append(r.env, "PATH="+bin)
+	r.up()
+	r.submit("osis", "o1", `print("rhai for " + CALLER_ID + "."); `)
+	r.submit("bask", "b1", `echo bask`)
+	r.until("both queued", func() bool { return len(r.queued) == 2 })
+
+	// Twice: a restarted daemon says so again.
+	for range 2 {
+		out, err := r.command("status").CombinedOutput()
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitUnwell {
+			t.Errorf("status ends with %v:\n%s", err, out)
+		}
+		for _, want := range []string{
+			"pool osis can not start actors: rhai-run, which runs jobs of type osis, is not on the PATH (hint: cargo install --locked rhai --bin rhai-run",
+			"pool bask can not start actors: bask is not on this machine's PATH (hint: install it",
+		} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("status has no %q:\n%s", want, out)
+			}
+		}
+		if out, err := r.command("get", "pools").CombinedOutput(); err != nil || strings.Count(string(out), "can not start actors") != 2 {
+			t.Errorf("get pools: %v\n%s", err, out)
+		}
+		for _, id := range []string{"o1", "b1"} {
+			if v := r.record(id); v.Status != "dispatched" {
+				t.Errorf("%s: %+v", id, v)
+			}
+		}
+		if len(r.states) > 0 {
+			t.Errorf("actors were started: %v", r.states)
+		}
+		r.kill()
+		r.up()
+	}
+
+	link(t, rhai, filepath.Join(bin, "rhai-run"))
+	link(t, "bash", filepath.Join(bin, "bask"))
+	resumed := time.Now()
+	for _, pool := range []string{"osis", "bask"} {
+		if out, err := r.command("resume", pool).CombinedOutput(); err != nil {
+			t.Fatalf("resume %s: %v\n%s", pool, err, out)
+		}
+	}
+	r.until("both ended", func() bool { return len(r.ends) == 2 })
+	if d := time.Since(resumed); d > 15*time.Second {
+		t.Errorf("took %v: found by the next look and not by the resume", d)
+	}
+	if v := r.record("o1"); v.Status != "finished" || v.Output != "rhai for .\n" {
+		t.Errorf("%+v", v)
+	}
+	if v := r.record("b1"); v.Status != "finished" || v.Output != "bask\n" {
+		t.Errorf("%+v", v)
+	}
+	var s monitor.Status
+	if err := r.d.ask(t.Context(), events.SystemStatus{}, &s); err != nil || !s.Well {
+		t.Errorf("%v, findings %q", err, s.Findings)
+	}
+}
+
+// link makes a program of this machine found under another path.
+func link(t *testing.T, program, at string) {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, at); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,131 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/kballard/go-shellquote"
+
+	"herosup/cmd/internal/config"
+	"herosup/dispatch/runner"
+	"herosup/events"
+)
+
+// lookEvery is the pace at which missing interpreters are looked for.
+const lookEvery = 30 * time.Second
+
+// interpreters tells which pools can start no actor because the interpreter of
+// their type is not on this machine, and when it has come or gone. It looks at
+// the start, every lookEvery, when a pool is resumed, and tells all anew when a
+// component resynchronises. Whoever starts actors obeys the fact; a job never
+// meets a missing interpreter. Pools with a command of their own are not looked
+// at: what they need is theirs to say.
+type interpreters struct {
+	pools map[string]config.Pool
+	every time.Duration
+	bus   *events.Bus
+	log   *slog.Logger
+	ready chan struct{}
+
+	blocked map[string]bool // of Run's loop
+}
+
+func newInterpreters(pools map[string]config.Pool, every time.Duration, bus *events.Bus, log *slog.Logger) *interpreters {
+	if every <= 0 {
+		every = lookEvery
+	}
+	return &interpreters{pools: pools, every: every, bus: bus, log: log, ready: make(chan struct{}), blocked: map[string]bool{}}
+}
+
+// Ready is closed when the state of each pool has been told.
+func (i *interpreters) Ready() <-chan struct{} { return i.ready }
+
+// Run looks and tells until ctx ends.
+func (i *interpreters) Run(ctx context.Context) error {
+	sub, err := i.bus.Subscribe(events.Of(events.PoolResumed{}), events.Of(events.Resynchronised{}))
+	if err != nil {
+		return err
+	}
+	defer sub.Unsubscribe()
+	i.look(false)
+	soon, cancel := context.WithTimeout(ctx, readyTimeout)
+	err = i.bus.Flush(soon)
+	cancel()
+	if err != nil {
+		return err
+	}
+	close(i.ready)
+	tick := time.NewTicker(i.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			i.look(false)
+		case raw := <-sub.C:
+			m, err := sub.Open(raw)
+			if err != nil {
+				continue // the monitor reports what does not decode
+			}
+			_, anew := m.Event.(events.Resynchronised)
+			i.look(anew)
+		}
+	}
+}
+
+// look compares what is here with what was told. anew tells all blocked pools again.
+func (i *interpreters) look(anew bool) {
+	for _, name := range slices.Sorted(maps.Keys(i.pools)) {
+		reason, hint := missing(name, i.pools[name])
+		was := i.blocked[name]
+		i.blocked[name] = reason != ""
+		switch {
+		case reason != "" && (!was || anew):
+			i.publish(events.PoolBlocked{Pool: name, Reason: reason, Hint: hint})
+		case reason == "" && (was || anew):
+			i.publish(events.PoolUnblocked{Pool: name})
+		default:
+			continue
+		}
+		if was != i.blocked[name] {
+			i.log.Info("interpreter", "pool", name, "state", map[bool]string{true: "missing", false: "found"}[!was], "reason", reason)
+		}
+	}
+}
+
+func (i *interpreters) publish(e events.Event) {
+	if err := i.bus.Publish(e); err != nil {
+		i.log.Warn("publish", "event", events.KindOf(e).Name(), "err", err)
+	}
+}
+
+// missing says what a pool's actors would not find, and how to get it; "" when nothing is.
+func missing(name string, p config.Pool) (reason, hint string) {
+	if p.Command != "" {
+		return "", ""
+	}
+	path, ok := p.Env["PATH"]
+	if !ok {
+		path = os.Getenv("PATH")
+	}
+	if p.Interpreter != "" {
+		words, err := shellquote.Split(p.Interpreter)
+		if err != nil || len(words) == 0 {
+			return "", "" // the configuration's check says it
+		}
+		if _, here := runner.Look(path, words[0]); !here {
+			return words[0] + " is not on this machine's PATH", "install it, or correct pools." + name + ".interpreter"
+		}
+		return "", ""
+	}
+	if _, here := runner.FindOn(path, p.Type); !here {
+		return fmt.Sprintf("%s, which runs jobs of type %s, is not on the PATH", runner.Name(p.Type), p.Type), runner.Hint(p.Type)
+	}
+	return "", ""
+}
