@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"herosup/dispatch/store"
@@ -150,15 +151,17 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 		d.again(one, now)
 		return
 	}
-	var group store.Group
-	var recorded bool
+	var groups []store.Group
 	var rec store.Recovered
 	orphaned := false
 	err := limited(ctx, func(ctx context.Context) (err error) {
-		if group, recorded, err = c.d().Group(ctx, one.actor, one.incarnation.String()); err != nil {
+		if groups, err = c.d().Groups(ctx, one.actor, one.incarnation.String()); err != nil {
 			return err
 		}
-		if orphaned = recorded && one.incarnation.Boot == c.boot && scriptGroup(group, one.incarnation).Alive(); orphaned {
+		groups = slices.DeleteFunc(groups, func(g store.Group) bool {
+			return one.incarnation.Boot != c.boot || !scriptGroup(g, one.incarnation).Alive()
+		})
+		if orphaned = len(groups) > 0; orphaned {
 			return nil
 		}
 		rec, err = c.d().Recover(ctx, one.incarnation.String(), one.byUs, c.cfg.MaxCrashes)
@@ -172,7 +175,7 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 			one.orphaned = now
 			c.log.Warn("script outlives its actor", "actor", one.actor, "event", "ActorOrphaned")
 			c.publish(events.ActorOrphaned{
-				Pool: poolOf(one.actor), Actor: one.actor, Incarnation: one.incarnation, Group: scriptGroup(group, one.incarnation),
+				Pool: poolOf(one.actor), Actor: one.actor, Incarnation: one.incarnation, Group: scriptGroup(groups[0], one.incarnation),
 			})
 		}
 		d.again(one, now)
@@ -198,10 +201,9 @@ func (c *Component) runAsks(ctx context.Context) error {
 			return nil
 		}
 		e, _ := m.Event.(events.AskScriptGroup)
-		var group store.Group
-		var ok bool
+		var groups []store.Group
 		err := limited(ctx, func(ctx context.Context) (err error) {
-			group, ok, err = c.d().Group(ctx, e.Actor, e.Incarnation.String())
+			groups, err = c.d().Groups(ctx, e.Actor, e.Incarnation.String())
 			return err
 		})
 		if err != nil {
@@ -209,11 +211,11 @@ func (c *Component) runAsks(ctx context.Context) error {
 			continue
 		}
 		answer := events.ScriptGroup{}
-		if ok {
+		if len(groups) > 0 {
 			if e.Incarnation.IsZero() { // asked by name: the one registered, so of this boot
 				e.Incarnation.Boot = c.boot
 			}
-			answer = scriptGroup(group, e.Incarnation)
+			answer = scriptGroup(groups[0], e.Incarnation)
 		}
 		if err := m.Respond(answer); err != nil {
 			c.log.Warn("answer", "actor", e.Actor, "err", err)

@@ -1,8 +1,9 @@
 package dispatch
 
 import (
-	"cmp"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,16 +64,17 @@ func exitCode(text string, outcome store.Status) int {
 	return -1
 }
 
-// compareIDs orders the ids of a Redis stream, "<ms>-<n>".
+// compareIDs orders the ids of facts, "<ms>-<n>-<place>", and of whole entries of their stream, "<ms>-<n>", which
+// come behind all of theirs.
 func compareIDs(a, b string) int {
-	am, an := idParts(a)
-	bm, bn := idParts(b)
-	return cmp.Or(cmp.Compare(am, bm), cmp.Compare(an, bn))
+	x, y := idParts(a), idParts(b)
+	return slices.Compare(x[:], y[:])
 }
 
-func idParts(id string) (ms, n uint64) {
-	left, right, _ := strings.Cut(id, "-")
-	ms, _ = strconv.ParseUint(left, 10, 64)
-	n, _ = strconv.ParseUint(right, 10, 64)
-	return ms, n
+func idParts(id string) (parts [3]uint64) {
+	parts[2] = math.MaxUint64
+	for i, text := range strings.SplitN(id, "-", 3) {
+		parts[i], _ = strconv.ParseUint(text, 10, 64)
+	}
+	return parts
 }

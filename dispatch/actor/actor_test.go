@@ -257,13 +257,15 @@ type renewals struct {
 	codes chan store.Code
 }
 
-func (r *renewals) Renew(ctx context.Context, job store.Claimed) (store.Code, error) {
-	code, err := r.side.Renew(ctx, job)
-	select {
-	case r.codes <- code:
-	default:
+func (r *renewals) Renew(ctx context.Context, jobs ...store.Claimed) ([]store.Code, error) {
+	codes, err := r.side.Renew(ctx, jobs...)
+	for _, code := range codes {
+		select {
+		case r.codes <- code:
+		default:
+		}
 	}
-	return code, err
+	return codes, err
 }
 
 // faults.md W6: finish was executed, its answer lost. The same token again gets the same answer, the next job included.

@@ -16,7 +16,7 @@ type side interface {
 	Hello(ctx context.Context) (store.Hello, error)
 	Claim(ctx context.Context) (store.ClaimResult, error)
 	Finish(ctx context.Context, job store.Claimed, out Outcome, next bool) (store.FinishResult, error)
-	Renew(ctx context.Context, job store.Claimed) (store.Code, error)
+	Renew(ctx context.Context, jobs ...store.Claimed) ([]store.Code, error)
 	RecordGroup(ctx context.Context, job store.Claimed, pgid int, start uint64) (store.Code, error)
 	Pong(ctx context.Context, nonce string) (store.Code, error)
 	WaitWake(ctx context.Context, timeout time.Duration) (store.Wake, error)

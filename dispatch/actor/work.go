@@ -91,7 +91,7 @@ func (s *slot) handle(ctx context.Context, job Job) (done chan Outcome) {
 func (s *slot) renew(job store.Claimed) (lost error) {
 	ctx, end := context.WithTimeout(s.last, renewTime)
 	defer end()
-	code, err := s.redis.Renew(ctx, job)
+	codes, err := s.redis.Renew(ctx, job)
 	if errors.Is(err, store.ErrNoEpoch) {
 		return s.helloAtWork(ctx, job)
 	}
@@ -100,7 +100,7 @@ func (s *slot) renew(job store.Claimed) (lost error) {
 		return nil
 	}
 	s.link.back()
-	if code == store.Stale || code == store.Unknown {
+	if codes[0] != store.OK {
 		return ErrLost
 	}
 	return nil

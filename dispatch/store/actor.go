@@ -2,21 +2,24 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 )
 
-// Actor is the store as one actor sees it: one slot, one job at a time.
+// Actor is the store as one actor sees it: a number of slots, a job in each.
 // It keeps the epoch that its last Hello read.
 type Actor struct {
 	s           *Store
 	name        string
 	jobType     string
 	incarnation string
+	slots       int
+	keys        []key         // of Exchange
 	epoch       atomic.Uint64 // of the last Hello
 }
 
-// Actor gives the store's actor side to one incarnation of one actor.
+// Actor gives the store's actor side to one incarnation of one actor, with one slot.
 // Its error is a bad name (each must be a token).
 func (s *Store) Actor(name, jobType, incarnation string) (*Actor, error) {
 	for what, n := range map[string]string{"actor id": name, "script type": jobType, "incarnation": incarnation} {
@@ -24,7 +27,20 @@ func (s *Store) Actor(name, jobType, incarnation string) (*Actor, error) {
 			return nil, err
 		}
 	}
-	return &Actor{s: s, name: name, jobType: jobType, incarnation: incarnation}, nil
+	k := s.keys
+	return &Actor{
+		s: s, name: name, jobType: jobType, incarnation: incarnation, slots: 1,
+		keys: []key{k.queue(jobType), k.idle(jobType), k.actor(name), k.held(incarnation), k.wake(name), k.lease(jobType)},
+	}, nil
+}
+
+// SetSlots says, before the first Hello, how many jobs the actor may hold, 1 to MaxSlots.
+func (a *Actor) SetSlots(n int) error {
+	if n < 1 || n > MaxSlots {
+		return fmt.Errorf("actor %s: %d slots, want 1 to %d", a.name, n, MaxSlots)
+	}
+	a.slots = n
+	return nil
 }
 
 // Hello is the answer to a registration.
@@ -49,8 +65,8 @@ func (a *Actor) Hello(ctx context.Context) (Hello, error) {
 	}
 	k := a.s.keys
 	r, err := a.s.run(ctx, "hello",
-		[]key{k.epoch(), k.facts(), k.actor(a.name), k.wake(a.name), k.held(a.incarnation), k.idle(a.jobType), k.incarnations(), k.types()},
-		dec(epoch), a.jobType, a.name, a.incarnation)
+		[]key{k.epoch(), k.facts(), k.actor(a.name), k.wake(a.name), k.held(a.incarnation), k.idle(a.jobType), k.incarnations(), k.types(), k.lease(a.jobType)},
+		dec(epoch), a.jobType, a.name, a.incarnation, a.slots)
 	if err != nil {
 		return Hello{}, err
 	}
@@ -67,23 +83,35 @@ func (a *Actor) token(job Claimed) (incarnation, id, attempt string) {
 	return a.incarnation, job.ID, strconv.Itoa(job.Token.Attempt)
 }
 
-// Renew extends the lease of the job in hand: OK, or Stale or Unknown if it is no longer
-// this actor's: end the script then. Call it every third of Options.Lease while running.
-func (a *Actor) Renew(ctx context.Context, job Claimed) (Code, error) {
-	k := a.s.keys
-	inc, id, attempt := a.token(job)
-	r, err := a.s.run(ctx, "renew", []key{k.epoch(), k.job(job.ID), k.lease(a.jobType), k.actor(a.name)},
-		dec(job.Token.Epoch), inc, id, attempt)
-	if err != nil {
-		return "", err
+// Renew says that the actor lives, and asks whether the jobs in its hand, at most MaxSlots, are still its own: a code for each: OK,
+// or Stale or Unknown: end that script. Call it every third of Options.Lease while running any.
+func (a *Actor) Renew(ctx context.Context, jobs ...Claimed) ([]Code, error) {
+	if len(jobs) == 0 || len(jobs) > MaxSlots {
+		return nil, fmt.Errorf("renew %d jobs: want 1 to %d", len(jobs), MaxSlots)
 	}
-	return r.code(), r.err
+	k := a.s.keys
+	args := []any{dec(jobs[0].Token.Epoch), a.incarnation}
+	for _, j := range jobs {
+		args = append(args, strconv.Itoa(j.Token.Attempt)+" "+j.ID)
+	}
+	r, err := a.s.run(ctx, "renew", []key{k.epoch(), k.lease(a.jobType), k.actor(a.name)}, args...)
+	if err != nil {
+		return nil, err
+	}
+	codes := make([]Code, 0, len(jobs))
+	for _, letter := range r.str(1) {
+		codes = append(codes, toldCodes[letter])
+	}
+	if len(codes) != len(jobs) {
+		r.fail(1, fmt.Sprintf("answer to %d jobs", len(jobs)))
+	}
+	return codes, r.err
 }
 
 // RecordGroup records the process group of the job's script, before the script's
 // first instruction; start is the start time of the group's leader (proc(5), field 22). OK, or
 // Stale or Unknown: the job is no longer this actor's, do not let the script run.
-// Finish forgets the group.
+// The end of the job forgets the group.
 func (a *Actor) RecordGroup(ctx context.Context, job Claimed, pgid int, start uint64) (Code, error) {
 	k := a.s.keys
 	inc, id, attempt := a.token(job)

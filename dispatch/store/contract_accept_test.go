@@ -25,7 +25,7 @@ var acceptCases = map[string]func(b *bed){
 		}
 		if d := cmp.Diff(map[string]string{
 			"id": "j1", "caller_id": "me", "context_id": "ctx", "script": "print(1)", "script_type": "python", "timeout": "2",
-			"retries": "2", "concurrent": "false", "created_at": "2023-11-14T22:13:20.123Z", "updated_at": "2023-11-14T22:13:20.123Z", "status": "dispatched", "type": "python", "token": "0 0 ",
+			"retries": "2", "concurrent": "false", "created_at": "2023-11-14T22:13:20.123Z", "updated_at": "2023-11-14T22:13:20.123Z", "status": "dispatched", "type": "python", "token": "0 0   ",
 			"env_vars": `{"A":"\u003c1\u003e"}`, "v": "1", "sequence": "1152921504606846977",
 		}, m); d != "" {
 			b.Error(d)

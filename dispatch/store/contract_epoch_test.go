@@ -94,8 +94,8 @@ func everyCall(b *bed, a *Actor, j Claimed) map[string]error {
 	_, out["depths"] = b.d.Depths(ctx, []string{"sh"})
 	k := b.s.keys // Hello reads the epoch itself: the script by hand
 	_, out["hello"] = b.s.run(ctx, "hello",
-		[]key{k.epoch(), k.facts(), k.actor("p_9"), k.wake("p_9"), k.held("i9"), k.idle("sh"), k.incarnations(), k.types()},
-		"1", "sh", "p_9", "i9")
+		[]key{k.epoch(), k.facts(), k.actor("p_9"), k.wake("p_9"), k.held("i9"), k.idle("sh"), k.incarnations(), k.types(), k.lease("sh")},
+		"1", "sh", "p_9", "i9", "1")
 	return out
 }
 

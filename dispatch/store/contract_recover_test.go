@@ -130,7 +130,7 @@ var recoverCases = map[string]func(b *bed){
 		var want []string
 		for i := range 150 { // more than a round, which only a foreign hand could cause
 			id := fmt.Sprintf("j%03d", i)
-			b.s.rdb.HSet(b.ctx(), "hero:job:"+id, "script", "x", "status", "started", "token", "1 1 i1")
+			b.s.rdb.HSet(b.ctx(), "hero:job:"+id, "script", "x", "status", "started", "token", "1 1 i1 1000 p_1")
 			b.s.rdb.RPush(b.ctx(), "hero:held:i1", id)
 			want = append(want, id)
 		}

@@ -56,7 +56,7 @@ func (d *Daemon) Depths(ctx context.Context, types []string) ([]Depth, error) {
 	return out, r.err
 }
 
-// Lease is one that ran out.
+// Lease is a job in the hand of an actor whose lease ran out.
 type Lease struct {
 	ID          string
 	Type        string
@@ -65,8 +65,8 @@ type Lease struct {
 	Expired     time.Time
 }
 
-// Overdue lists jobs in hand whose lease ran out: a finding, never by itself a reason to re-run. At most
-// 100 a type, the longest over first.
+// Overdue lists jobs in the hand of actors whose lease ran out: a finding, never by itself a reason to re-run. At most
+// 100 actors a type, the longest over first.
 func (d *Daemon) Overdue(ctx context.Context, types []string) ([]Lease, error) {
 	now, err := d.s.rdb.Time(ctx).Result()
 	if err != nil {
@@ -81,16 +81,16 @@ func (d *Daemon) Overdue(ctx context.Context, types []string) ([]Lease, error) {
 			return nil, d.s.fault(ctx, err, []key{k})
 		}
 		for _, z := range zs {
-			id, _ := z.Member.(string)
-			f, err := d.s.rdb.HMGet(ctx, d.s.keys.job(id).name, "actor", "token").Result()
+			inc, _ := z.Member.(string)
+			held, err := d.HeldJobs(ctx, []string{inc})
 			if err != nil {
-				return nil, d.s.fault(ctx, err, []key{d.s.keys.job(id)})
+				return nil, err
 			}
-			l := Lease{ID: id, Type: t, Expired: time.UnixMilli(int64(z.Score)).Add(d.s.lease).UTC()}
-			l.Actor, _ = f[0].(string)
-			text, _ := f[1].(string)
-			l.Incarnation = readToken(text).Incarnation
-			out = append(out, l)
+			for _, job := range held {
+				out = append(out, Lease{
+					ID: job.ID, Type: t, Actor: job.Actor, Incarnation: inc, Expired: time.UnixMilli(int64(z.Score)).Add(d.s.lease).UTC(),
+				})
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b Lease) int {

@@ -11,25 +11,30 @@
 //	the log (HERO_JOBS), not yet     the daemon's reader, from Position()+1: accept is
 //	  accepted                       idempotent by id, refuses a gap in the log (GAP)
 //	delayed:<type>                   promote, by the daemon's timer on NextDelayed
-//	q:work:type:<type>               claim and finish (the next job) of any open actor; accept,
-//	                                 finish, recover, promote and adopt hand it to an idle one
-//	held:<incarnation>               finish, fenced by the token; recover, when that
+//	q:work:type:<type>               exchange, of any open actor with a free slot; accept,
+//	                                 exchange, recover, promote and adopt hand it to an idle one
+//	held:<incarnation>               exchange, fenced by the token; recover, when that
 //	                                 incarnation is dead (the registry names it to the sweep)
 //	ended (status finished or        nobody: the log's message goes (Ended, then Settle), then
 //	  error in the record)           the record expires
 //	dead                             as ended, and listed for people
 //
 // A reply that is lost on the way loses nothing: every script may be called
-// again with the same arguments. An accept answers SAME; a claim returns the
-// job already in hand with the same token; a finish ends a job once, and says
-// the same on repeat, the next job included, because that one is in hand by
-// then. A job handed over is in held before its message is on the wake list,
-// so a message that nobody read is found by the next claim.
+// again with the same arguments. An accept answers SAME; an exchange ends a job once and says
+// the same of it on repeat. What it gave is in hand by then: the caller says how many jobs
+// it knows to be in its hand, and if there are more, all come again with their tokens, and it runs
+// those it does not know. A job handed over is in held before its message is on the wake list,
+// so a message that nobody read is found in the same way. (While the caller listens to the list it asks for no such
+// count: what is in hand and not known to it is most likely on its way.)
 //
 // So a job runs at least once, and more than once only when its actor died or
-// Redis lost what it knew. Of two runs at most one counts: a finish carries
+// Redis lost what it knew. Of two runs at most one counts: an end carries
 // the token (epoch, attempt, incarnation), each hand-out raises the attempt,
-// and a finish with another token changes nothing and answers STALE.
+// and an end with another token changes nothing and answers STALE.
+//
+// An actor has a number of slots (SetSlots), one job in each, and no prefetch. It stands among the idle while it has
+// a free slot and the queue had no more for it; a hand-over looks at how many it holds, so it never gets more than
+// it has slots for, and then puts it behind the others.
 //
 // # Epoch
 //
@@ -40,7 +45,7 @@
 //
 // # The gate
 //
-// close and claim use the same keys, so one of them is first: after close has
+// close and exchange use the same keys, so one of them is first: after close has
 // answered, its actor holds nothing (held 0) or exactly what it is running,
 // whose end writes a drained fact. hello of a new incarnation opens the gate,
 // also one that was closed for its predecessor; whoever wanted it closed closes
@@ -57,7 +62,7 @@
 // the registry; Promote at NextDelayed; Adopt where a queue is not empty (it also hands over what an
 // idle actor missed); Ended and Settle; after RaiseEpoch the log from its first message, then
 // Ring for each actor it knows, since those wait on wake lists and do not know that their registration
-// is lost. A job of the log whose record vanished (evicted, deleted by hand) is found at its claim: it
+// is lost. A job of the log whose record vanished (evicted, deleted by hand) is found when its turn comes: it
 // goes to Dead with ReasonNoRecord and not to Ended, because nobody knows its sequence any
 // more; accepting it again from the log revives it.
 //
@@ -75,9 +80,11 @@
 // The header of a script is its specification: KEYS and ARGV become the Lua locals k_x and a_x
 // when it is assembled, and each call is checked against it. Parts that several scripts share
 // (USE) exist once, in scripts/lib. Scripts are UTF-8: what is no UTF-8 reaches an actor as it
-// is by claim, and mended by a wake list, which is JSON.
+// is by exchange, and mended by a wake list, which is JSON. What the parts gathered (facts, entries for the log) is
+// written once, when the script returns, whichever way: the loader sees to that.
 //
-// Every key is in KEYS but those that only the script can know: the record and
+// Every key is in KEYS but those there is one of, which may stand in the text (FIXED), those of ids that come in numbers, and
+// those that only the script can know: the record and
 // reply list of a popped id, and the keys of an actor or incarnation whose name it
 // read from Redis. They carry the same prefix: on Redis Cluster the prefix must
 // be one hash tag ("{hero}").
@@ -89,7 +96,8 @@
 // # Facts
 //
 // The stream facts (capped) tells what the scripts did: hello, started, ended,
-// retried, drained, pong, dead, cancelled. It is at least once to its reader
+// retried, drained, pong, dead, cancelled. An entry is what one script told, a line a fact, at most 30 lines; a fact's id is
+// the entry's and its place there. It is at least once to its reader
 // and may be trimmed under one who sleeps (FactBatch.Lost). What must not be
 // lost does not ride on it: ended jobs of the log are in the uncapped list
 // ended until Settle.
@@ -97,24 +105,25 @@
 // # Where the keys differ from design.md
 //
 // delayed and lease are one zset per type, not one for all: a script can then
-// declare every queue it may fill, and depth is a count, not a walk. The
-// script group is in groups, by incarnation, not in the actor's hash: a
-// restarted actor's hello must not wipe the group its predecessor left behind.
-// The registry's value is "<actor> <type>". Wake lists are FIFO (RPUSH, BLPOP). A lease's score is
-// when it was taken or renewed; how long that lasts is the reader's to say. A record has a field
-// type beside Hero's script_type, which others spell as they like, and one field token for epoch,
-// attempt and holder.
+// declare every queue it may fill. The
+// script groups are in groups, by incarnation and job, not in the actor's hash: a
+// restarted actor's hello must not wipe what its predecessor left behind.
+// The registry's value is "<actor> <type>". Wake lists are FIFO (RPUSH, BLPOP). A lease is an actor's (incarnation), not a job's:
+// its score is the last sign of life of one that holds something; how long that lasts is the reader's to say, and what is
+// in flight is in the held lists of those. A record has a field type beside Hero's script_type, which others spell as they
+// like, and one field token for epoch, attempt, holder, start and actor. A reply list of a job of the log expires when that
+// is settled, as its record does.
 //
 // # Cost
 //
-// A submission is one EVALSHA, a finish with its next job one. What a script costs is the number of
+// A submission is one EVALSHA, any number of ends with as many next jobs one. What a script costs is the number of
 // its commands, their arguments and the texts that it makes from Lua numbers; hence the single
-// token field, times kept as text, settings written into the script instead of passed, and facts
-// of few fields.
+// token field, times kept as text, settings written into the script instead of passed, one XADD a script, and nothing
+// written that a steady exchange leaves as it was: no lease, no place among the idle, no counter.
 //
 // # Ownership
 //
 // A Store owns its connections: Close ends them and all blocked calls. There are no
 // goroutines between calls. All methods of Store, Daemon and Actor may be called
-// concurrently; one Actor is one slot, so calls that take jobs should not overlap.
+// concurrently; but calls of one Actor that take jobs should not overlap, save WaitWake (Listening).
 package store

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -10,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Fact is one entry of the facts stream.
+// Fact is one line of an entry of the facts stream.
 type Fact struct {
-	ID          string // the stream's; ordered, de-duplicates
+	ID          string // the stream's and the place in its entry, "<ms>-<n>-<place>"; ordered, de-duplicates
 	At          time.Time
 	Kind        FactKind
 	Job         string // of a foreign push this may be no token: check it before it becomes a subject
@@ -70,7 +71,7 @@ func (s *Store) LastFact(ctx context.Context) (string, error) {
 	return last[0].ID, nil
 }
 
-// ReadFacts returns facts after an id, at most 1000, blocking up to block for the first.
+// ReadFacts returns facts after an entry's id, of at most factsPage entries, blocking up to block for the first.
 func (s *Store) ReadFacts(ctx context.Context, after string, block time.Duration) (FactBatch, error) {
 	b, err := s.readFacts(ctx, after)
 	if err != nil || len(b.Facts) > 0 || b.Lost || block <= 0 {
@@ -98,7 +99,7 @@ func (s *Store) ReadFacts(ctx context.Context, after string, block time.Duration
 func (s *Store) readFacts(ctx context.Context, after string) (FactBatch, error) {
 	k := s.keys.facts()
 	p := s.rdb.Pipeline()
-	read := p.XRead(ctx, &redis.XReadArgs{Streams: []string{k.name, after}, Count: pageMax, Block: -1})
+	read := p.XRead(ctx, &redis.XReadArgs{Streams: []string{k.name, after}, Count: factsPage, Block: -1})
 	mark := p.XRangeN(ctx, k.name, after, after, 1) // behind the read: see above
 	_, err := p.Exec(ctx)
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -107,7 +108,7 @@ func (s *Store) readFacts(ctx context.Context, after string) (FactBatch, error) 
 	b := FactBatch{Last: after, Lost: after != noFact && len(mark.Val()) == 0}
 	for _, st := range read.Val() {
 		for _, m := range st.Messages {
-			b.Facts = append(b.Facts, readFact(m))
+			b.Facts = append(b.Facts, readEntry(m)...)
 			b.Last = m.ID
 		}
 	}
@@ -117,26 +118,78 @@ func (s *Store) readFacts(ctx context.Context, after string) (FactBatch, error) 
 	return b, nil
 }
 
-func readFact(m redis.XMessage) Fact {
-	get := func(name string) string { v, _ := m.Values[name].(string); return v }
+// factsPage bounds the entries of one read; each holds at most 30 facts.
+const factsPage = 250
+
+// readEntry takes an entry apart (scripts/lib/fact.lua).
+func readEntry(m redis.XMessage) []Fact {
+	text, _ := m.Values["f"].(string)
 	ms, _, _ := strings.Cut(m.ID, "-")
 	at, _ := strconv.ParseInt(ms, 10, 64)
-	jobType, sequence, _ := strings.Cut(get("of"), " ")
-	by := strings.SplitN(get("by")+"  ", " ", 4) // actor, incarnation, attempt, each perhaps empty
-	f := Fact{
-		ID: m.ID, At: time.UnixMilli(at).UTC(), Kind: FactKind(get("kind")),
-		Job: get("job"), Type: jobType, Actor: by[0], Incarnation: by[1],
-		Attempt: laxInt(by[2]), Sequence: laxUint(sequence), Timeout: laxSeconds(get("timeout")),
-		Outcome: Status(get("outcome")), Reason: get("reason"),
-		ExitCode: get("exit_code"), Crashes: laxInt(get("crashes")), Nonce: get("nonce"),
+	who := Fact{At: time.UnixMilli(at).UTC()}
+	var out []Fact
+	for line := range strings.SplitSeq(text, "\n") {
+		if by, ok := strings.CutPrefix(line, "@"); ok {
+			f := strings.SplitN(by+"  ", " ", 4)
+			who.Type, who.Actor, who.Incarnation = f[0], f[1], f[2]
+			continue
+		}
+		f := who
+		f.ID = m.ID + "-" + strconv.Itoa(len(out)+1)
+		out = append(out, readFact(f, line))
 	}
-	if since := msTime(get("since")); !since.IsZero() { // started: it became ready; an end: it was started
-		span := max(0, f.At.Sub(since))
-		if f.Kind == FactStarted {
-			f.Wait = span
-		} else {
-			f.Run = span
+	return out
+}
+
+// readFact reads a line: "<kind> <job> <sequence> <attempt> [<name>=<value>]...".
+func readFact(f Fact, line string) Fact {
+	word := strings.Split(line, " ")
+	for len(word) < 4 {
+		word = append(word, "")
+	}
+	f.Kind, f.Job, f.Sequence, f.Attempt = FactKind(word[0]), plain(word[1]), laxUint(word[2]), laxInt(word[3])
+	for _, pair := range word[4:] {
+		name, value, _ := strings.Cut(pair, "=")
+		value = plain(value)
+		switch name {
+		case "timeout":
+			f.Timeout = laxSeconds(value)
+		case "outcome":
+			f.Outcome = Status(value)
+		case "reason":
+			f.Reason = value
+		case "exit_code":
+			f.ExitCode = value
+		case "crashes":
+			f.Crashes = laxInt(value)
+		case "nonce":
+			f.Nonce = value
+		case "since":
+			f.since(msTime(value))
 		}
 	}
 	return f
+}
+
+// since is when a started job became ready, and when an ended one was started.
+func (f *Fact) since(t time.Time) {
+	switch {
+	case t.IsZero():
+	case f.Kind == FactStarted:
+		f.Wait = max(0, f.At.Sub(t))
+	default:
+		f.Run = max(0, f.At.Sub(t))
+	}
+}
+
+// plain undoes what the scripts do to free text.
+func plain(word string) string {
+	if !strings.Contains(word, "%") {
+		return word
+	}
+	text, err := url.PathUnescape(word)
+	if err != nil {
+		return word
+	}
+	return text
 }

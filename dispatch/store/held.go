@@ -8,10 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	heldCallMax = 200 // incarnations a call
-	heldMax     = 100 // jobs of one incarnation: what an actor can have in hand
-)
+// heldCallMax bounds the incarnations of a call.
+const heldCallMax = 200
 
 // HeldJobs lists what incarnations (at most 200) have in hand: the records, without Script, Output and
 // EnvJSON, whose token is theirs. In the order of the incarnations, each one's oldest first.
@@ -28,7 +26,7 @@ func (d *Daemon) HeldJobs(ctx context.Context, incarnations []string) ([]Record,
 			if err := bad("incarnation", inc); err != nil {
 				return nil, err
 			}
-			lists[i] = p.LRange(ctx, d.s.keys.held(inc).name, 0, heldMax-1)
+			lists[i] = p.LRange(ctx, d.s.keys.held(inc).name, 0, MaxSlots-1)
 		}
 		if _, err := p.Exec(ctx); err != nil {
 			return nil, d.s.fault(ctx, err, nil)

@@ -93,7 +93,9 @@ func (m *machine) read() seen {
 		}
 		drop(w.wake, n, msgs)
 		if a := actors[n].Val(); len(a) > 0 {
-			w.actors[n] = &wactor{inc: a["incarnation"], typ: a["type"], ping: a["ping"], pong: a["pong"], open: a["gate"] == "open"}
+			w.actors[n] = &wactor{
+				inc: a["incarnation"], typ: a["type"], ping: a["ping"], pong: a["pong"], open: a["gate"] == "open", slots: laxInt(a["slots"]),
+			}
 		}
 	}
 	for i := range m.lives {
@@ -116,11 +118,11 @@ func (m *machine) read() seen {
 			continue
 		}
 		_, logged := f["sequence"]
-		tok := readToken(f["token"])
+		tok, _, actor := readToken(f["token"])
 		w.jobs[id] = &wjob{
 			typ: strings.ToLower(f["script_type"]), script: f["script"], status: f["status"], reason: f["reason"],
 			attempt: tok.Attempt, crashes: laxInt(f["crashes"]), epoch: tok.Epoch,
-			holder: tok.Incarnation, actor: f["actor"], logged: logged, seq: laxUint(f["sequence"]),
+			holder: tok.Incarnation, actor: actor, logged: logged, seq: laxUint(f["sequence"]),
 		}
 	}
 	return seen{w: w, facts: facts.Val()}
@@ -139,10 +141,11 @@ func (m *machine) check() {
 		drop(want.lease, t, sorted(m.w.lease[t]))
 	}
 	for _, f := range got.facts {
-		x := readFact(f)
-		got.w.fact(string(x.Kind), x.Job, x.Actor, x.Attempt)
-		if x.Reason != ReasonNoRecord { // says of an id, not of a job: the log may still submit one under it
-			m.history(x.Kind, x.Job, x.Attempt)
+		for _, x := range readEntry(f) {
+			got.w.fact(string(x.Kind), x.Job, x.Actor, x.Attempt)
+			if x.Reason != ReasonNoRecord { // says of an id, not of a job: the log may still submit one under it
+				m.history(x.Kind, x.Job, x.Attempt)
+			}
 		}
 		m.lastFact = f.ID
 	}
@@ -189,28 +192,29 @@ func (m *machine) invariants(w *world) {
 		for _, id := range ids {
 			holders[id] = append(holders[id], inc)
 		}
-		if len(ids) > 1 {
-			m.Fatalf("%s holds %v: one slot, one job", inc, ids)
+		name, _ := splitMember(w.reg[inc])
+		if slots := actorSlots[name]; w.reg[inc] != "" && len(ids) > slots {
+			m.Fatalf("%s holds %v: it has %d slots", inc, ids, slots)
 		}
 	}
-	closed := map[string]bool{}
+	closed := map[string]int{}
 	for name, a := range w.actors {
 		if a.open {
 			continue
 		}
 		had, was := m.closed[name+a.inc]
-		if was && !had && len(w.held[a.inc]) > 0 {
+		if was && len(w.held[a.inc]) > had {
 			m.Fatalf("%s is closed and got %v", name, w.held[a.inc])
 		}
-		closed[name+a.inc] = len(w.held[a.inc]) > 0
+		closed[name+a.inc] = len(w.held[a.inc])
 	}
 	m.closed = closed
 	for id, j := range w.jobs {
-		queued, delayed, leased := slices.Contains(w.queue[j.typ], id), slices.Contains(w.delayed[j.typ], id), slices.Contains(w.lease[j.typ], id)
+		queued, delayed, leased := slices.Contains(w.queue[j.typ], id), slices.Contains(w.delayed[j.typ], id), slices.Contains(w.lease[j.typ], j.holder)
 		switch {
 		case j.isEnded():
-			if len(holders[id]) > 0 || leased {
-				m.Fatalf("%s has ended, held by %v, leased %v", id, holders[id], leased)
+			if len(holders[id]) > 0 {
+				m.Fatalf("%s has ended, held by %v", id, holders[id])
 			}
 		case j.status == "started":
 			if len(holders[id]) != 1 || holders[id][0] != j.holder || !leased {
@@ -220,8 +224,8 @@ func (m *machine) invariants(w *world) {
 				m.Fatalf("%s is started and delayed", id)
 			}
 		case j.logged: // dispatched by us
-			if len(holders[id]) > 0 || leased || !queued && !delayed {
-				m.Fatalf("%s waits: queued %v, delayed %v, held by %v, leased %v", id, queued, delayed, holders[id], leased)
+			if len(holders[id]) > 0 || !queued && !delayed {
+				m.Fatalf("%s waits: queued %v, delayed %v, held by %v", id, queued, delayed, holders[id])
 			}
 		}
 	}
@@ -235,7 +239,7 @@ func (m *machine) invariants(w *world) {
 			if !a.open {
 				m.Fatalf("%s is closed and idle", name)
 			}
-			if len(w.held[inc]) > 0 {
+			if len(w.held[inc]) >= a.slots {
 				m.Fatalf("%s is idle and holds %v", name, w.held[inc])
 			}
 			if len(w.queue[t]) > 0 && !m.dirty[t] {

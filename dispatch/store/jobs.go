@@ -11,9 +11,9 @@ import (
 
 // recordFields are the fields of a record that Jobs reads: none of the long ones.
 var recordFields = []string{
-	"id", "type", "script_type", "status", "caller_id", "context_id", "timeout", "error", "reason", "exit_code", "actor",
+	"id", "type", "script_type", "status", "caller_id", "context_id", "timeout", "error", "reason", "exit_code",
 	"token", "crashes", "sequence", "v", "created_at", "updated_at",
-	"queued_ms", "ready_ms", "started_ms",
+	"queued_ms", "ready_ms",
 }
 
 // Job reads one record: ErrNoJob if there is none.
@@ -37,28 +37,28 @@ func readRecord(id string, m map[string]string) Record {
 		ID: id, Type: typeOfRecord(m["type"], m["script_type"]), Status: Status(strings.ToLower(m["status"])),
 		Script: m["script"], EnvJSON: m["env_vars"], Caller: m["caller_id"], Context: m["context_id"],
 		Timeout: laxSeconds(m["timeout"]), Output: m["output"], Error: m["error"], Reason: m["reason"],
-		ExitCode: m["exit_code"], Actor: m["actor"], Crashes: laxInt(m["crashes"]),
+		ExitCode: m["exit_code"], Crashes: laxInt(m["crashes"]),
 		Sequence: laxUint(m["sequence"]), Foreign: m["v"] == "", CreatedAt: m["created_at"], UpdatedAt: m["updated_at"],
-		QueuedAt: msTime(m["queued_ms"]), ReadyAt: msTime(m["ready_ms"]), StartedAt: msTime(m["started_ms"]),
+		QueuedAt: msTime(m["queued_ms"]), ReadyAt: msTime(m["ready_ms"]),
 	}
 	if r.Status.Ended() {
 		r.FinishedAt, _ = time.Parse(time.RFC3339, r.UpdatedAt)
 	}
-	t := readToken(m["token"])
-	r.Attempts = t.Attempt
+	t, started, actor := readToken(m["token"])
+	r.Attempts, r.StartedAt, r.Actor = t.Attempt, started, actor
 	if t.Incarnation != "" && !r.Status.Ended() {
 		r.Token = t
 	}
 	return r
 }
 
-// readToken reads "<epoch> <attempt> <incarnation>"; what is none of ours is zero.
-func readToken(text string) Token {
-	f := strings.SplitN(text, " ", 3)
-	if len(f) != 3 {
-		return Token{}
+// readToken reads "<epoch> <attempt> <incarnation> <started_ms> <actor>"; what is none of ours is zero.
+func readToken(text string) (t Token, started time.Time, actor string) {
+	f := strings.Split(text, " ")
+	if len(f) != 5 {
+		return Token{}, time.Time{}, ""
 	}
-	return Token{Epoch: laxUint(f[0]), Attempt: laxInt(f[1]), Incarnation: f[2]}
+	return Token{Epoch: laxUint(f[0]), Attempt: laxInt(f[1]), Incarnation: f[2]}, msTime(f[3]), f[4]
 }
 
 // typeOfRecord is the job type: the queue's if one of our scripts saw the record, else what others

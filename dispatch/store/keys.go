@@ -16,23 +16,32 @@ func (k keys) at(role, tail, kind string) key {
 func (k keys) job(id string) key     { return k.at("job", "job:"+id, "hash") }               // a record
 func (k keys) queue(t string) key    { return k.at("queue", "q:work:type:"+t, "list") }      // bare ids, LPUSH, served from the right
 func (k keys) reply(id string) key   { return k.at("reply", "q:reply:"+id, "list") }         // one element at the end of the job
-func (k keys) actor(name string) key { return k.at("actor", "actor:"+name, "hash") }         // gate, incarnation, type, seen_ms
+func (k keys) actor(name string) key { return k.at("actor", "actor:"+name, "hash") }         // gate, incarnation, type, slots, seen_ms
 func (k keys) wake(name string) key  { return k.at("wake", "wake:"+name, "list") }           // JSON messages, RPUSH, BLPOP by the actor
 func (k keys) held(inc string) key   { return k.at("held", "held:"+inc, "list") }            // ids in hand, oldest left
-func (k keys) idle(t string) key     { return k.at("idle", "idle:"+t, "zset") }              // "<actor> <incarnation>" by ms since when
-func (k keys) lease(t string) key    { return k.at("lease", "lease:"+t, "zset") }            // id by ms of claim or last renewal; its size is what is in flight
+func (k keys) idle(t string) key     { return k.at("idle", "idle:"+t, "zset") }              // "<actor> <incarnation>" of who has a free slot, by ms since when
+func (k keys) lease(t string) key    { return k.at("lease", "lease:"+t, "zset") }            // incarnation by ms of its last sign of life; what is in flight is in their held lists
 func (k keys) delayed(t string) key  { return k.at("delayed", "delayed:"+t, "zset") }        // id by ms when due
 func (k keys) dead() key             { return k.at("dead", "dead", "zset") }                 // id by ms of death, capped
 func (k keys) ended() key            { return k.at("ended", "ended", "list") }               // "sequence id outcome", RPUSH, until settled
 func (k keys) facts() key            { return k.at("facts", "facts", "stream") }             // for the bus, capped
 func (k keys) incarnations() key     { return k.at("incarnations", "incarnations", "hash") } // incarnation -> "actor type"
-func (k keys) groups() key           { return k.at("groups", "groups", "hash") }             // incarnation -> "pgid start job attempt"
+func (k keys) groups() key           { return k.at("groups", "groups", "hash") }             // "<incarnation> <job>" -> "<pgid> <start> <attempt>"
 func (k keys) types() key            { return k.at("types", "types", "set") }                // job types seen
 func (k keys) epoch() key            { return k.at("epoch", "epoch", "string") }             // decimal
 func (k keys) position() key         { return k.at("position", "position", "string") }       // last log sequence accepted, decimal
 func (k keys) owner() key            { return k.at("owner", "owner", "string") }             // "<state id> <until ms>"
 func (k keys) script(version string) key {
 	return k.at("script", "script:"+version, "hash") // script name -> source
+}
+
+// fixed are the keys that there is one of, by role: a script may name them in its text (FIXED).
+func (k keys) fixed() map[string]key {
+	all := map[string]key{}
+	for _, one := range []key{k.dead(), k.ended(), k.facts(), k.incarnations(), k.groups(), k.types(), k.epoch(), k.position(), k.owner()} {
+		all[one.role] = one
+	}
+	return all
 }
 
 // token is what may become part of a key: it is also a subject token, and has no space, which

@@ -44,6 +44,7 @@ func checks(t *testing.T, n string) {
 
 var (
 	actorTypes = map[string]string{"a_1": "sh", "a_2": "sh", "b_1": "py"}
+	actorSlots = map[string]int{"a_1": 1, "a_2": 3, "b_1": 2}
 	typeNames  = []string{"sh", "py"}
 )
 
@@ -71,7 +72,7 @@ type machine struct {
 	ids      []string        // of all jobs there ever were
 	ends     map[string]int  // ends by fact, since the last loss
 	tries    map[string]int  // last attempt by fact
-	closed   map[string]bool // actor and incarnation that were closed at the last check -> holding something
+	closed   map[string]int  // actor and incarnation that were closed at the last check -> how many in hand
 	lives    int
 }
 
@@ -84,7 +85,7 @@ func runMachine(ctx context.Context, rt *rapid.T, s *Store) {
 	}
 	m := &machine{
 		T: rt, ctx: ctx, s: s, w: newWorld(), log: map[uint64]Submission{}, lastFact: noFact, dirty: map[string]bool{}, seq: 1 << 60,
-		pushed: map[string]bool{}, ends: map[string]int{}, tries: map[string]int{}, closed: map[string]bool{},
+		pushed: map[string]bool{}, ends: map[string]int{}, tries: map[string]int{}, closed: map[string]int{},
 	}
 	m.raise()
 	for range 3 { // begin with hands at work, so that short cases have something to show
@@ -102,6 +103,8 @@ func runMachine(ctx context.Context, rt *rapid.T, s *Store) {
 		"claim":    m.act(m.claim),
 		"claim2":   m.act(m.claim),
 		"claim3":   m.act(m.claim),
+		"many":     m.act(m.exchangeMany),
+		"many2":    m.act(m.exchangeMany),
 		"wake":     m.act(m.wake),
 		"finish":   m.act(m.finishRight),
 		"finish2":  m.act(m.finishRight),

@@ -294,3 +294,9 @@ func raise(b *bed, to uint64) (uint64, error) {
 	b.d = b.s.Daemon(to)
 	return epoch, err
 }
+
+// renew renews one job.
+func (b *bed) renew(a *Actor, j Claimed) Code {
+	b.Helper()
+	return must[[]Code](b)(a.Renew(b.ctx(), j))[0]
+}

@@ -8,7 +8,7 @@ import (
 
 // The scripts. Each answers as the Go side prints its answer; "" stands for ErrNoEpoch.
 
-func (w *world) hello(typ, name, inc string) string {
+func (w *world) hello(typ, name, inc string, slots int) string {
 	if w.epoch == 0 {
 		return ""
 	}
@@ -23,7 +23,8 @@ func (w *world) hello(typ, name, inc string) string {
 	if a != nil {
 		drop(w.idle, typ, without(w.idle[typ], name+" "+a.inc))
 	}
-	w.actors[name] = &wactor{inc: inc, typ: typ, open: true}
+	w.actors[name] = &wactor{inc: inc, typ: typ, open: true, slots: slots}
+	w.lease[typ] = append(without(w.lease[typ], inc), inc)
 	w.reg[inc] = name + " " + typ
 	w.fact("hello", "", name, 0)
 	return fmt.Sprint("OK true ", len(w.held[inc]))
@@ -68,21 +69,6 @@ func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay b
 	return fmt.Sprint(code, " ", j.status, " ", j.seq, " ", len(w.queue[typ]), " ", handed)
 }
 
-func (w *world) claim(epoch uint64, typ, name, inc string) string {
-	if epoch != w.epoch || epoch == 0 {
-		return ""
-	}
-	a := w.actors[name]
-	if a == nil || a.inc != inc {
-		return "UNREGISTERED"
-	}
-	got := w.take(typ, name, inc, a.open)
-	if got[:3] == "JOB" {
-		w.serve(typ)
-	}
-	return got
-}
-
 func (w *world) holds(inc, id string, tok Token) string {
 	j := w.jobs[id]
 	if j == nil {
@@ -92,45 +78,6 @@ func (w *world) holds(inc, id string, tok Token) string {
 		return "STALE"
 	}
 	return "OK"
-}
-
-func (w *world) finish(typ, name, inc, id string, tok Token, failed, next bool) string {
-	if tok.Epoch != w.epoch || w.epoch == 0 {
-		return ""
-	}
-	if code := w.holds(inc, id, tok); code != "OK" {
-		return code
-	}
-	j := w.jobs[id]
-	first := j.status == "started"
-	if first {
-		status, reason := "finished", ""
-		if failed {
-			status, reason = "error", "exit 1"
-		}
-		w.end(id, "ended", status, reason)
-		drop(w.held, inc, without(w.held[inc], id))
-		drop(w.lease, typ, without(w.lease[typ], id))
-		delete(w.groups, inc)
-	}
-	a := w.actors[name]
-	got := "NOT_WANTED"
-	if a == nil || a.inc != inc {
-		got = "UNREGISTERED"
-	} else if next {
-		got = w.take(typ, name, inc, a.open)
-	}
-	if first && a != nil && a.inc == inc && !a.open && len(w.held[inc]) == 0 {
-		w.fact("drained", "", name, 0)
-	}
-	w.serve(typ)
-	if got[:3] == "JOB" { // finish does not tell whether it was in hand
-		var nid string
-		var attempt int
-		_, _ = fmt.Sscan(got[4:], &nid, &attempt)
-		got = fmt.Sprint("JOB ", nid, " ", attempt)
-	}
-	return "OK " + got
 }
 
 func (w *world) renew(inc, id string, tok Token) string {
@@ -147,7 +94,7 @@ func (w *world) renew(inc, id string, tok Token) string {
 func (w *world) group(inc, id string, tok Token, pgid int) string {
 	code := w.renew(inc, id, tok)
 	if code == "OK" {
-		w.groups[inc] = fmt.Sprint(pgid, " 7 ", id, " ", tok.Attempt)
+		w.groups[inc+" "+id] = fmt.Sprint(pgid, " 7 ", tok.Attempt)
 	}
 	return code
 }
@@ -232,7 +179,6 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 		j := w.jobs[id]
 		if j == nil || j.script == "" {
 			w.buryUnusable(id)
-			drop(w.lease, typ, without(w.lease[typ], id))
 			continue
 		}
 		if j.status != "started" || j.holder != inc {
@@ -249,12 +195,14 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 			w.queue[typ] = append(w.queue[typ], id)
 			w.fact("retried", id, name, j.attempt)
 		}
-		drop(w.lease, typ, without(w.lease[typ], id))
 		back = slices.Insert(back, 0, id)
+	}
+	for _, id := range ids {
+		delete(w.groups, inc+" "+id)
 	}
 	delete(w.held, inc)
 	delete(w.reg, inc)
-	delete(w.groups, inc)
+	drop(w.lease, typ, without(w.lease[typ], inc))
 	drop(w.idle, typ, without(w.idle[typ], name+" "+inc))
 	if a := w.actors[name]; a != nil && a.inc == inc {
 		delete(w.actors, name)

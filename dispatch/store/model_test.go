@@ -15,7 +15,7 @@ type world struct {
 	delayed  map[string][]string // by type
 	due      map[string]bool     // of the delayed
 	idle     map[string][]string // by type, longest first: "<actor> <incarnation>"
-	lease    map[string][]string // by type
+	lease    map[string][]string // by type: incarnations
 	actors   map[string]*wactor
 	wake     map[string][]string // by actor: "job id attempt", "ring", "ping nonce"
 	held     map[string][]string
@@ -40,6 +40,7 @@ type wjob struct {
 type wactor struct {
 	inc, typ, ping, pong string
 	open                 bool
+	slots                int
 }
 
 func newWorld() *world {
@@ -98,14 +99,11 @@ func (w *world) buryUnusable(id string) {
 	w.dead[id] = true
 }
 
-func (w *world) start(id, typ, name, inc string) {
+// start gives a job to a hand; the caller puts it into held.
+func (w *world) start(id, name, inc string) {
 	j := w.jobs[id]
 	j.attempt++
 	j.status, j.epoch, j.holder, j.actor = "started", w.epoch, inc, name
-	w.held[inc] = append(w.held[inc], id)
-	if !slices.Contains(w.lease[typ], id) {
-		w.lease[typ] = append(w.lease[typ], id)
-	}
 	w.fact("started", id, name, j.attempt)
 }
 
@@ -144,7 +142,7 @@ func (w *world) serve(typ string) map[string]string {
 		for len(w.idle[typ]) > 0 {
 			m := w.idle[typ][0]
 			n, i := splitMember(m)
-			if a := w.actors[n]; a != nil && a.open && a.inc == i && a.typ == typ {
+			if a := w.actors[n]; a != nil && a.open && a.inc == i && a.typ == typ && len(w.held[i]) < a.slots {
 				name, inc, member = n, i, m
 				break
 			}
@@ -153,54 +151,114 @@ func (w *world) serve(typ string) map[string]string {
 		if name == "" {
 			break
 		}
-		w.start(id, typ, name, inc)
+		w.start(id, name, inc)
 		w.popQueue(typ)
+		w.held[inc] = append(w.held[inc], id)
 		drop(w.idle, typ, without(w.idle[typ], member))
+		if len(w.held[inc]) < w.actors[name].slots {
+			w.idle[typ] = append(w.idle[typ], member)
+		}
 		w.wake[name] = append(w.wake[name], fmt.Sprint("job ", id, " ", w.jobs[id].attempt))
 		handed[id] = name
 	}
 	return handed
 }
 
-// take is claim's and finish's next: "JOB id attempt held" or a code.
-func (w *world) take(typ, name, inc string, open bool) string {
+// wend is an end as exchange is told it.
+type wend struct {
+	id     string
+	token  Token
+	failed bool
+}
+
+// exchange answers "<code> <told> [<id> <attempt> <held>]...".
+func (w *world) exchange(epoch uint64, typ, name, inc string, ends []wend, known, want int) string {
+	if epoch != w.epoch || epoch == 0 {
+		return ""
+	}
+	told, had, counted := "", len(w.held[inc]), 0
+	for _, e := range ends {
+		code := w.holds(inc, e.id, e.token)
+		told += code[:1]
+		if code == "OK" && w.jobs[e.id].status == "started" {
+			w.endHeld(e, inc)
+			counted++
+		}
+	}
+	a := w.actors[name]
+	if a == nil || a.inc != inc {
+		w.serve(typ)
+		return "UNREGISTERED " + told
+	}
+	var jobs string
 	dropped := false
-	for len(w.held[inc]) > 0 {
-		id := w.held[inc][0]
-		j := w.jobs[id]
-		if j != nil && j.script != "" && j.status == "started" && j.holder == inc {
-			if j.epoch != w.epoch {
-				w.start(id, typ, name, inc)
-				w.held[inc] = w.held[inc][1:]
-			}
-			w.wake[name] = slices.DeleteFunc(w.wake[name], func(m string) bool { return m[:3] == "job" })
-			drop(w.wake, name, w.wake[name])
-			return fmt.Sprint("JOB ", id, " ", j.attempt, " true")
-		}
-		if j == nil || j.script == "" {
-			w.buryUnusable(id)
-		}
-		drop(w.held, inc, w.held[inc][1:])
-		dropped = true
-		if j == nil || j.holder == "" {
-			drop(w.lease, typ, without(w.lease[typ], id))
-		}
+	if known >= 0 && len(w.held[inc]) > known {
+		n := len(w.held[inc])
+		jobs = w.inHand(name, inc)
+		dropped = len(w.held[inc]) < n
 	}
-	if !open {
-		if dropped {
-			w.fact("drained", "", name, 0)
-		}
-		return "CLOSED"
+	room := min(want, a.slots-len(w.held[inc]))
+	code, me := "JOB", name+" "+inc
+	switch {
+	case want == 0:
+		code = "NOT_WANTED"
+	case !a.open:
+		code = "CLOSED"
 	}
-	me := name + " " + inc
-	if id := w.nextReady(typ); id != "" {
-		w.start(id, typ, name, inc)
+	for ; code == "JOB" && room > 0; room-- {
+		id := w.nextReady(typ)
+		if id == "" {
+			code = "IDLE"
+			break
+		}
+		w.start(id, name, inc)
 		w.popQueue(typ)
-		drop(w.idle, typ, without(w.idle[typ], me))
-		return fmt.Sprint("JOB ", id, " ", w.jobs[id].attempt, " false")
+		w.held[inc] = append(w.held[inc], id)
+		jobs += fmt.Sprint(" [", id, " ", w.jobs[id].attempt, " false]")
 	}
-	if !slices.Contains(w.idle[typ], me) {
+	switch {
+	case code == "IDLE" && !slices.Contains(w.idle[typ], me):
 		w.idle[typ] = append(w.idle[typ], me)
+	case code != "IDLE" && had < a.slots:
+		drop(w.idle, typ, without(w.idle[typ], me))
 	}
-	return "IDLE"
+	if !a.open && len(w.held[inc]) == 0 && (counted > 0 || dropped) {
+		w.fact("drained", "", name, 0)
+	}
+	if code != "IDLE" {
+		w.serve(typ)
+	}
+	return code + " " + told + jobs
+}
+
+func (w *world) endHeld(e wend, inc string) {
+	status, reason := "finished", ""
+	if e.failed {
+		status, reason = "error", "exit 1"
+	}
+	w.end(e.id, "ended", status, reason)
+	drop(w.held, inc, without(w.held[inc], e.id))
+	delete(w.groups, inc+" "+e.id)
+}
+
+// inHand tells all that is in hand, and drops what is its own no more.
+func (w *world) inHand(name, inc string) (jobs string) {
+	for _, id := range slices.Clone(w.held[inc]) {
+		j := w.jobs[id]
+		if j == nil || j.script == "" || j.status != "started" || j.holder != inc {
+			if j == nil || j.script == "" {
+				w.buryUnusable(id)
+			}
+			drop(w.held, inc, without(w.held[inc], id))
+			continue
+		}
+		if j.epoch != w.epoch {
+			w.start(id, name, inc)
+		}
+		jobs += fmt.Sprint(" [", id, " ", j.attempt, " true]")
+	}
+	if jobs != "" {
+		drop(w.wake, name, slices.DeleteFunc(w.wake[name], func(m string) bool { return m[:3] == "job" }))
+	}
+	return jobs
 }

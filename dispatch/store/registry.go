@@ -2,12 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // ActorRecord is what Redis knows of an actor by name.
@@ -47,36 +44,38 @@ type Group struct {
 	Attempt int
 }
 
-// Group reads the script group recorded by an incarnation (if "": by the one registered under
-// the actor's name); ok is false when it runs no script.
-func (d *Daemon) Group(ctx context.Context, actor, incarnation string) (g Group, ok bool, err error) {
+// Groups reads the script groups recorded by an incarnation (if "": by the one registered under
+// the actor's name), ordered by job; none when it runs no script.
+func (d *Daemon) Groups(ctx context.Context, actor, incarnation string) ([]Group, error) {
 	if incarnation == "" {
 		rec, ok, err := d.ActorRecord(ctx, actor)
 		if !ok || err != nil {
-			return Group{}, false, err
+			return nil, err
 		}
 		incarnation = rec.Incarnation
 	}
 	k := d.s.keys.groups()
-	text, err := d.s.rdb.HGet(ctx, k.name, incarnation).Result()
-	if errors.Is(err, redis.Nil) {
-		return Group{}, false, nil
-	}
+	all, err := d.s.rdb.HGetAll(ctx, k.name).Result()
 	if err != nil {
-		return Group{}, false, d.s.fault(ctx, err, []key{k})
+		return nil, d.s.fault(ctx, err, []key{k})
 	}
-	if p := readGroup(text); p != nil {
-		return *p, true, nil
-	}
-	return Group{}, false, nil
+	return readGroups(all)[incarnation], nil
 }
 
-func readGroup(text string) *Group {
-	f := strings.Fields(text)
-	if len(f) != 4 || laxInt(f[0]) <= 1 { // never hand out a group whose kill would reach further
-		return nil
+// readGroups sorts what is recorded by incarnation, then by job.
+func readGroups(all map[string]string) map[string][]Group {
+	out := map[string][]Group{}
+	for holder, text := range all {
+		inc, job, _ := strings.Cut(holder, " ")
+		f := strings.Fields(text)
+		if len(f) == 3 && laxInt(f[0]) > 1 { // never hand out a group whose kill would reach further
+			out[inc] = append(out[inc], Group{PGID: laxInt(f[0]), Start: laxUint(f[1]), Job: job, Attempt: laxInt(f[2])})
+		}
 	}
-	return &Group{PGID: laxInt(f[0]), Start: laxUint(f[1]), Job: f[2], Attempt: laxInt(f[3])}
+	for _, gs := range out {
+		slices.SortFunc(gs, func(a, b Group) int { return strings.Compare(a.Job, b.Job) })
+	}
+	return out
 }
 
 // Registered is one entry of the registry.
@@ -84,7 +83,7 @@ type Registered struct {
 	Incarnation string
 	Actor       string
 	Type        string
-	Group       *Group // recorded script group, nil for none
+	Groups      []Group // recorded script groups, by job
 }
 
 // Incarnations lists the registry for the sweep, ordered by incarnation.
@@ -95,10 +94,11 @@ func (d *Daemon) Incarnations(ctx context.Context) ([]Registered, error) {
 	if _, err := p.Exec(ctx); err != nil {
 		return nil, d.s.fault(ctx, err, []key{ki, kg})
 	}
+	recorded := readGroups(groups.Val())
 	out := make([]Registered, 0, len(incs.Val()))
 	for inc, v := range incs.Val() {
 		name, jobType, _ := strings.Cut(v, " ")
-		out = append(out, Registered{Incarnation: inc, Actor: name, Type: jobType, Group: readGroup(groups.Val()[inc])})
+		out = append(out, Registered{Incarnation: inc, Actor: name, Type: jobType, Groups: recorded[inc]})
 	}
 	slices.SortFunc(out, func(a, b Registered) int { return strings.Compare(a.Incarnation, b.Incarnation) })
 	return out, nil

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -14,7 +15,7 @@ import (
 
 // scriptsVersion names the set of scripts for clients that EVAL them: raise it with
 // every change of a script's keys, arguments or answers.
-const scriptsVersion = "1"
+const scriptsVersion = "2"
 
 //go:embed scripts/*.lua scripts/lib/*.lua
 var sources embed.FS
@@ -23,6 +24,7 @@ var sources embed.FS
 type script struct {
 	name     string
 	keys     []string // roles, in order
+	fixed    []key    // whose names stand in its text: each argument costs at every call
 	args     []string // names, in order
 	moreKeys bool     // keys of unnamed number follow
 	moreArgs bool
@@ -72,6 +74,14 @@ func loadScript(name string, c constants) (*script, error) {
 		switch word {
 		case "KEYS":
 			s.keys = strings.Fields(rest)
+		case "FIXED":
+			for role := range strings.FieldsSeq(rest) {
+				k, ok := keys(c.prefix).fixed()[role]
+				if !ok {
+					return nil, fmt.Errorf("key %s is none of the fixed ones", role)
+				}
+				s.fixed = append(s.fixed, k)
+			}
 		case "ARGV":
 			s.args = strings.Fields(rest)
 		case "USE":
@@ -83,6 +93,9 @@ func loadScript(name string, c constants) (*script, error) {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "local c_prefix, c_keep = '%s', '%d'\n", c.prefix, c.keepS)
+	for _, k := range s.fixed {
+		fmt.Fprintf(&b, "local k_%s = '%s'\n", k.role, k.name)
+	}
 	for i, k := range s.keys {
 		fmt.Fprintf(&b, "local k_%s = KEYS[%d]\n", k, i+1)
 	}
@@ -96,7 +109,17 @@ func loadScript(name string, c constants) (*script, error) {
 		}
 		writeLean(&b, string(lib))
 	}
+	// What the parts gathered is written at the end, whichever way the script returns.
+	b.WriteString("local function main()\n")
 	writeLean(&b, string(text))
+	b.WriteString("end\nlocal answer = main()\n")
+	if slices.Contains(parts, "end") {
+		b.WriteString("end_all()\n")
+	}
+	if slices.Contains(parts, "fact") {
+		b.WriteString("tell_all()\n")
+	}
+	b.WriteString("return answer\n")
 	s.source = b.String()
 	sum := sha1.Sum([]byte(s.source)) //nolint:gosec // as above
 	s.sha = hex.EncodeToString(sum[:])
@@ -150,7 +173,7 @@ func (s *Store) run(ctx context.Context, name string, ks []key, args ...any) (re
 		v, err = s.rdb.Eval(ctx, sc.source, ns, args...).Result()
 	}
 	if err != nil {
-		return reply{}, s.fault(ctx, err, ks)
+		return reply{}, s.fault(ctx, err, slices.Concat(ks, sc.fixed))
 	}
 	return readReply(name, v)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ func (m *machine) startActor() {
 	if err != nil {
 		m.Fatal(err)
 	}
+	if err := a.SetSlots(actorSlots[name]); err != nil {
+		m.Fatal(err)
+	}
 	h := &hand{Actor: a}
 	m.hands = append(m.hands, h)
 	m.sayHello(h)
@@ -35,7 +39,7 @@ func (m *machine) sayHello(h *hand) {
 			return "SUPERSEDED"
 		}
 		return m.text(err, r.Code, r.Open, r.Held)
-	}, func() string { return m.w.hello(h.jobType, h.name, h.incarnation) }, m.same)
+	}, func() string { return m.w.hello(h.jobType, h.name, h.incarnation, h.slots) }, m.same)
 }
 
 func (m *machine) accept() {
@@ -93,17 +97,95 @@ func (m *machine) acceptOne(after uint64, sub Submission) {
 	}
 }
 
-func (m *machine) claim() {
+// claim asks for one job, and for all that is in hand and not known.
+func (m *machine) claim() { m.exchange(m.pickHand(), nil, 0, 1) }
+
+// exchangeMany tells any number of ends, right and wrong ones, and asks for any number of jobs.
+func (m *machine) exchangeMany() {
 	h := m.pickHand()
-	m.serving(h.jobType, "claim", func() string {
-		r, err := h.Claim(m.ctx)
-		if r.Job == nil {
-			return m.text(err, r.Code)
+	if rapid.Bool().Draw(m.T, "busy") {
+		h, _ = m.rightToken()
+	}
+	var ends []Ended
+	for _, j := range m.running(h) {
+		if rapid.Bool().Draw(m.T, "ended") {
+			ends = append(ends, m.endOf(j))
 		}
-		h.seen = append(h.seen, *r.Job)
-		return m.text(err, r.Code, r.Job.ID, r.Job.Token.Attempt, r.Held)
-	}, func() string { return m.w.claim(h.epoch.Load(), h.jobType, h.name, h.incarnation) },
-		func(first, second string) { m.same(strings.Replace(first, " false", " true", 1), second) })
+	}
+	if len(h.seen) > 0 && rapid.IntRange(0, 4).Draw(m.T, "wrong") == 0 {
+		ends = append(ends, m.endOf(rapid.SampledFrom(h.seen).Draw(m.T, "seen")))
+	}
+	known := rapid.SampledFrom([]int{Listening, 0, len(m.running(h)) - len(ends)}).Draw(m.T, "known")
+	m.exchange(h, ends, max(known, Listening), rapid.IntRange(0, h.slots+1).Draw(m.T, "want"))
+}
+
+// running are the jobs in an actor's hand that it knows of.
+func (m *machine) running(h *hand) []Claimed {
+	var out []Claimed
+	for _, j := range h.seen {
+		known := slices.ContainsFunc(out, func(o Claimed) bool { return o.ID == j.ID })
+		if !known && m.w.holds(h.incarnation, j.ID, j.Token) == "OK" && m.w.jobs[j.ID].status == "started" {
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+func (m *machine) endOf(j Claimed) Ended {
+	out := Outcome{Output: "o"}
+	if rapid.Bool().Draw(m.T, "fails") {
+		out = Outcome{Failed: true, Error: "e", Reason: "exit 1", ExitCode: "1"}
+	}
+	return Ended{Job: j, Outcome: out}
+}
+
+func (m *machine) exchange(h *hand, ends []Ended, known, want int) {
+	epoch := h.epoch.Load()
+	if len(ends) > 0 {
+		epoch = ends[0].Job.Token.Epoch
+	}
+	var wends []wend
+	for i := range ends {
+		tok := ends[i].Job.Token
+		tok.Epoch = epoch // the script compares all with the epoch of the call
+		wends = append(wends, wend{ends[i].Job.ID, tok, ends[i].Outcome.Failed})
+	}
+	m.serving(h.jobType, "exchange", func() string {
+		r, err := h.Exchange(m.ctx, ends, known, want)
+		if err != nil {
+			return m.text(err)
+		}
+		out := string(r.Code) + " "
+		for _, c := range r.Told {
+			out += string(c)[:1]
+		}
+		for _, j := range r.Jobs {
+			h.seen = append(h.seen, j.Claimed)
+			out += fmt.Sprint(" [", j.ID, " ", j.Token.Attempt, " ", j.Held, "]")
+		}
+		return out
+	}, func() string {
+		return m.w.exchange(epoch, h.jobType, h.name, h.incarnation, wends, known, want)
+	}, func(first, second string) { m.sameHand(known, first, second) })
+}
+
+// sameHand wants a repeated exchange to tell the same of each end, and to give again what the first one gave.
+func (m *machine) sameHand(known int, first, second string) {
+	a, b := strings.Fields(first), strings.Fields(second)
+	if len(a) > 2 && strings.ContainsAny(a[1], "SU") {
+		return // a token that was made up may be the right one by the second time
+	}
+	if len(a) > 1 && a[1][0] != '[' && (len(b) < 2 || a[1] != b[1]) {
+		m.Fatalf("told %q, repeated %q", first, second)
+	}
+	if known != 0 {
+		return
+	}
+	for _, job := range regexp.MustCompile(`\[(\S+ \d+) `).FindAllStringSubmatch(first, -1) {
+		if !strings.Contains(second, "["+job[1]+" true]") {
+			m.Fatalf("gave %s, repeated %q", job[1], second)
+		}
+	}
 }
 
 // wake is the actor's BLPOP, without the wait.
@@ -170,21 +252,8 @@ func (m *machine) anyToken() (*hand, Claimed) {
 }
 
 func (m *machine) finish(h *hand, j Claimed) {
-	out := Outcome{Output: "o"}
-	if rapid.Bool().Draw(m.T, "fails") {
-		out = Outcome{Failed: true, Error: "e", Reason: "exit 1", ExitCode: "1"}
-	}
-	next := rapid.IntRange(0, 3).Draw(m.T, "next") > 0
-	m.serving(h.jobType, "finish", func() string {
-		r, err := h.Finish(m.ctx, j, out, next)
-		if r.Job == nil {
-			return m.text(err, r.Code, r.Next)
-		}
-		h.seen = append(h.seen, *r.Job)
-		return m.text(err, r.Code, r.Next, r.Job.ID, r.Job.Token.Attempt)
-	}, func() string {
-		return m.w.finish(h.jobType, h.name, h.incarnation, j.ID, j.Token, out.Failed, next)
-	}, m.same)
+	known := rapid.SampledFrom([]int{0, len(m.w.held[h.incarnation]) - 1}).Draw(m.T, "known")
+	m.exchange(h, []Ended{m.endOf(j)}, max(0, known), rapid.IntRange(0, 2).Draw(m.T, "want"))
 }
 
 // hold is what a holder does with its token short of ending the job.
@@ -194,7 +263,13 @@ func (m *machine) hold() {
 		h, j = m.anyToken()
 	}
 	if rapid.Bool().Draw(m.T, "renew") {
-		m.twice("renew", func() string { c, err := h.Renew(m.ctx, j); return m.text(err, c) },
+		m.twice("renew", func() string {
+			c, err := h.Renew(m.ctx, j)
+			if err != nil {
+				return m.text(err)
+			}
+			return m.text(nil, c[0])
+		},
 			func() string { return m.w.renew(h.incarnation, j.ID, j.Token) }, m.same)
 		return
 	}
@@ -373,7 +448,7 @@ func (m *machine) lose() {
 	if rapid.Bool().Draw(m.T, "all") {
 		m.s.rdb.FlushAll(m.ctx)
 		m.w, m.lastFact, m.dirty = newWorld(), noFact, map[string]bool{}
-		m.ends, m.tries, m.closed = map[string]int{}, map[string]int{}, map[string]bool{}
+		m.ends, m.tries, m.closed = map[string]int{}, map[string]int{}, map[string]int{}
 		return
 	}
 	m.s.rdb.Del(m.ctx, m.s.keys.epoch().name)
@@ -418,13 +493,13 @@ func (m *machine) drain() {
 			if r, err = h.Claim(m.ctx); err != nil {
 				m.Fatal(err)
 			}
-			if m.w.claim(m.epoch, typ, name, h.incarnation); r.Code != GotJob {
+			if m.w.exchange(m.epoch, typ, name, h.incarnation, nil, 0, 1); r.Code != GotJob {
 				break
 			}
 			if _, err := h.Finish(m.ctx, *r.Job, Outcome{}, false); err != nil {
 				m.Fatal(err)
 			}
-			m.w.finish(typ, name, h.incarnation, r.Job.ID, r.Job.Token, false, false)
+			m.w.exchange(m.epoch, typ, name, h.incarnation, []wend{{id: r.Job.ID, token: r.Job.Token}}, 0, 0)
 		}
 	}
 	m.check()

@@ -1,7 +1,7 @@
 -- accept: a submission goes into Redis.
 -- KEYS epoch facts ended dead queue idle lease job position types delayed
 -- ARGV epoch type id after sequence script caller context timeout retries env created due
--- USE epoch now stamp fact record end start serve order
+-- USE epoch now stamp fact record end ready start serve order
 -- RETURNS NO_EPOCH | GAP position | OK/SAME/CONFLICT status sequence adopted ready due actor incarnation
 -- BOUND 100 hand-overs, 100 spent ids
 local position = redis.call('GET', k_position) or '0'
@@ -19,7 +19,8 @@ local f = redis.call('HMGET', k_job, 'status', 'script')
 if f[1] or f[2] then
   local j = read(a_id)
   local code, adopted = 'CONFLICT', 0
-  if j.script == a_script and (j.type == a_type or not j.type and string.lower(redis.call('HGET', k_job, 'script_type') or a_type) == string.lower(a_type)) then
+  local types = redis.call('HMGET', k_job, 'type', 'script_type')
+  if j.script == a_script and (types[1] == a_type or not types[1] and string.lower(types[2] or a_type) == string.lower(a_type)) then
     code = 'SAME'
     if not logged(j) and a_sequence ~= '0' then
       -- Pushed by others, in the log by now: from here on it ends as the log's.
@@ -36,14 +37,14 @@ if f[1] or f[2] then
   local due = redis.call('ZSCORE', k_delayed, a_id) or ''
   local mine = j.holder ~= '' and not j.ended
   return { code, j.status, j.sequence or '0', adopted, redis.call('LLEN', k_queue), due,
-    mine and redis.call('HGET', k_job, 'actor') or '', mine and j.holder or '' }
+    mine and j.actor or '', mine and j.holder or '' }
 end
 
 local later = a_due ~= '' and tonumber(a_due) > tonumber(now)
 local ready = later and a_due or now
 local at = a_created ~= '' and a_created or stamp()
 -- What is read most comes first: Redis looks through a small hash from its begin.
-local set = { 'status', 'dispatched', 'token', '0 0 ', 'sequence', a_sequence, 'script', a_script, 'type', a_type,
+local set = { 'status', 'dispatched', 'token', '0 0   ', 'sequence', a_sequence, 'script', a_script, 'type', a_type,
   'ready_ms', ready, 'timeout', a_timeout, 'caller_id', a_caller, 'context_id', a_context, 'id', a_id,
   'script_type', a_type, 'retries', a_retries, 'concurrent', 'false', 'created_at', at,
   'updated_at', at, 'queued_ms', now, 'v', '1' }

@@ -12,7 +12,7 @@ if j.ended then
   return { 'ENDED', j.status, redis.call('HGET', k_job, 'reason') or '', '', j.sequence or '0' }
 end
 if j.status == 'started' then -- by ours, or by an actor of the original protocol
-  return { 'RUNNING', j.status, '', redis.call('HGET', k_job, 'actor') or '', j.sequence or '0' }
+  return { 'RUNNING', j.status, '', j.actor, j.sequence or '0' }
 end
 end_job({ id = a_id, kind = 'cancelled', status = 'error', output = '', error = 'cancelled before it was run',
   reason = 'cancelled', exit_code = '', actor = '', holder = '', attempt = j.attempt, sequence = j.sequence })

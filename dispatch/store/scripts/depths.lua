@@ -3,7 +3,7 @@
 -- ARGV epoch
 -- USE epoch now
 -- RETURNS NO_EPOCH | OK {ready delayed due in_flight idle oldest_ms}...
--- BOUND 200 types
+-- BOUND 200 types, 10,000 incarnations each
 -- More KEYS: queue delayed lease idle of each type.
 local answer = { 'OK' }
 for i = 2, #KEYS, 4 do
@@ -17,7 +17,11 @@ for i = 2, #KEYS, 4 do
   end
   local all = redis.call('ZCARD', KEYS[i + 1])
   local due = redis.call('ZCOUNT', KEYS[i + 1], '-inf', now)
-  answer[#answer + 1] = { redis.call('LLEN', KEYS[i]), all - due, due, redis.call('ZCARD', KEYS[i + 2]),
+  local in_flight = 0
+  for _, inc in ipairs(redis.call('ZRANGE', KEYS[i + 2], 0, 9999)) do
+    in_flight = in_flight + redis.call('LLEN', c_prefix .. ':held:' .. inc)
+  end
+  answer[#answer + 1] = { redis.call('LLEN', KEYS[i]), all - due, due, in_flight,
     redis.call('ZCARD', KEYS[i + 3]), oldest }
 end
 return answer

@@ -1,15 +1,15 @@
 -- group: the process group of a job's script, before its first instruction.
 -- KEYS epoch job groups
 -- ARGV epoch incarnation id attempt pgid start
--- USE epoch token
+-- USE epoch fence
 -- RETURNS NO_EPOCH | UNKNOWN | STALE | OK
 -- BOUND 1 element
-local code, f = fence()
-if not f then
+local code, status = fence(k_job, a_epoch .. ' ' .. a_attempt .. ' ' .. a_incarnation .. ' ')
+if code ~= 'OK' then
   return { code }
 end
-if f[1] ~= 'started' then
+if status ~= 'started' then
   return { 'STALE' }
 end
-redis.call('HSET', k_groups, a_incarnation, a_pgid .. ' ' .. a_start .. ' ' .. a_id .. ' ' .. a_attempt)
+redis.call('HSET', k_groups, a_incarnation .. ' ' .. a_id, a_pgid .. ' ' .. a_start .. ' ' .. a_attempt)
 return { 'OK' }

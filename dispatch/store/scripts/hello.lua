@@ -1,6 +1,6 @@
 -- hello: an actor registers its incarnation under its name.
--- KEYS epoch facts actor wake held idle incarnations types
--- ARGV epoch type name incarnation
+-- KEYS epoch facts actor wake held idle incarnations types lease
+-- ARGV epoch type name incarnation slots
 -- USE epoch now fact
 -- RETURNS NO_EPOCH | OK gate held | SUPERSEDED incarnation | CONFLICT registered
 -- BOUND 1 element
@@ -8,24 +8,25 @@
 local reg = a_name .. ' ' .. a_type
 local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
 if a[1] == a_incarnation then
-  redis.call('HSET', k_actor, 'seen_ms', now)
+  redis.call('HSET', k_actor, 'seen_ms', now, 'slots', a_slots)
   return { 'OK', a[2], redis.call('LLEN', k_held) }
 end
 local was = redis.call('HGET', k_incarnations, a_incarnation)
 if was and was ~= reg then
-  return { 'CONFLICT', was } -- one process is one actor: its held list is one slot
+  return { 'CONFLICT', was } -- one process is one actor: its held list is its slots
 end
 if a[1] and was then
   return { 'SUPERSEDED', a[1] } -- registered once, then displaced: two processes would swap the name for ever
 end
 redis.call('HSET', k_actor, 'gate', 'open', 'incarnation', a_incarnation, 'type', a_type, 'seen_ms', now,
-  'hello_ms', now, 'v', '1')
+  'hello_ms', now, 'slots', a_slots, 'v', '1')
 redis.call('HDEL', k_actor, 'ping', 'pong')
 redis.call('DEL', k_wake)
 if a[1] then
   redis.call('ZREM', k_idle, a_name .. ' ' .. a[1])
 end
 redis.call('HSET', k_incarnations, a_incarnation, reg)
+redis.call('ZADD', k_lease, 'GT', now, a_incarnation)
 redis.call('SADD', k_types, a_type)
 fact('hello', '', '0', a_name, a_incarnation, '0')
 return { 'OK', 'open', redis.call('LLEN', k_held) }

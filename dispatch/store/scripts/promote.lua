@@ -1,7 +1,7 @@
 -- promote: due jobs of a type go to its queue.
 -- KEYS epoch facts ended dead queue idle lease delayed
 -- ARGV epoch type limit
--- USE epoch now stamp fact record end start serve
+-- USE epoch now stamp fact record end ready start serve
 -- RETURNS NO_EPOCH | OK moved more ready
 -- BOUND limit (200) jobs, 100 hand-overs, 100 spent ids
 local due = redis.call('ZRANGEBYSCORE', k_delayed, '-inf', now, 'WITHSCORES', 'LIMIT', 0, a_limit)

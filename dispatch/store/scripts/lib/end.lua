@@ -1,25 +1,37 @@
 -- The one way a job ends: record, one reply, the list for the log, the fact.
 -- e: id kind status output error reason exit_code | actor holder attempt sequence started crashes
+-- The list for the log is written when the script ends (end_all), one command for all.
+local gone = {}
 local function end_job(e)
   local key = c_prefix .. ':job:' .. e.id
-  local said = { 'outcome', e.status, 'since', e.started or '' }
-  if e.error == '' and e.reason == '' then
-    redis.call('HSET', key, 'status', e.status, 'updated_at', stamp(), 'output', e.output, 'exit_code', e.exit_code)
+  local reply = c_prefix .. ':q:reply:' .. e.id
+  if e.error == '' and e.reason == '' and e.exit_code == '' then
+    redis.call('HSET', key, 'status', e.status, 'updated_at', stamp(), 'output', e.output)
   else
     redis.call('HSET', key, 'status', e.status, 'updated_at', stamp(), 'output', e.output, 'exit_code', e.exit_code,
       'error', e.error, 'reason', e.reason)
-    said = { 'outcome', e.status, 'since', e.started or '', 'reason', e.reason, 'crashes', e.crashes or '0' }
   end
-  local reply = c_prefix .. ':q:reply:' .. e.id
   redis.call('LPUSH', reply, e.status == 'finished' and e.output or e.error)
-  redis.call('EXPIRE', reply, c_keep)
   local sequence = e.sequence or '0'
   if sequence ~= '' and sequence ~= '0' then
-    redis.call('RPUSH', k_ended, sequence .. ' ' .. e.id .. ' ' .. e.status)
+    gone[#gone + 1] = sequence .. ' ' .. e.id .. ' ' .. e.status -- settle lets both keys expire
   else
+    redis.call('EXPIRE', reply, c_keep)
     redis.call('EXPIRE', key, c_keep)
   end
-  fact(e.kind, e.id, e.sequence, e.actor, e.holder, e.attempt, 'exit_code', e.exit_code, unpack(said))
+  if e.reason == '' and e.exit_code == '' and e.sequence then
+    tell(e.actor, e.holder, e.kind .. ' ' .. e.id .. ' ' .. sequence .. ' ' .. e.attempt .. ' outcome=' .. e.status ..
+      ' since=' .. (e.started or ''))
+  else
+    fact(e.kind, e.id, e.sequence, e.actor, e.holder, e.attempt, 'outcome', e.status, 'since', e.started or '',
+      'exit_code', e.exit_code, 'crashes', e.crashes or '', 'reason', e.reason)
+  end
+end
+
+local function end_all()
+  if #gone > 0 then
+    redis.call('RPUSH', k_ended, unpack(gone))
+  end
 end
 
 -- Into the list of the dead, capped: the oldest go.

@@ -1,6 +1,45 @@
--- One fact for the bus. The stream is capped: what must not be lost is elsewhere. Few fields, since each
--- costs: of is "<type> <sequence>", by is "<actor> <incarnation> <attempt>".
+-- What the script tells the bus: lines, gathered and written when the script ends (the loader sees to that), since
+-- an XADD costs as much as four lines. A line is "<kind> <job> <sequence> <attempt> [<name>=<value>]..."; before
+-- the first, and where it changes, "@<type> <actor> <incarnation>" says who. The stream is capped: what must
+-- not be lost is elsewhere.
+local told, entries, tellers_name, tellers_inc = {}, {}, nil, nil
+
+local function tell(name, inc, line)
+  if #told >= 30 then -- the cap counts entries: they are to be of a size
+    entries[#entries + 1] = table.concat(told, '\n')
+    told, tellers_inc = {}, nil
+  end
+  if inc ~= tellers_inc or name ~= tellers_name then
+    told[#told + 1] = '@' .. a_type .. ' ' .. name .. ' ' .. inc
+    tellers_name, tellers_inc = name, inc
+  end
+  told[#told + 1] = line
+end
+
+-- Free text as one word: what splits words and lines is written as in a URL.
+local function word(text)
+  if string.find(text, '[%c %%]') then
+    return (string.gsub(text, '[%c %%]', function(c) return string.format('%%%02X', string.byte(c)) end))
+  end
+  return text
+end
+
 local function fact(kind, id, sequence, name, inc, attempt, ...)
-  redis.call('XADD', k_facts, 'MAXLEN', '~', '10000', '*', 'kind', kind, 'job', id,
-    'of', a_type .. ' ' .. (sequence or '0'), 'by', name .. ' ' .. inc .. ' ' .. attempt, ...)
+  local line = kind .. ' ' .. word(id) .. ' ' .. (sequence or '0') .. ' ' .. attempt
+  local more = { ... }
+  for i = 1, #more, 2 do
+    if more[i + 1] ~= '' then
+      line = line .. ' ' .. more[i] .. '=' .. word(more[i + 1])
+    end
+  end
+  tell(name, inc, line)
+end
+
+local function tell_all()
+  if #told > 0 then
+    entries[#entries + 1] = table.concat(told, '\n')
+  end
+  for _, text in ipairs(entries) do
+    redis.call('XADD', k_facts, 'MAXLEN', '~', '5000', '*', 'f', text)
+  end
 end

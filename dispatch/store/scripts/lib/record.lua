@@ -1,36 +1,38 @@
--- A job's record. Its field token is "<epoch> <attempt> <incarnation>", the incarnation empty while the
--- job is in nobody's hand: one field, because each costs at every read and write.
+-- A job's record. Its field token is "<epoch> <attempt> <incarnation> <started_ms> <actor>" of the last hand-out,
+-- the incarnation empty while the job is in nobody's hand: one field, because each costs at every read and write.
 local function job_key(id)
   return c_prefix .. ':job:' .. id
 end
 
 local function read(id)
   -- pcall: the key may be of another type (the transitional Hero names share the prefix).
-  local f = redis.pcall('HMGET', job_key(id), 'status', 'token', 'sequence', 'script', 'type', 'ready_ms', 'env_vars',
-    'timeout', 'caller_id', 'context_id')
+  local f = redis.pcall('HMGET', job_key(id), 'status', 'token', 'sequence', 'script', 'ready_ms', 'timeout', 'env_vars',
+    'caller_id', 'context_id')
   if f.err then
     f = {}
   end
   local status = f[1] and string.lower(f[1]) or ''
-  local epoch, attempt, holder
+  local epoch, attempt, holder, started, actor
   if f[2] then
-    epoch, attempt, holder = string.match(f[2], '^(%d+) (%d+) (%S*)$')
+    epoch, attempt, holder, started, actor = string.match(f[2], '^(%d+) (%d+) (%S*) (%S*) (%S*)$')
   end
   return {
     known = f[1] or f[4], -- neither status nor script: no record
     status = status,
     ended = status == 'finished' or status == 'error',
+    ours = epoch,               -- nil until one of our scripts had it
     epoch = epoch or '0',
     attempt = attempt or '0',   -- of the last hand-out
     holder = holder or '',      -- the incarnation that has it, or that ended it; '' for nobody
+    started = started or '',    -- ms of the last hand-out
+    actor = actor or '',        -- whom that went to
     sequence = f[3],            -- false for a record of others, '0' for one in no log
     script = f[4],
-    type = f[5],                -- the queue's; false until one of our scripts saw it
-    ready = f[6] or '',
+    ready = f[5] or '',
+    timeout = f[6] or '',
     env = f[7] or '',
-    timeout = f[8] or '',
-    caller = f[9] or '',
-    context = f[10] or '',
+    caller = f[8] or '',
+    context = f[9] or '',
   }
 end
 

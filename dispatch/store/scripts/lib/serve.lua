@@ -1,4 +1,4 @@
--- Hand-over: while there is a job and an idle actor, the longest idle gets the oldest job,
+-- Hand-over: while there is a job and an actor with an idle slot, the longest idle gets the oldest job,
 -- claimed on its behalf, and its wake list gets all it needs to run it.
 local function next_idle()
   for _ = 1, 100 do
@@ -8,12 +8,15 @@ local function next_idle()
     end
     local name, inc = string.match(member, '^(%S+) (%S+)$')
     if name then
-      local a = redis.call('HMGET', c_prefix .. ':actor:' .. name, 'gate', 'incarnation', 'type')
+      local a = redis.call('HMGET', c_prefix .. ':actor:' .. name, 'gate', 'incarnation', 'type', 'slots')
       if a[1] == 'open' and a[2] == inc and a[3] == a_type then
-        return member, name, inc
+        local room = (a[4] or 1) - redis.call('LLEN', c_prefix .. ':held:' .. inc)
+        if room > 0 then
+          return member, name, inc, room
+        end
       end
     end
-    redis.call('ZREM', k_idle, member) -- gone, closed, or another life of that name
+    redis.call('ZREM', k_idle, member) -- gone, closed, full, or another life of that name
   end
 end
 
@@ -24,18 +27,26 @@ local function serve(limit)
     if not id then
       break
     end
-    local member, name, inc = next_idle()
+    local member, name, inc, room = next_idle()
     if not member then
       break
     end
     local attempt = start(id, j, name, inc)
-    redis.call('LMOVE', k_queue, c_prefix .. ':held:' .. inc, 'RIGHT', 'RIGHT')
-    redis.call('ZREM', k_idle, member)
+    taken()
+    if redis.call('RPUSH', c_prefix .. ':held:' .. inc, id) == 1 then
+      redis.call('ZADD', k_lease, 'GT', now, inc) -- nothing was in hand, so nothing was renewed
+    end
+    if room > 1 then
+      redis.call('ZADD', k_idle, now, member) -- behind the others
+    else
+      redis.call('ZREM', k_idle, member)
+    end
     redis.call('RPUSH', c_prefix .. ':wake:' .. name, cjson.encode({
       v = 1, kind = 'job', id = id, type = a_type, script = j.script, env = j.env, timeout = j.timeout,
       caller = j.caller, context = j.context, attempt = attempt, epoch = a_epoch, incarnation = inc,
     }))
     handed[#handed + 1] = { id = id, actor = name, incarnation = inc }
   end
+  trim_queue()
   return handed
 end

@@ -1,38 +1,32 @@
--- A job goes into a hand; the caller then moves its id into held. First write: HSET, which a full Redis
+-- A job goes into a hand; the caller then puts its id into held. First write: HSET, which a full Redis
 -- refuses, so nothing was taken from anywhere by then. Returns the attempt, as text.
 local function start(id, j, name, inc)
-  local attempt = j.attempt == '0' and '1' or string.format('%d', j.attempt + 1)
-  local token = a_epoch .. ' ' .. attempt .. ' ' .. inc
-  if j.type then
-    redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'actor', name,
-      'started_ms', now, 'updated_at', stamp())
+  local attempt = j.attempt == '0' and '1' or tostring(j.attempt + 1)
+  local token = a_epoch .. ' ' .. attempt .. ' ' .. inc .. ' ' .. now .. ' ' .. name
+  if j.ours then
+    redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'updated_at', stamp())
   else -- pushed by others, and never seen before
     redis.call('HSETNX', job_key(id), 'script_type', a_type) -- original supervisors leave it to the queue's name
-    redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'actor', name,
-      'started_ms', now, 'updated_at', stamp(), 'type', a_type, 'v', '1')
+    redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'updated_at', stamp(), 'type', a_type, 'v', '1')
   end
-  redis.call('ZADD', k_lease, now, id)
-  fact('started', id, j.sequence, name, inc, attempt, 'timeout', j.timeout, 'since', j.ready)
+  if j.sequence then
+    tell(name, inc, 'started ' .. id .. ' ' .. j.sequence .. ' ' .. attempt .. ' timeout=' .. j.timeout .. ' since=' .. j.ready)
+  else
+    fact('started', id, '0', name, inc, attempt, 'timeout', j.timeout, 'since', j.ready)
+  end
   return attempt
 end
 
--- The next id to serve and its record, peeked: the right end of the queue. Spent ids
--- (ended, cancelled, pushed twice) and unusable ones are dropped on the way, 100 a call.
-local spare = 100
-local function next_ready()
-  while spare > 0 do
-    local id = redis.call('LINDEX', k_queue, '-1')
-    if not id then
-      return nil
-    end
-    local j = read(id)
-    if not j.script then
-      bury_unusable(id, j)
-    elseif not j.ended and j.holder == '' then
-      return id, j
-    end
-    redis.call('RPOP', k_queue)
-    spare = spare - 1
+-- What an actor needs to run a job: a head "<attempt> <held> <more> <timeout> <id>" and the script, and with more = 1
+-- environment, caller and context. held is 1 for a job that was in hand before.
+local function hand(answer, id, j, attempt, held)
+  local n = #answer
+  local timeout = string.match(j.timeout, '^%d+$') or '0'
+  if j.env == '' and j.caller == '' and j.context == '' then
+    answer[n + 1] = attempt .. ' ' .. held .. ' 0 ' .. timeout .. ' ' .. id
+    answer[n + 2] = j.script
+  else
+    answer[n + 1] = attempt .. ' ' .. held .. ' 1 ' .. timeout .. ' ' .. id
+    answer[n + 2], answer[n + 3], answer[n + 4], answer[n + 5] = j.script, j.env, j.caller, j.context
   end
-  return nil, 'AGAIN'
 end

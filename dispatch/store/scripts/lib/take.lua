@@ -1,9 +1,5 @@
--- The next job for the caller: what it has in hand already, else the next of the queue.
+-- Jobs for the caller: what it has in hand and does not know of, then the next of the queue.
 local me = a_name .. ' ' .. a_incarnation
-
-local function in_hand(id, j, attempt, held)
-  return { 'JOB', held, id, j.script, j.env, j.timeout, j.caller, j.context, attempt }
-end
 
 -- A job that is returned by call must not come once more by message.
 local function forget_messages()
@@ -14,50 +10,49 @@ local function forget_messages()
   end
 end
 
--- fresh: the caller has just ended what it held, so it holds nothing and does not stand among the idle.
-local function take(gate, fresh)
-  local dropped = false
-  for _ = 1, 100 do
-    local id = not fresh and redis.call('LINDEX', k_held, '0')
-    if not id then
-      break
-    end
+-- All that is in hand goes into the answer: the caller knows which of it it runs. Ids that are its own no more are
+-- dropped. Returns how many are in hand.
+local function in_hand(answer)
+  local found, lost = 0, {}
+  for _, id in ipairs(redis.call('LRANGE', k_held, 0, 999)) do
     local j = read(id)
     if j.script and j.status == 'started' and j.holder == a_incarnation then
       local attempt = j.attempt
       if j.epoch ~= a_epoch then -- in hand since before a rebuild: a new attempt of this epoch
         attempt = start(id, j, a_name, a_incarnation)
       end
-      forget_messages()
-      return in_hand(id, j, attempt, 1)
-    end
-    if not j.script then
-      bury_unusable(id, j)
-    end
-    redis.call('LPOP', k_held)
-    dropped = true
-    if j.holder == '' then
-      redis.call('ZREM', k_lease, id)
+      hand(answer, id, j, attempt, '1')
+      found = found + 1
+    else
+      if not j.script then
+        bury_unusable(id, j)
+      end
+      lost[#lost + 1] = id
     end
   end
-  if gate ~= 'open' then
-    if dropped then -- no finish will say so
-      fact('drained', '', '0', a_name, a_incarnation, '0')
-    end
-    return { 'CLOSED' }
+  for _, id in ipairs(lost) do
+    redis.call('LREM', k_held, 1, id)
   end
-  local id, j = next_ready()
-  if id then
+  if found > 0 then
+    forget_messages()
+  end
+  return found
+end
+
+-- Up to room jobs of the queue go into the answer and into new. Returns the code.
+local function take(answer, new, room)
+  local code = 'JOB'
+  while #new < room do
+    local id, j = next_ready(room)
+    if not id then
+      code = j or 'IDLE'
+      break
+    end
     local attempt = start(id, j, a_name, a_incarnation)
-    redis.call('LMOVE', k_queue, k_held, 'RIGHT', 'RIGHT')
-    if not fresh then
-      redis.call('ZREM', k_idle, me)
-    end
-    return in_hand(id, j, attempt, 0)
+    taken()
+    new[#new + 1] = id
+    hand(answer, id, j, attempt, '0')
   end
-  if j then
-    return { j }
-  end
-  redis.call('ZADD', k_idle, 'NX', now, me) -- NX: who asks again stays the longest idle
-  return { 'IDLE' }
+  trim_queue()
+  return code
 end

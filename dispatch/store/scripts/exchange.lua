@@ -1,0 +1,91 @@
+-- exchange: an actor tells which of its jobs ended, and gets its next ones.
+-- FIXED epoch facts ended dead groups
+-- KEYS queue idle actor held wake lease
+-- ARGV epoch type name incarnation slots known want
+-- USE epoch now stamp fact record fence end ready start serve take
+-- RETURNS NO_EPOCH | UNREGISTERED/NOT_WANTED/CLOSED/IDLE/AGAIN/JOB told {head script [env caller context]}...
+-- BOUND 100 ends, 100 jobs, 1,000 in hand, 100 spent ids, 200 wake messages, 100 hand-overs
+-- More ARGV: for each end "<attempt> <status> <exit code or -> <id>" and the output, with the status error
+-- also the error and the reason.
+-- told has a letter for each: O for OK (also when it was told before), S for STALE, U for UNKNOWN.
+-- known is how many jobs the caller knows to be in its hand beside those, -1 while it listens to its wake list: if
+-- there are more, they all come. IDLE: it stands among the idle. JOB: it has all it wanted, or its hand is full.
+local told, ended, forgotten = '', {}, {}
+local i = 8
+while ARGV[i] do
+  local attempt, status, exit_code, id = string.match(ARGV[i], '^(%S+) (%S+) (%S+) (.+)$')
+  local output, error, reason = ARGV[i + 1], '', ''
+  i = i + 2
+  if status == 'error' then
+    error, reason = ARGV[i], ARGV[i + 1]
+    i = i + 2
+  end
+  local code, now_status, sequence, started = fence(job_key(id), a_epoch .. ' ' .. attempt .. ' ' .. a_incarnation .. ' ')
+  told = told .. string.sub(code, 1, 1)
+  if now_status == 'started' then
+    end_job({ id = id, kind = 'ended', status = status, output = output, error = error, reason = reason,
+      exit_code = exit_code == '-' and '' or exit_code, actor = a_name, holder = a_incarnation, attempt = attempt,
+      sequence = sequence, started = started })
+    ended[#ended + 1] = id
+    forgotten[#forgotten + 1] = a_incarnation .. ' ' .. id
+  end
+end
+
+local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
+local mine, open = a[1] == a_incarnation, a[2] == 'open'
+local had = redis.call('LLEN', k_held)
+local held = had - #ended
+local code, answer, new = 'UNREGISTERED', { '', told }, {}
+if mine then
+  local dropped = false
+  if held > tonumber(a_known) and a_known ~= '-1' then
+    for _, id in ipairs(ended) do -- first, or they would count as lost
+      redis.call('LREM', k_held, 1, id)
+    end
+    ended = {}
+    local found = in_hand(answer)
+    dropped, held = found < held, found
+  end
+  local room = a_slots - held
+  if a_want - room < 0 then
+    room = tonumber(a_want)
+  end
+  if a_want == '0' then
+    code = 'NOT_WANTED'
+  elseif not open then
+    code = 'CLOSED'
+  elseif room <= 0 then
+    code = 'JOB'
+  else
+    code = take(answer, new, room)
+  end
+  if #new > 0 then
+    redis.call('RPUSH', k_held, unpack(new))
+    held = held + #new
+  end
+  if code == 'IDLE' then
+    redis.call('ZADD', k_idle, 'NX', now, me) -- NX: who asks again stays the longest idle
+  elseif had - a_slots < 0 then -- it may stand among them
+    redis.call('ZREM', k_idle, me)
+  end
+  if held > 0 and (had == 0 or dropped) then
+    redis.call('ZADD', k_lease, 'GT', now, a_incarnation)
+  end
+  if not open and held == 0 and (#forgotten > 0 or dropped) then
+    fact('drained', '', '0', a_name, a_incarnation, '0')
+  end
+  if i == 8 and #new == 0 then
+    redis.call('HSET', k_actor, 'seen_ms', now)
+  end
+end
+for _, id in ipairs(ended) do -- last: a list that does not become empty need not be made anew
+  redis.call('LREM', k_held, 1, id)
+end
+if #forgotten > 0 and redis.call('EXISTS', k_groups) == 1 then
+  redis.call('HDEL', k_groups, unpack(forgotten))
+end
+if code ~= 'IDLE' then
+  serve(100) -- a backlog beside idle actors: a push that told nobody
+end
+answer[1] = code
+return answer
