@@ -15,10 +15,10 @@ import (
 
 func (a *app) getCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "get pools|actors|jobs", Short: "List pools, actors or jobs",
+		Use: "get pools|actors|jobs|schedules", Short: "List pools, actors, jobs or schedules",
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(a.getPools(), a.getActors(), a.getJobs())
+	c.AddCommand(a.getPools(), a.getActors(), a.getJobs(), a.getSchedules())
 	return c
 }
 

@@ -51,7 +51,7 @@ func newRoot() *cobra.Command {
 		a.upCommand(), a.downCommand(),
 		a.submitCommand(), a.runCommand(),
 		a.statusCommand(), a.getCommand(), a.eventsCommand(), a.logsCommand(),
-		a.scaleCommand(), a.pauseCommand(), a.resumeCommand(),
+		a.scaleCommand(), a.pauseCommand(), a.resumeCommand(), a.scheduleCommand(),
 		a.startCommand(), a.stopCommand(), a.restartCommand(), a.pingCommand(), a.resetCommand(), a.cancelCommand(),
 		a.natsContextCommand(), a.demoCommand(), a.versionCommand(),
 		a.actorCommand(), a.demoActorCommand(), a.zinitCommand(), a.redisCommand(), exitStatusHelp(),

@@ -138,6 +138,22 @@ func (d *Definition) times() (Timetable, error) {
 	return Timetable{Rule: rule, Zone: zone, Since: d.Since}, nil
 }
 
+// Headers are the options of a submission as a definition keeps them, without the
+// job's id: each job has its own.
+func Headers(h nats.Header) map[string]string {
+	var out map[string]string
+	for name, values := range h {
+		if name == dispatch.HeaderJobID || len(values) == 0 {
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[name] = values[0]
+	}
+	return out
+}
+
 func (d *Definition) header() nats.Header {
 	h := nats.Header{}
 	for name, value := range d.Headers {

@@ -13,6 +13,8 @@ type Config struct {
 	Zinit Zinit           `yaml:"zinit"`
 	Log   Log             `yaml:"log"`
 	Pools map[string]Pool `yaml:"pools"`
+	// Schedules are periodic jobs.
+	Schedules []Schedule `yaml:"schedules"`
 
 	// File is where it was read from; "" for the defaults.
 	File string `yaml:"-"`

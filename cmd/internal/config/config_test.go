@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,9 @@ func load(t *testing.T, text string) (Config, error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "herosup.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "nightly.sh"), []byte("echo night\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return Load(file, both)
@@ -41,6 +45,15 @@ redis: {url: "unix:///r.sock", prefix: "{hero2}"}
 nats: {listen: "127.0.0.1:4222", sync: always}
 zinit: {socket: /z.sock}
 log: {level: warn, format: json}
+schedules:
+- name: nightly
+  cron: "0 3 * * *"
+  timezone: Europe/Berlin
+  type: bash
+  script_file: nightly.sh
+  missed: skip
+  timeout: 10m
+  env: {A: b}
 pools:
   etl:
     type: py
@@ -64,6 +77,13 @@ pools:
 	p := c.Pools["etl"]
 	if p.Type != "py" || *p.Max != 4 || p.IdleTimeout != 30*time.Second || p.Restart.Backoff[1] != 9*time.Second || p.Health.PingLost != 2 || c.Redis.Prefix != "{hero2}" {
 		t.Errorf("%+v", c)
+	}
+	d := c.Schedules[0].Definition()
+	if err := d.Check(); err != nil || d.Script != "echo night\n" || d.Timezone != "Europe/Berlin" || d.Missed != "skip" {
+		t.Errorf("%v %+v", err, d)
+	}
+	if !maps.Equal(d.Headers, map[string]string{"Hero-Timeout": "600", "Hero-Env-A": "b"}) {
+		t.Errorf("headers %v", d.Headers)
 	}
 	if _, always, err := c.SyncInterval(); !always || err != nil {
 		t.Error("sync: always was not read")

@@ -37,16 +37,27 @@ type positions struct {
 	src  []byte
 }
 
+// line is where the key stands, or, of one that is missing, what it is missing in.
 func (p positions) line(path string) string {
+	for path != "" {
+		if n := p.find(path); n > 0 {
+			return fmt.Sprintf("%s:%d", p.file, n)
+		}
+		path = path[:max(0, strings.LastIndexByte(path, '.'))]
+	}
+	return p.file
+}
+
+func (p positions) find(path string) int {
 	yp, err := yaml.PathString("$." + path)
 	if err != nil {
-		return p.file
+		return 0
 	}
 	n, err := yp.ReadNode(strings.NewReader(string(p.src)))
 	if err != nil || n.GetToken() == nil {
-		return p.file
+		return 0
 	}
-	return fmt.Sprintf("%s:%d", p.file, n.GetToken().Position.Line)
+	return n.GetToken().Position.Line
 }
 
 type checker struct {
@@ -78,6 +89,8 @@ func (c *Config) validate(at positions) error {
 	for _, name := range sorted(c.Pools) {
 		c.Pools[name].validate(k, name)
 	}
+	c.readScripts(k)
+	c.validateSchedules(k)
 	return errors.Join(k.errs...)
 }
 
@@ -148,7 +161,7 @@ func knownKeys() []string {
 	var walk func(t reflect.Type)
 	walk = func(t reflect.Type) {
 		switch t.Kind() {
-		case reflect.Map, reflect.Pointer:
+		case reflect.Map, reflect.Pointer, reflect.Slice:
 			walk(t.Elem())
 		case reflect.Struct:
 			for i := range t.NumField() {

@@ -13,6 +13,7 @@ import (
 	"herosup/cmd/internal/redisd"
 	"herosup/dispatch"
 	"herosup/dispatch/runner"
+	"herosup/dispatch/schedule"
 	"herosup/dispatch/store"
 	"herosup/events"
 	"herosup/fsm"
@@ -67,8 +68,18 @@ func (d *Daemon) startParts(ctx context.Context) error {
 		return err
 	}
 	// Behind the scaler, which must not miss what it says, and before SystemStarted, which lets the scaler decide.
-	return d.startPart(ctx, "interpreters", func(b *events.Bus) (component, error) {
+	if err := d.startPart(ctx, "interpreters", func(b *events.Bus) (component, error) {
 		return newInterpreters(d.cfg.Pools, d.poll, b, d.log.With("component", "interpreters")), nil
+	}); err != nil {
+		return err
+	}
+	// Last: what it fires at once, all others are there for.
+	return d.startPart(ctx, "schedule", func(b *events.Bus) (component, error) {
+		var defs []schedule.Definition
+		for _, s := range d.cfg.Schedules {
+			defs = append(defs, s.Definition())
+		}
+		return schedule.New(schedule.Config{Definitions: defs}, b, d.log.With("component", "schedule"))
 	})
 }
 

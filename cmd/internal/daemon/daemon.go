@@ -192,7 +192,8 @@ func (d *Daemon) serve(ctx context.Context, o Options) error {
 
 // shutdown ends everything we started, jobs first.
 func (d *Daemon) shutdown(ctx context.Context, bus *events.Bus, deadline time.Duration) error {
-	// The scaler first: it would start what we stop.
+	// First those who would start what we stop, and make work meanwhile.
+	d.stopPart("schedule")
 	d.stopPart("scaler")
 	drained := d.drain(ctx, bus, deadline)
 	d.stopParts()
