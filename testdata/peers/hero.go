@@ -5,15 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
-	"herosup/dispatch"
 	"herosup/dispatch/actor"
+	"herosup/dispatch/client"
 	"herosup/dispatch/store"
-	"herosup/events"
 	"herosup/events/embedded"
 )
 
@@ -60,54 +55,42 @@ func storeSubmitter(ctx context.Context, r roleFlags) (submitting, error) {
 	}, nil
 }
 
-// asyncWindow is how many submissions may be under way.
-const asyncWindow = 4096
-
 // logSubmitter is a client of the daemon, with a submitter's rights: acknowledged is
-// what the log has.
+// what the log has. It is the public client, with its defaults.
 func logSubmitter(ctx context.Context, r roleFlags) (submitting, error) {
-	nc, err := embedded.Dial(ctx, r.nats, r.keys, embedded.Submitter, nil)
+	c, err := client.Connect(ctx, client.Config{URL: r.nats, KeyFile: embedded.KeyFile(r.keys, embedded.Submitter)})
 	if err != nil {
 		return submitting{}, err
 	}
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(asyncWindow))
-	if err != nil {
-		return submitting{}, err
-	}
-	options := func(i int) dispatch.Options {
-		return dispatch.Options{ID: "j" + strconv.FormatUint(r.first+uint64(i)+1, 10), Delay: r.delay}
+	options := func(i int) client.Options {
+		return client.Options{ID: "j" + strconv.FormatUint(r.first+uint64(i)+1, 10), Delay: r.delay}
 	}
 	return submitting{
-		end: func() error { nc.Close(); return nil },
+		end: func() error { c.Close(); return nil },
 		send: func(ctx context.Context, from, count int, payload string) error {
 			for i := from; i < from+count; i++ {
-				if _, _, _, err := dispatch.Submit(ctx, js, "", r.jobType, []byte(payload), options(i)); err != nil {
+				if _, err := c.Submit(ctx, r.jobType, payload, options(i)); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 		stream: func(ctx context.Context, jobs int, payload string) error {
-			acks := make([]jetstream.PubAckFuture, jobs)
+			b, err := c.Batch(client.BatchConfig{})
+			if err != nil {
+				return err
+			}
+			defer b.Close()
 			for i := range jobs {
-				o := options(i)
-				h := o.Header()
-				h[jetstream.MsgIDHeader] = []string{o.ID}
-				m := &nats.Msg{Subject: events.DefaultPrefix + ".cmd.job.submit." + r.jobType, Header: h, Data: []byte(payload)}
-				if acks[i], err = js.PublishMsgAsync(m, jetstream.WithExpectStream(events.JobsStream), jetstream.WithStallWait(10*time.Second)); err != nil {
+				if _, err := b.Add(ctx, r.jobType, payload, options(i)); err != nil {
 					return err
 				}
 			}
-			for i, a := range acks {
-				select {
-				case <-a.Ok():
-				case err := <-a.Err():
-					return fmt.Errorf("job %d: %w", i, err)
-				case <-ctx.Done():
-					return ctx.Err()
-				}
+			n, err := b.Flush(ctx)
+			if err == nil && n.Accepted != jobs {
+				err = fmt.Errorf("%d accepted, %d refused, %d unconfirmed of %d jobs", n.Accepted, n.Refused, n.Unconfirmed, jobs)
 			}
-			return nil
+			return err
 		},
 	}, nil
 }
