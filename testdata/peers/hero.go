@@ -75,13 +75,13 @@ func logSubmitter(ctx context.Context, r roleFlags) (submitting, error) {
 			}
 			return nil
 		},
-		stream: func(ctx context.Context, jobs int, payload string) error {
+		stream: func(ctx context.Context, from, jobs int, payload string) error {
 			b, err := c.Batch(client.BatchConfig{})
 			if err != nil {
 				return err
 			}
 			defer b.Close()
-			for i := range jobs {
+			for i := from; i < from+jobs; i++ {
 				if _, err := b.Add(ctx, r.jobType, payload, options(i)); err != nil {
 					return err
 				}

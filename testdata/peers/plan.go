@@ -34,6 +34,8 @@ type contender struct {
 	system  string // "herosup", "asynq", "bullmq", "raw", and more words
 	setting string
 	run     func(ctx context.Context, e *env) (values, error)
+	// kills: it has as many rounds as -peers-kills says at most.
+	kills bool
 }
 
 // peer is the program that a contender needs: the first word of its system.
@@ -76,14 +78,14 @@ func (e *env) measure(ctx context.Context, all []measure) error {
 }
 
 func (e *env) measureOne(ctx context.Context, m measure, out *output) error {
-	rounds := e.o.rounds
-	if m.rounds > 0 {
-		rounds = min(rounds, m.rounds)
+	got, most := results{}, 0
+	for _, c := range m.contenders {
+		most = max(most, e.roundsOf(m, c))
 	}
-	got := results{}
-	for round := 1; round <= rounds; round++ {
+	for round := 1; round <= most; round++ {
 		for _, c := range m.contenders {
-			if !e.has(c.peer()) {
+			rounds := e.roundsOf(m, c)
+			if !e.has(c.peer()) || round > rounds {
 				continue
 			}
 			e.say("%s: round %d of %d: %s, %s", m.name, round, rounds, c.system, c.setting)
@@ -102,7 +104,19 @@ func (e *env) measureOne(ctx context.Context, m measure, out *output) error {
 			}
 		}
 	}
-	return out.table(m, got, rounds)
+	return out.table(m, got, most)
+}
+
+// roundsOf is how many rounds a contender has.
+func (e *env) roundsOf(m measure, c contender) int {
+	n := e.o.rounds
+	if m.rounds > 0 {
+		n = min(n, m.rounds)
+	}
+	if c.kills {
+		n = min(n, e.o.kills)
+	}
+	return n
 }
 
 // runOne runs a contender in a folder of its own and ends everything it started.

@@ -82,6 +82,17 @@ func (s *server) cpu(ctx context.Context) (float64, error) {
 
 // calls is how often each command ran, from outside and by scripts alike.
 func (s *server) calls(ctx context.Context) (map[string]float64, error) {
+	return s.commandStats(ctx, "calls=")
+}
+
+// scriptTime is the time spent in scripts so far, in microseconds.
+func (s *server) scriptTime(ctx context.Context) (float64, error) {
+	usec, err := s.commandStats(ctx, "usec=")
+	return usec["evalsha"] + usec["eval"], err
+}
+
+// commandStats reads one figure of each command.
+func (s *server) commandStats(ctx context.Context, figure string) (map[string]float64, error) {
 	text, err := s.Info(ctx, "commandstats").Result()
 	if err != nil {
 		return nil, err
@@ -93,7 +104,7 @@ func (s *server) calls(ctx context.Context) (map[string]float64, error) {
 			continue
 		}
 		for field := range strings.SplitSeq(rest, ",") {
-			if v, ok := strings.CutPrefix(field, "calls="); ok {
+			if v, ok := strings.CutPrefix(field, figure); ok {
 				n, err := strconv.ParseFloat(v, 64)
 				if err != nil {
 					return nil, err

@@ -16,7 +16,7 @@ type submitting struct {
 	send func(ctx context.Context, from, count int, payload string) error
 	// stream, if the system has it, submits all without waiting for each answer, and
 	// returns when all are acknowledged.
-	stream func(ctx context.Context, jobs int, payload string) error
+	stream func(ctx context.Context, from, jobs int, payload string) error
 	end    func() error
 }
 
@@ -29,17 +29,17 @@ func submit(ctx context.Context, r roleFlags, c *control) error {
 	}
 	defer s.end() //nolint:errcheck // the process ends
 	c.say(message{Event: "ready"})
-	for c.hear() == "go" {
+	for done := 0; c.hear() == "go"; done += r.jobs { // ids go on
 		begun, first := cpuTime(), time.Now()
 		switch {
 		case r.rate > 0:
-			err = pacedSend(ctx, r, s)
+			err = pacedSend(ctx, r, s, done)
 		case r.callers == 0 && s.stream == nil:
 			err = fmt.Errorf("%s can not submit without waiting", r.system)
 		case r.callers == 0:
-			err = s.stream(ctx, r.jobs, r.payload)
+			err = s.stream(ctx, done, r.jobs, r.payload)
 		default:
-			err = sharedSend(ctx, r, s)
+			err = sharedSend(ctx, r, s, done)
 		}
 		if err != nil {
 			return err
@@ -50,7 +50,7 @@ func submit(ctx context.Context, r roleFlags, c *control) error {
 }
 
 // sharedSend has callers that each wait for their answer.
-func sharedSend(ctx context.Context, r roleFlags, s submitting) error {
+func sharedSend(ctx context.Context, r roleFlags, s submitting, done int) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	errs := make(chan error, r.callers)
@@ -61,7 +61,7 @@ func sharedSend(ctx context.Context, r roleFlags, s submitting) error {
 				if from >= r.jobs {
 					return
 				}
-				if err := s.send(ctx, from, min(r.batch, r.jobs-from), r.payload); err != nil {
+				if err := s.send(ctx, done+from, min(r.batch, r.jobs-from), r.payload); err != nil {
 					errs <- err
 					return
 				}
@@ -78,7 +78,7 @@ func sharedSend(ctx context.Context, r roleFlags, s submitting) error {
 }
 
 // pacedSend submits at a rate, each job with the clock in its payload.
-func pacedSend(ctx context.Context, r roleFlags, s submitting) error {
+func pacedSend(ctx context.Context, r roleFlags, s submitting, done int) error {
 	beat := time.NewTicker(time.Second / time.Duration(r.rate))
 	defer beat.Stop()
 	for i := range r.jobs {
@@ -91,7 +91,7 @@ func pacedSend(ctx context.Context, r roleFlags, s submitting) error {
 		if payload == payloadAt {
 			payload += strconv.FormatInt(time.Now().UnixNano(), 10)
 		}
-		if err := s.send(ctx, i, 1, payload); err != nil {
+		if err := s.send(ctx, done+i, 1, payload); err != nil {
 			return err
 		}
 	}
