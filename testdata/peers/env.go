@@ -127,6 +127,9 @@ func (e *env) machine() string {
 		"go-redis " + moduleVersion("github.com/redis/go-redis/v9"), "asynq " + moduleVersion("github.com/hibiken/asynq"),
 		"nats-server " + moduleVersion("github.com/nats-io/nats-server/v2"), e.bullVersion(), "load before " + firstWord(readFile("/proc/loadavg")),
 	}
+	if e.o.scale != 1 {
+		said = append(said, fmt.Sprintf("SCALED: %g of the jobs that are named below", e.o.scale))
+	}
 	for _, p := range []string{"asynq", "bullmq", "raw"} {
 		if why := e.missing[p]; why != "" {
 			said = append(said, "without "+p+": "+why)
