@@ -80,6 +80,7 @@ func (in *intake) accept(ctx context.Context, items []item, repeated bool) (done
 				return done, fmt.Errorf("before %d: %w", it.sub.Sequence, errGap)
 			}
 			in.from.after = it.sub.Sequence
+			in.c.reached(in.c.epoch.Load(), func(m *mark) { m.position = max(m.position, it.sub.Sequence) })
 			in.accepted(it, a, repeated)
 		}
 		done++

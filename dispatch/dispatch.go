@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
@@ -34,8 +35,14 @@ type Component struct {
 	types atomic.Pointer[[]string]
 	told  *progress
 
+	// mark is how far Redis was known to have come; oldCopy why the last one was not good.
+	markLock  sync.Mutex
+	mark      mark
+	oldCopy   atomic.Pointer[string]
+	unvouched <-chan struct{}
+
 	// Kicks: a channel of one, whose reader then looks at the truth.
-	rebuildNow, sweepNow, measureNow, delayedNow, endedNow, gatesNow, stateNow chan struct{}
+	rebuildNow, sweepNow, measureNow, delayedNow, endedNow, gatesNow, stateNow, copyNow chan struct{}
 
 	stopping <-chan struct{}         // closed when Run has to end
 	reports  chan report             // to health
@@ -81,12 +88,13 @@ func New(cfg Config, bus *events.Bus, log *slog.Logger) (*Component, error) {
 	one := func() chan struct{} { return make(chan struct{}, 1) }
 	c := &Component{
 		cfg: cfg, store: cfg.Store, bus: bus, log: log, ready: make(chan struct{}), boot: self.Boot, told: newProgress(),
-		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), stateNow: one(),
+		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), stateNow: one(), copyNow: one(),
 		reports: make(chan report, reportsBuffer), tell: make(chan telling, tellBuffer), exits: make(chan exit, exitsBuffer),
 		orders: make(chan any, ordersBuffer), heard: make(chan any, heardBuffer), asks: make(chan events.Message, asksBuffer),
 		waits: make(chan any, waitsBuffer), lookups: make(chan string), watched: make(chan string, maxTypes),
 	}
 	c.types.Store(&[]string{})
+	c.unvouched = c.store.Judge()
 	return c, nil
 }
 
@@ -173,7 +181,7 @@ func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Se
 		return err
 	}
 	for _, loop := range []func(context.Context) error{
-		c.runOwner, c.runTeller, c.runDeaths, c.runGates, c.runAsks, c.runEnded, c.runDelayed, c.runDepth, c.runWaiters,
+		c.runOwner, c.runCopies, c.runTeller, c.runDeaths, c.runGates, c.runAsks, c.runEnded, c.runDelayed, c.runDepth, c.runWaiters,
 	} {
 		g.Go(func() error { return loop(ctx) })
 	}

@@ -53,6 +53,13 @@ func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error)
 	if mine == 0 || mine != theirs {
 		return c.rebuild(ctx, r, mine, theirs)
 	}
+	switch why, ok := c.settleCopy(ctx, r, mine); {
+	case !ok:
+		return start{}, context.Cause(ctx)
+	case why != "":
+		c.oldCopy.Store(&why)
+		return c.rebuild(ctx, r, mine, theirs)
+	}
 	c.useEpoch(mine)
 	return c.resume(ctx, r)
 }
@@ -97,6 +104,8 @@ func (c *Component) rebuild(ctx context.Context, r *reporter, mine, theirs uint6
 	switch {
 	case mine == 0 && theirs == 0:
 		reason = "first start"
+	case c.oldCopy.Load() != nil:
+		reason = "Redis came back with an old copy: " + *c.oldCopy.Swap(nil)
 	case theirs == 0:
 		reason = "Redis came without its data (no epoch)"
 	}
@@ -148,6 +157,10 @@ func (c *Component) beginRefill(ctx context.Context, r *reporter, epoch uint64, 
 }
 
 func (c *Component) useEpoch(epoch uint64) {
+	if c.knownMark().epoch != epoch {
+		c.newMark(freshMark(epoch))
+	}
+	kick(c.copyNow)
 	c.daemon.Store(c.store.Daemon(epoch))
 	c.epoch.Store(epoch)
 }

@@ -64,6 +64,7 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 			if r.failing {
 				block = 0 // else it would hide that Redis is back
 			}
+			epoch := c.epoch.Load() // before the read: what it brings is of this epoch or a later one
 			b, err := c.store.ReadFacts(ctx, after, block)
 			if !r.told(ctx, err) {
 				if !r.pause(ctx) {
@@ -76,6 +77,11 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 				next.reason = "facts were lost"
 			}
 			after = b.Last
+			c.reached(epoch, func(m *mark) {
+				if compareIDs(after, m.fact) > 0 {
+					m.fact = after
+				}
+			})
 			next.facts = b.Facts
 			if b.Lost || len(b.Facts) > 0 {
 				break

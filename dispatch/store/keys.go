@@ -30,6 +30,7 @@ func (k keys) groups() key           { return k.at("groups", "groups", "hash") }
 func (k keys) types() key            { return k.at("types", "types", "set") }                // job types seen
 func (k keys) epoch() key            { return k.at("epoch", "epoch", "string") }             // decimal
 func (k keys) position() key         { return k.at("position", "position", "string") }       // last log sequence accepted, decimal
+func (k keys) vouched() key          { return k.at("vouched", "vouched", "string") }         // run id of the server process that the daemon looked at
 func (k keys) owner() key            { return k.at("owner", "owner", "string") }             // "<state id> <until ms>"
 func (k keys) script(version string) key {
 	return k.at("script", "script:"+version, "hash") // script name -> source

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -45,6 +46,8 @@ type Store struct {
 	end     context.CancelCauseFunc
 	scripts map[string]*script
 	lease   time.Duration
+	judging atomic.Bool
+	judge   chan struct{}
 }
 
 // Open makes a Store; it does not connect yet. The error is a setting that can not be used.
@@ -78,10 +81,13 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 	}
 	quiet(log)
 	life, end := context.WithCancelCause(context.Background()) // a Store lives from Open to Close, not as long as a call
-	return &Store{
-		keys: keys(opts.Prefix), rdb: conn.client(), conn: conn,
-		waiters: make(chan *waiter, maxIdleWaiters), life: life, end: end, scripts: scripts, lease: opts.Lease,
-	}, nil
+	s := &Store{
+		keys: keys(opts.Prefix), conn: conn,
+		waiters: make(chan *waiter, maxIdleWaiters), life: life, end: end, scripts: scripts, lease: opts.Lease, judge: make(chan struct{}, 1),
+	}
+	s.conn.opts.OnConnect = s.greet
+	s.rdb = s.conn.client()
+	return s, nil
 }
 
 // Close ends all connections; blocked calls return ErrAway.
