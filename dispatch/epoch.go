@@ -68,6 +68,9 @@ func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error)
 func (c *Component) resume(ctx context.Context, r *reporter) (start, error) {
 	var s start
 	if !r.until(ctx, func(ctx context.Context) (err error) {
+		if err := c.store.PublishScripts(ctx); err != nil { // an older program may have left others
+			return err
+		}
 		s.after, err = c.d().Position(ctx)
 		return err
 	}) {
@@ -142,6 +145,9 @@ func (c *Component) rebuild(ctx context.Context, r *reporter, mine, theirs uint6
 func (c *Component) beginRefill(ctx context.Context, r *reporter, epoch uint64, reason string) (start, error) {
 	f := &refill{epoch: epoch, reason: reason, first: reason == "first start"}
 	if !r.until(ctx, func(ctx context.Context) (err error) {
+		if err := c.store.PublishScripts(ctx); err != nil {
+			return err
+		}
 		f.until, err = c.lastLogged(ctx)
 		return err
 	}) {

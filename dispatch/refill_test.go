@@ -55,6 +55,10 @@ func TestFlushOfAnIdleSystem(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(b, any1[events.RedisRefilled])
+		b.eventually("the scripts are there for actors in other languages", func() bool {
+			scripts, err := b.rdb.Keys(b.soon(), "hero:script:*").Result()
+			return err == nil && len(scripts) == 1 && b.rdb.HExists(b.soon(), scripts[0], "hello").Val()
+		})
 		expectNth(b, 2, any1[events.ActorRegistered])
 		id := b.submit("x", Options{})
 		expect(b, func(e events.JobEnded) bool { return e.Job == id })
