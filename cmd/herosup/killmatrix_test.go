@@ -18,7 +18,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"herosup/dispatch"
+	"herosup/dispatch/client"
 	"herosup/events"
 )
 
@@ -388,7 +388,7 @@ func (m *matrix) publish() bool {
 	script := "echo b $HERO_JOB_ID >> " + m.ledger + "; sleep 0.00" + strconv.Itoa(m.next%10) + "; echo e $HERO_JOB_ID >> " + m.ledger
 	ctx, cancel := context.WithTimeout(m.t.Context(), time.Second)
 	defer cancel()
-	if _, _, _, err := dispatch.Submit(ctx, m.js, "", "bash", []byte(script), dispatch.Options{ID: id}); err != nil {
+	if _, err := m.d.jobs.Submit(ctx, "bash", script, client.Options{ID: id}); err != nil {
 		return false
 	}
 	m.jobs[id] = true
