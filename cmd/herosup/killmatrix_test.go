@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	kills    = flag.Int("kills", 60, "kills of the kill matrix, on each Redis")
+	kills    = flag.Int("kills", 20, "kills of the kill matrix, on each Redis")
 	killSeed = flag.Uint64("kill-seed", 0, "its seed; 0 takes one from the clock and prints it")
 )
 
