@@ -1,0 +1,321 @@
+package store
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// A history is what clients asked and were answered, with the moments of both. It is right if there is an order
+// of the calls, each between its two moments, in which a small machine gives the same answers. The machine has no idea
+// of Redis: a job is absent, waits, is held under a token, or has ended; a gate is open or closed.
+
+// asked is one call.
+type asked struct {
+	kind   string // accept hello exchange renew recover close open cancel, and drained: nothing waits any more
+	client int
+	actor  int    // the name's number
+	inc    string // who calls, or whom it is about
+	job    string // of accept, renew, cancel; of exchange: the job told as ended
+	try    int    // attempt of the token that is told or renewed
+	want   bool   // of exchange: a next job
+}
+
+// answered is what came back.
+type answered struct {
+	code  Code
+	told  Code     // of exchange with a job
+	jobs  []Taken  // of exchange
+	back  []string // of recover
+	lost  bool     // no answer: it may have happened, or not
+	start int64
+	end   int64
+}
+
+type entry struct {
+	in  asked
+	out answered
+}
+
+// never is the return of a call without an answer.
+const never = math.MaxInt64
+
+// jobOp is one call seen from one job.
+type jobOp struct {
+	kind string // accept, claim, finish, renew, recover, cancel, drained
+	inc  string
+	try  int
+}
+
+type jobAnswer struct {
+	code   Code
+	try    int  // of claim: the attempt given
+	held   bool // of claim: it was in hand before
+	listed bool // of recover: the job is among those given back
+	lost   bool
+}
+
+// jobState is the machine of one job.
+type jobState struct {
+	status  string // "" (absent), waits, held, ended
+	tries   int
+	holder  string // while held
+	endedBy string // token of the finish that ended it; "cancel"
+}
+
+func tokenOf(inc string, try int) string { return fmt.Sprint(try, " ", inc) }
+
+func (s jobState) fits(op jobOp) bool {
+	return s.status == "held" && s.holder == op.inc && s.tries == op.try
+}
+
+// step is the whole specification: what each call does, and what it may answer.
+func (s jobState) step(op jobOp, a jobAnswer) (bool, jobState) {
+	ok := func(want bool) bool { return a.lost || want }
+	next := s
+	switch op.kind {
+	case "accept":
+		if s.status == "" {
+			next.status = "waits"
+			return ok(a.code == OK), next
+		}
+		return ok(a.code == Same), s
+	case "claim":
+		switch {
+		case s.status == "waits":
+			next = jobState{status: "held", tries: s.tries + 1, holder: op.inc}
+			return ok(!a.held && a.try == next.tries), next
+		case s.status == "held" && s.holder == op.inc:
+			return ok(a.held && a.try == s.tries), s
+		}
+		return a.lost, s // it was given to nobody, or had ended
+	case "finish":
+		switch {
+		case s.fits(op):
+			next = jobState{status: "ended", tries: s.tries, endedBy: tokenOf(op.inc, op.try)}
+			return ok(a.code == OK), next
+		case s.status == "ended" && s.endedBy == tokenOf(op.inc, op.try):
+			return ok(a.code == OK), s
+		}
+		return ok(a.code == Stale), s
+	case "renew":
+		if s.fits(op) {
+			return ok(a.code == OK), s
+		}
+		return ok(a.code == Stale), s
+	case "recover":
+		if s.status == "held" && s.holder == op.inc {
+			next.status, next.holder = "waits", ""
+			return ok(a.listed), next
+		}
+		return ok(!a.listed), s
+	case "cancel":
+		switch s.status {
+		case "":
+			return ok(a.code == Unknown), s
+		case "waits":
+			next = jobState{status: "ended", tries: s.tries, endedBy: "cancel"}
+			return ok(a.code == OK), next
+		case "ended":
+			return ok(a.code == EndedCode), s
+		}
+		return ok(a.code == Running), s
+	case "drained":
+		return s.status != "waits", s
+	}
+	panic(op.kind)
+}
+
+// gateState is the machine of one actor's name: whose it is, and whether it is open.
+type gateState struct {
+	inc  string
+	open bool
+}
+
+func (s gateState) step(in asked, a answered) (bool, gateState) {
+	mine := s.inc == in.inc
+	switch in.kind {
+	case "hello":
+		if mine {
+			return true, s
+		}
+		return true, gateState{inc: in.inc, open: true}
+	case "exchange":
+		fresh := slices.ContainsFunc(a.jobs, func(t Taken) bool { return !t.Held })
+		switch a.code {
+		case Unregistered:
+			return !mine, s
+		case Closed:
+			return mine && !s.open && !fresh, s
+		case NotWanted:
+			return mine && !fresh, s
+		}
+		return mine && (s.open || !fresh), s
+	case "recover":
+		if mine && (a.lost || a.code == OK) {
+			return true, gateState{}
+		}
+		return true, s
+	case "close", "open":
+		if s.inc == "" {
+			return a.lost || a.code == Unregistered, s
+		}
+		return a.lost || a.code == OK, gateState{inc: s.inc, open: in.kind == "open"}
+	}
+	panic(in.kind)
+}
+
+// linear looks for an order of the history that the machines accept, for each job and each gate alone. The answer names
+// what has none; "" when all have.
+func linear(history []entry, actors int) string {
+	for job, ops := range byJob(history) {
+		m := porcupine.Model{
+			Init: func() any { return jobState{} },
+			Step: func(s, in, out any) (bool, any) { return pair(s.(jobState).step(in.(jobOp), out.(jobAnswer))) },
+		}
+		if fault := check(m, ops); fault != "" {
+			return fmt.Sprintf("job %s (%d calls): %s", job, len(ops), fault)
+		}
+	}
+	for actor := range actors {
+		var ops []porcupine.Operation
+		for _, e := range history {
+			if e.in.actor == actor && e.in.kind != "renew" && e.in.kind != "accept" && e.in.kind != "cancel" && !(e.in.kind == "exchange" && e.out.lost) {
+				ops = append(ops, porcupine.Operation{ClientId: e.in.client, Input: e.in, Output: e.out, Call: e.out.start, Return: e.out.end})
+			}
+		}
+		m := porcupine.Model{
+			Init: func() any { return gateState{} },
+			Step: func(s, in, out any) (bool, any) { return pair(s.(gateState).step(in.(asked), out.(answered))) },
+		}
+		if fault := check(m, ops); fault != "" {
+			return fmt.Sprintf("gate %d (%d calls): %s", actor, len(ops), fault)
+		}
+	}
+	return ""
+}
+
+func pair[S any](ok bool, s S) (bool, any) { return ok, s }
+
+// checkTime bounds one search; a history that takes longer is not decided, which is a failure too.
+const checkTime = 20 * time.Second
+
+func check(m porcupine.Model, ops []porcupine.Operation) string {
+	result, info := porcupine.CheckOperationsVerbose(m, ops, checkTime)
+	switch result {
+	case porcupine.Ok:
+		return ""
+	case porcupine.Unknown:
+		return "not decided in " + checkTime.String()
+	}
+	longest := 0
+	for _, p := range info.PartialLinearizations()[0] {
+		longest = max(longest, len(p))
+	}
+	text := fmt.Sprintf("no order fits its answers; the longest has %d calls. The calls from there on:", longest)
+	sorted := slices.Clone(ops)
+	slices.SortFunc(sorted, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
+	for _, o := range sorted[max(0, longest-3):min(len(sorted), longest+3)] {
+		text += fmt.Sprintf("\n  %d-%d client %d %+v -> %+v", o.Call, o.Return, o.ClientId, o.Input, o.Output)
+	}
+	return text
+}
+
+// byJob takes each call apart into what it is for each job.
+func byJob(history []entry) map[string][]porcupine.Operation {
+	parts := map[string][]porcupine.Operation{}
+	had := map[string]map[string]bool{} // job -> incarnations that may have held it
+	var all []string
+	add := func(job string, e entry, op jobOp, a jobAnswer) {
+		a.lost = e.out.lost
+		parts[job] = append(parts[job], porcupine.Operation{ClientId: e.in.client, Input: op, Output: a, Call: e.out.start, Return: e.out.end})
+	}
+	may := func(job, inc string) {
+		if had[job] == nil {
+			had[job] = map[string]bool{}
+		}
+		had[job][inc] = true
+	}
+	for _, e := range history {
+		if e.in.kind == "accept" && !slices.Contains(all, e.in.job) {
+			all = append(all, e.in.job)
+		}
+		for _, t := range e.out.jobs {
+			may(t.ID, e.in.inc)
+		}
+		for _, id := range e.out.back {
+			may(id, e.in.inc)
+		}
+	}
+	for _, e := range history {
+		in := e.in
+		switch in.kind {
+		case "exchange":
+			if in.job != "" {
+				add(in.job, e, jobOp{kind: "finish", inc: in.inc, try: in.try}, jobAnswer{code: e.out.told})
+			}
+			for _, t := range e.out.jobs {
+				add(t.ID, e, jobOp{kind: "claim", inc: in.inc}, jobAnswer{try: t.Token.Attempt, held: t.Held})
+			}
+			if e.out.lost && in.want {
+				for _, id := range all {
+					may(id, in.inc)
+					add(id, e, jobOp{kind: "claim", inc: in.inc}, jobAnswer{})
+				}
+			}
+		case "renew":
+			if !e.out.lost { // it changes nothing
+				add(in.job, e, jobOp{kind: "renew", inc: in.inc, try: in.try}, jobAnswer{code: e.out.code})
+			}
+		case "accept", "cancel", "drained":
+			add(in.job, e, jobOp{kind: in.kind}, jobAnswer{code: e.out.code})
+		}
+	}
+	for _, e := range history {
+		for _, id := range all {
+			if e.in.kind == "recover" && had[id][e.in.inc] {
+				add(id, e, jobOp{kind: "recover", inc: e.in.inc}, jobAnswer{listed: slices.Contains(e.out.back, id)})
+			}
+		}
+	}
+	return parts
+}
+
+// The machine itself: a history that is right, and one whose stale finish was taken.
+func TestLinearFindsAWrongAnswer(t *testing.T) {
+	at := int64(0)
+	say := func(in asked, a answered) entry {
+		a.start, a.end = at, at+1
+		at += 2
+		return entry{in, a}
+	}
+	given := func(try int, inc string) []Taken {
+		return []Taken{{Claimed: Claimed{ID: "j", Token: Token{Attempt: try, Incarnation: inc}}}}
+	}
+	story := func(last Code) []entry {
+		return []entry{
+			say(asked{kind: "accept", job: "j", actor: -1}, answered{code: OK}),
+			say(asked{kind: "hello", inc: "a"}, answered{code: OK}),
+			say(asked{kind: "exchange", inc: "a", want: true}, answered{code: GotJob, jobs: given(1, "a")}),
+			say(asked{kind: "recover", inc: "a"}, answered{code: OK, back: []string{"j"}}),
+			say(asked{kind: "hello", inc: "b"}, answered{code: OK}),
+			say(asked{kind: "exchange", inc: "b", want: true}, answered{code: GotJob, jobs: given(2, "b")}),
+			say(asked{kind: "exchange", inc: "a", job: "j", try: 1}, answered{code: Unregistered, told: last}),
+		}
+	}
+	if fault := linear(story(Stale), 1); fault != "" {
+		t.Error(fault)
+	}
+	if fault := linear(story(OK), 1); fault == "" {
+		t.Error("a stale finish was taken and not noticed")
+	}
+	gate := append(story(Stale), say(asked{kind: "close"}, answered{code: OK}),
+		say(asked{kind: "exchange", inc: "b", want: true}, answered{code: GotJob, jobs: given(3, "b")}))
+	if fault := linear(gate, 1); fault == "" {
+		t.Error("a claim through a closed gate was not noticed")
+	}
+}
