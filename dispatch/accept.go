@@ -57,6 +57,9 @@ func (in *intake) accept(ctx context.Context, items []item, repeated bool) (done
 	var subs []store.Submission
 	for _, it := range items {
 		if it.refusal == nil {
+			// What it waits for may have ended, been settled and forgotten.
+			f := in.from.refill
+			it.sub.Refilled = it.sub.Refilled || f != nil && it.sub.Sequence <= f.until
 			subs = append(subs, it.sub)
 		}
 	}
@@ -127,6 +130,11 @@ func (in *intake) accepted(it item, a store.Accepted, repeated bool) {
 			Status: http.StatusConflict, Code: "conflict", Job: s.ID, Sequence: s.Sequence,
 			Reason: fmt.Sprintf("job id %s is taken by a job with another script or type", s.ID), Hint: "choose another id; the same job again would be no fault",
 		})
+	case a.Code == store.NoNeed:
+		in.refused(it, &events.Refusal{
+			Status: http.StatusBadRequest, Code: "unknown_prerequisite", Job: s.ID, Sequence: s.Sequence,
+			Reason: fmt.Sprintf("prerequisite %s of job %s is not known", a.Missing, s.ID), Hint: "submit it first; the record of an ended job is kept for a time only",
+		})
 	case a.Adopted:
 		c.say(telling{kind: tellAdopted, event: events.JobAdopted{Type: s.Type, Job: s.ID, Sequence: s.Sequence}})
 	case a.Code == store.Same && a.Sequence != s.Sequence:
@@ -138,15 +146,29 @@ func (in *intake) accepted(it item, a store.Accepted, repeated bool) {
 		if in.from.refill != nil {
 			in.from.refill.jobs++
 		}
-		c.publish(events.JobQueued{
-			Type: s.Type, Job: s.ID, Sequence: s.Sequence, Ready: a.Ready, DelayedUntil: a.Due, CallerID: s.Caller,
-		})
+		c.publish(acceptedAs(s, a))
 	}
-	if !a.Due.IsZero() {
+	if !a.Due.IsZero() || !s.StartBy.IsZero() {
 		kick(c.delayedNow)
 	}
 	if a.Status.Ended() {
 		kick(c.endedNow)
+	}
+}
+
+// acceptedAs is how a job begins its way: in a queue, or behind others.
+func acceptedAs(s store.Submission, a store.Accepted) events.Event {
+	if a.Status == store.StatusWaiting {
+		waits := a.Waits
+		if a.Code == store.Same { // the answer that had them was lost
+			for _, p := range s.Prerequisites {
+				waits = append(waits, p.ID)
+			}
+		}
+		return events.JobWaiting{Type: s.Type, Job: s.ID, Sequence: s.Sequence, Prerequisites: waits, CallerID: s.Caller}
+	}
+	return events.JobQueued{
+		Type: s.Type, Job: s.ID, Sequence: s.Sequence, Ready: a.Ready, DelayedUntil: a.Due, CallerID: s.Caller,
 	}
 }
 

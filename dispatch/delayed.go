@@ -10,8 +10,8 @@ import (
 // delayedEvery is how long the timer sleeps at most: Redis' clock may be set.
 const delayedEvery = 30 * time.Second
 
-// runDelayed sleeps until the next delayed job is due, and then lets it be served.
-// A delayed job that is accepted wakes it.
+// runDelayed sleeps until time brings something: a delayed job that is due, and then
+// served, or one that is too late to begin, and then ends. Whatever puts an earlier moment there wakes it.
 func (c *Component) runDelayed(ctx context.Context) error {
 	r := c.reporter("delayed")
 	timer := time.NewTimer(0)
@@ -36,23 +36,21 @@ func (c *Component) promote(ctx context.Context) (time.Duration, error) {
 	least := delayedEvery
 	for _, types := range chunks(c.typesNow(), typesACall) {
 		for {
-			var in time.Duration
-			var some bool
+			var ahead store.Ahead
 			if err := limited(ctx, func(ctx context.Context) (err error) {
-				_, in, some, err = c.d().NextDelayed(ctx, types)
+				ahead, err = c.d().Ahead(ctx, types)
 				return err
 			}); err != nil {
 				return 0, err
 			}
-			if !some {
+			if len(ahead.Due) == 0 {
+				if !ahead.Next.IsZero() {
+					// Redis counts in milliseconds and rounds down.
+					least = min(least, ahead.In+time.Millisecond)
+				}
 				break
 			}
-			if in > 0 {
-				// Redis counts in milliseconds and rounds down.
-				least = min(least, in+time.Millisecond)
-				break
-			}
-			if err := c.promoteDue(ctx, types); err != nil {
+			if err := c.promoteDue(ctx, ahead.Due); err != nil {
 				return 0, err
 			}
 		}
@@ -60,29 +58,20 @@ func (c *Component) promote(ctx context.Context) (time.Duration, error) {
 	return least, nil
 }
 
-// promoteDue moves everything that is due among these types.
+// promoteDue moves everything that is due of these types.
 func (c *Component) promoteDue(ctx context.Context, types []string) error {
-	var depths []store.Depth
-	if err := limited(ctx, func(ctx context.Context) (err error) {
-		depths, err = c.d().Depths(ctx, types)
-		return err
-	}); err != nil {
-		return err
-	}
-	for _, d := range depths {
-		for more := d.Due > 0; more; {
+	for _, t := range types {
+		for more := true; more; {
 			var p store.Promoted
 			if err := limited(ctx, func(ctx context.Context) (err error) {
-				p, err = c.d().Promote(ctx, d.Type)
+				p, err = c.d().Promote(ctx, t)
 				return err
 			}); err != nil {
 				return err
 			}
 			more = p.More
 		}
-		if d.Due > 0 {
-			kick(c.measureNow)
-		}
 	}
+	kick(c.measureNow)
 	return nil
 }

@@ -44,6 +44,8 @@ func eventOf(f store.Fact, ready int) (events.Event, error) {
 		return events.JobDead{Type: f.Type, Job: f.Job, Reason: f.Reason}, nil
 	case store.FactCancelled:
 		return events.JobCancelled{Type: f.Type, Job: f.Job}, nil
+	case store.FactReleased:
+		return events.JobQueued{Type: f.Type, Job: f.Job, Sequence: f.Sequence, Ready: f.Ready, DelayedUntil: f.Due}, nil
 	case store.FactPong:
 		return events.ActorPonged{Pool: pool, Actor: f.Actor, Nonce: f.Nonce, Incarnation: inc}, nil
 	}

@@ -181,13 +181,14 @@ func TestStates(t *testing.T) {
 		StateWaiting: {Status: store.StatusDispatched}, StateDelayed: {Status: store.StatusDispatched, ReadyAt: now.Add(time.Minute)},
 		StateRunning: {Status: store.StatusStarted}, StateFinished: {Status: store.StatusFinished},
 		StateError: {Status: store.StatusError, Reason: "exit 1"}, StateCancelled: {Status: store.StatusError, Reason: store.ReasonCancelled},
-		StateDead: {Status: store.StatusError, Reason: store.ReasonCrashes},
+		StateDead: {Status: store.StatusError, Reason: store.ReasonCrashes}, StateBlocked: {Status: store.StatusWaiting},
+		StateExpired: {Status: store.StatusError, Reason: store.ReasonExpired},
 	} {
 		if got := stateOf(rec, now); got != want {
 			t.Errorf("%+v: %s, want %s", rec, got, want)
 		}
 	}
-	if len(States()) != 7 {
+	if len(States()) != 9 {
 		t.Error("a state is missing in the list")
 	}
 }

@@ -132,6 +132,7 @@ func ownFacts(prefix string) []string {
 	var out []string
 	for _, e := range []events.Event{
 		events.JobQueued{},
+		events.JobWaiting{},
 		events.JobAdopted{},
 		events.JobStarted{},
 		events.JobEnded{},

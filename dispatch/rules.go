@@ -17,12 +17,8 @@ type Prerequisite = store.Prerequisite
 // Rule says what a job does whose prerequisite did not finish well.
 type Rule = store.Rule
 
-const (
-	// maxPriority bounds the levels on both sides of 0.
-	maxPriority = 10
-	// maxRetries catches a number that was meant for something else.
-	maxRetries = 1000
-)
+// maxRetries catches a number that was meant for something else.
+const maxRetries = 1000
 
 // whole reads a whole number of a header.
 func whole(name, value string, least, most int) (int, *events.Refusal) {
@@ -125,15 +121,8 @@ func notActing(s store.Submission) *events.Refusal {
 	refuse := func(header string) *events.Refusal {
 		return bad("not_supported", "header "+header+" is not supported yet", "leave the header out")
 	}
-	switch {
-	case s.Retries != 0:
+	if s.Retries != 0 {
 		return refuse(HeaderRetries)
-	case s.Priority != 0:
-		return refuse(HeaderPriority)
-	case !s.StartBy.IsZero():
-		return refuse(HeaderStartBy)
-	case len(s.Prerequisites) > 0:
-		return refuse(HeaderPrerequisites)
 	}
 	return nil
 }

@@ -216,8 +216,30 @@ func (c *Component) showJob(ctx context.Context, m events.Message, e events.JobS
 	case err != nil:
 		c.deny(m, trouble(err))
 	default:
-		c.answer(m, viewOf(rec, time.Now()))
+		v := viewOf(rec, time.Now())
+		if v.State == StateBlocked {
+			if v.Waits, err = c.needs(ctx, e.Job); err != nil {
+				c.deny(m, trouble(err))
+				return
+			}
+		}
+		c.answer(m, v)
 	}
+}
+
+// needs lists what a blocked job waits for.
+func (c *Component) needs(ctx context.Context, id string) ([]Need, error) {
+	var all []store.Need
+	err := limited(ctx, func(ctx context.Context) (err error) {
+		all, err = c.store.Needs(ctx, id)
+		return err
+	})
+	out := make([]Need, len(all))
+	for i, n := range all {
+		out[i] = Need{ID: n.ID, Rule: string(n.Rule), Status: string(n.Status), Reason: n.Reason}
+	}
+	slices.SortFunc(out, func(a, b Need) int { return strings.Compare(a.ID, b.ID) })
+	return out, err
 }
 
 // listJobs answers with the newest jobs that match, found by walking the records:

@@ -205,9 +205,9 @@ func TestCreateCancelListAndShow(t *testing.T) {
 			{ScriptType: "a.b", Script: "x"},
 			{ScriptType: "bash", Script: "x", ID: "a.b"},
 			{ScriptType: "bash", Script: "x", Retries: 1},
-			{ScriptType: "bash", Script: "x", Priority: -1},
-			{ScriptType: "bash", Script: "x", Prereqs: []string{"a"}},
-			{ScriptType: "bash", Script: "x", StartBy: 1},
+			{ScriptType: "bash", Script: "x", Priority: -11},
+			{ScriptType: "bash", Script: "x", Prereqs: []string{"a:b"}},
+			{ScriptType: "bash", Script: "x", StartBy: -1},
 			{ScriptType: "bash", Script: "x", Timeout: -1},
 			{ScriptType: "bash", Script: "x", Delay: 1e300},
 		} {

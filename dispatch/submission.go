@@ -172,7 +172,7 @@ func option(s *store.Submission, name, lower, value string, at time.Time) *event
 	case strings.ToLower(HeaderRetries):
 		s.Retries, r = whole(name, value, 0, maxRetries)
 	case strings.ToLower(HeaderPriority):
-		s.Priority, r = whole(name, value, -maxPriority, maxPriority)
+		s.Priority, r = whole(name, value, -store.MaxPriority, store.MaxPriority)
 	case strings.ToLower(HeaderPrerequisites):
 		s.Prerequisites, r = prerequisites(name, value)
 	case strings.ToLower(HeaderStartBy):

@@ -40,7 +40,13 @@ func TestSubmissions(t *testing.T) {
 		"no timeout":   {"bash", one("Hero-Timeout", "0"), sub(nil)},
 		"delay":        {"bash", one("Hero-Delay", "0.25"), sub(func(s *store.Submission) { s.Due = at.Add(250 * time.Millisecond) })},
 		"asks nothing": {"bash", nats.Header{"Hero-Retries": {"0"}, "Hero-Priority": {"0"}, "Hero-Prerequisites": {""}, "Hero-Start-By": {""}}, sub(nil)},
-		"adopted":      {"bash", one("Hero-Adopted", "1"), sub(nil)},
+		"priority":     {"bash", one("Hero-Priority", "-10"), sub(func(s *store.Submission) { s.Priority = -10 })},
+		"start in":     {"bash", one("Hero-Start-By", "1.5"), sub(func(s *store.Submission) { s.StartBy = at.Add(1500 * time.Millisecond) })},
+		"start at":     {"bash", one("Hero-Start-By", "2026-01-02T04:04:05.5+01:00"), sub(func(s *store.Submission) { s.StartBy = at.Add(500 * time.Millisecond) })},
+		"prerequisites": {"bash", one("Hero-Prerequisites", "a, b:run ,c:hold,d:fail"), sub(func(s *store.Submission) {
+			s.Prerequisites = []Prerequisite{{ID: "a", Rule: store.RuleFail}, {ID: "b", Rule: store.RuleRun}, {ID: "c", Rule: store.RuleHold}, {ID: "d", Rule: store.RuleFail}}
+		})},
+		"adopted": {"bash", one("Hero-Adopted", "1"), sub(nil)},
 		"parties": {"bash", nats.Header{"Hero-Caller-Id": {"ключ"}, "Hero-Context-Id": {"c d"}}, sub(func(s *store.Submission) {
 			s.Caller, s.Context = "ключ", "c d"
 		})},
@@ -104,9 +110,6 @@ func TestRefusedSubmissions(t *testing.T) {
 		"start by delay":   {"bash", nats.Header{"Hero-Delay": {"10"}, "Hero-Start-By": {"9"}}, "x", "bad_header", "before its delay"},
 		"bad retries":      {"bash", one("Hero-Retries", "many"), "x", "bad_header", "no whole number"},
 		"fewer retries":    {"bash", one("Hero-Retries", "-1"), "x", "bad_header", "out of range"},
-		"priority":         {"bash", one("Hero-Priority", "-3"), "x", "not_supported", "Hero-Priority"},
-		"prerequisites":    {"bash", one("Hero-Prerequisites", "a,b"), "x", "not_supported", "Hero-Prerequisites"},
-		"start by":         {"bash", one("Hero-Start-By", "10"), "x", "not_supported", "Hero-Start-By"},
 		"loader":           {"bash", one("Hero-Env-LD_PRELOAD", "x"), "x", "denied_env", "pool's configuration"},
 		"path":             {"bash", one("hero-env-PATH", "x"), "x", "denied_env", "PATH"},
 		"start-up file":    {"bash", one("Hero-Env-BASH_ENV", "x"), "x", "denied_env", "BASH_ENV"},
@@ -172,7 +175,13 @@ func TestOptionsRoundTrip(t *testing.T) {
 		set  func(*Options)
 		want func(*store.Submission)
 	}{
-		"plain": {func(*Options) {}, func(*store.Submission) {}},
+		"plain":    {func(*Options) {}, func(*store.Submission) {}},
+		"priority": {func(o *Options) { o.Priority = -3 }, func(s *store.Submission) { s.Priority = -3 }},
+		"start by": {func(o *Options) { o.StartBy, o.StartWithin = at.Add(time.Hour), time.Minute }, func(s *store.Submission) { s.StartBy = at.Add(time.Hour) }},
+		"start in": {func(o *Options) { o.StartWithin = time.Minute }, func(s *store.Submission) { s.StartBy = at.Add(time.Minute) }},
+		"prerequisites": {func(o *Options) { o.Prerequisites = []Prerequisite{{ID: "a"}, {ID: "b", Rule: store.RuleHold}} }, func(s *store.Submission) {
+			s.Prerequisites = []Prerequisite{{ID: "a", Rule: store.RuleFail}, {ID: "b", Rule: store.RuleHold}}
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, want := base, want

@@ -144,6 +144,14 @@ func (t *teller) fact(ctx context.Context, f store.Fact) {
 		return
 	case store.FactRetried:
 		ready = t.ready(ctx, f.Type)
+	case store.FactReleased:
+		t.queuedFirst(ctx, f)
+		if !f.Due.IsZero() {
+			kick(c.delayedNow)
+		}
+	case store.FactMore:
+		kick(c.delayedNow)
+		return
 	case store.FactPong:
 		if e := t.pings[f.Nonce]; e != nil {
 			c.publish(e)

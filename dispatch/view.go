@@ -12,16 +12,18 @@ import (
 const (
 	StateWaiting   = "waiting"   // for an actor
 	StateDelayed   = "delayed"   // for its time
+	StateBlocked   = "blocked"   // for other jobs, its prerequisites
 	StateRunning   = "running"   // in an actor's hand
 	StateFinished  = "finished"  //
 	StateError     = "error"     // its script failed
 	StateCancelled = "cancelled" // taken out before it ran
+	StateExpired   = "expired"   // not begun by its start-by
 	StateDead      = "dead"      // given up
 )
 
 // States lists the states, in the order of a job's life.
 func States() []string {
-	return []string{StateWaiting, StateDelayed, StateRunning, StateFinished, StateError, StateCancelled, StateDead}
+	return []string{StateWaiting, StateDelayed, StateBlocked, StateRunning, StateFinished, StateError, StateCancelled, StateExpired, StateDead}
 }
 
 // JobView is a job as it is shown: the answer of job.show and job.cancel, one
@@ -50,14 +52,30 @@ type JobView struct {
 	CreatedAt string         `json:"created_at,omitempty"` // as the record has it
 	QueuedAt  time.Time      `json:"queued_at,omitzero"`
 	// ReadyAt is when it last became ready to be taken, or will be.
-	ReadyAt    time.Time `json:"ready_at,omitzero"`
-	StartedAt  time.Time `json:"started_at,omitzero"`
+	ReadyAt   time.Time `json:"ready_at,omitzero"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	// StartBy ends a job that has not begun by then.
+	StartBy  time.Time `json:"start_by,omitzero"`
+	Priority int       `json:"priority,omitempty"`
+	// Waits is what a blocked job waits for still; shown by job.show and not in lists.
+	Waits      []Need    `json:"waits_for,omitempty"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
 	// Output, Error, Script and Env are shown by job.show and not in lists.
 	Output string            `json:"output,omitempty"`
 	Error  string            `json:"error,omitempty"`
 	Script string            `json:"script,omitempty"`
 	Env    map[string]string `json:"env_vars,omitempty"`
+}
+
+// Need is a prerequisite that a job waits for still.
+type Need struct {
+	ID string `json:"id"`
+	// Rule says what its bad end does to the job: fail, run or hold.
+	Rule string `json:"rule"`
+	// Status is that job's word; absent if it is not known any more.
+	Status string `json:"status,omitempty"`
+	// Reason is its bad end, for which the job holds.
+	Reason string `json:"reason,omitempty"`
 }
 
 // CreateAnswer is the answer of job.create.
@@ -75,6 +93,7 @@ func viewOf(r store.Record, now time.Time) JobView {
 		Incarnation: r.Token.Incarnation, Attempts: r.Attempts, Crashes: r.Crashes, Sequence: r.Sequence,
 		CallerID: r.Caller, ContextID: r.Context, Timeout: events.SecondsOf(r.Timeout), CreatedAt: r.CreatedAt,
 		QueuedAt: r.QueuedAt, ReadyAt: r.ReadyAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
+		StartBy: r.StartBy, Priority: r.Priority,
 		Output: r.Output, Error: r.Error, Script: r.Script,
 	}
 	if n, err := strconv.Atoi(r.ExitCode); err == nil {
@@ -90,12 +109,16 @@ func stateOf(r store.Record, now time.Time) string {
 		return StateFinished
 	case r.Status == store.StatusError && r.Reason == store.ReasonCancelled:
 		return StateCancelled
+	case r.Status == store.StatusError && r.Reason == store.ReasonExpired:
+		return StateExpired
 	case r.Status == store.StatusError && r.Reason == store.ReasonCrashes:
 		return StateDead
 	case r.Status == store.StatusError:
 		return StateError
 	case r.Status == store.StatusStarted:
 		return StateRunning
+	case r.Status == store.StatusWaiting:
+		return StateBlocked
 	case r.ReadyAt.After(now):
 		return StateDelayed
 	}

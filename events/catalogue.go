@@ -10,6 +10,7 @@ import (
 // subject tokens behind the verb are the type's fields tagged `subject`.
 var catalogue = []*Kind{
 	declare[JobQueued](Fact, "job", "queued"),
+	declare[JobWaiting](Fact, "job", "waiting"),
 	declare[JobAdopted](Fact, "job", "adopted"),
 	declare[JobStarted](Fact, "job", "started"),
 	declare[JobEnded](Fact, "job", "ended"),
@@ -142,6 +143,7 @@ func kindOfSubject(prefix, subject string) (*Kind, []string, error) {
 }
 
 func (JobQueued) isEvent()          {}
+func (JobWaiting) isEvent()         {}
 func (JobAdopted) isEvent()         {}
 func (JobStarted) isEvent()         {}
 func (JobEnded) isEvent()           {}

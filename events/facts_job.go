@@ -16,6 +16,18 @@ type JobQueued struct {
 	CallerID     string    `json:"caller_id,omitempty"`
 }
 
+// JobWaiting: the job is in Redis and waits for others to end; its JobQueued comes
+// when they have.
+type JobWaiting struct {
+	Type string `json:"type" subject:"0"`
+	Job  string `json:"job" subject:"1"`
+	// Sequence is the job's message in the log HERO_JOBS.
+	Sequence uint64 `json:"sequence,omitempty"`
+	// Prerequisites are the jobs that have not ended yet, or whose bad end it holds for.
+	Prerequisites []string `json:"prerequisites"`
+	CallerID      string   `json:"caller_id,omitempty"`
+}
+
 // JobAdopted: a job that somebody pushed straight into Redis is in the log now.
 type JobAdopted struct {
 	Type     string `json:"type" subject:"0"`
@@ -52,7 +64,8 @@ type JobEnded struct {
 	// Outcome is Finished or Errored.
 	Outcome string `json:"outcome"`
 	// Reason says why it is an error: "exit 3", "signal SIGSEGV", "timeout",
-	// "cancelled", "crashes", or what the actor says.
+	// "cancelled", "crashes", or what the actor says; of a job that never ran (no
+	// actor), "expired" or "prerequisite <id>".
 	Reason   string  `json:"reason,omitempty"`
 	ExitCode int     `json:"exit_code"`
 	Run      Seconds `json:"run"`

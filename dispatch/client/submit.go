@@ -67,6 +67,10 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 				if e.Sequence == seq {
 					return id, nil
 				}
+			case events.JobWaiting:
+				if e.Sequence == seq {
+					return id, nil
+				}
 			case events.CommandRejected:
 				if e.Sequence == seq {
 					return id, refusalOf(e)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,14 +24,16 @@ func (s *Store) Daemon(epoch uint64) *Daemon { return &Daemon{s: s, epoch: epoch
 
 // Accepted is the answer for one submission.
 type Accepted struct {
-	Code     Code   // OK, Same, Conflict, Gap
+	Code     Code   // OK, Same, Conflict, NoNeed, Gap
 	Status   Status // the record's now
 	Sequence uint64 // the record's: with Same and another than the submission's, the log holds it twice
 	Adopted  bool   // with Same: a foreign record took this submission's sequence
 	Ready    int    // length of the type's queue after
 	Due      time.Time
-	Handed   string // actor that has it, "" for none
-	HandedTo string // that actor's incarnation
+	Handed   string   // actor that has it, "" for none
+	HandedTo string   // that actor's incarnation
+	Waits    []string // ids of what it waits for, when it was taken in
+	Missing  string   // with NoNeed: the first prerequisite that is not known
 }
 
 // MaxBatch bounds one Accept: a pipeline of scripts, kept short of a second even on miniredis.
@@ -105,13 +108,16 @@ func (d *Daemon) acceptCall(after uint64, j Submission) (acceptCall, error) {
 	if !j.CreatedAt.IsZero() {
 		created = j.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 	}
+	if err := checkRules(j); err != nil {
+		return acceptCall{}, err
+	}
 	limit := (j.Timeout + time.Second - 1) / time.Second
 	k := d.s.keys
 	return acceptCall{
 		keys: d.s.jobKeys(j.Type, k.job(j.ID), k.position(), k.types(), k.delayed(j.Type)),
 		args: d.s.jobArgs(d.epoch, j.Type, j.ID, dec(after), dec(j.Sequence), j.Script, j.Caller, j.Context,
 			strconv.FormatInt(int64(limit), 10), strconv.Itoa(j.Retries), env, created,
-			millis(j.Due)),
+			millis(j.Due), d.s.rareOf(j), needs(j), boolArg(j.Refilled)),
 	}, nil
 }
 
@@ -144,9 +150,14 @@ func readAccepted(v any) (Accepted, error) {
 		return Accepted{}, err
 	}
 	a := Accepted{Code: r.code()}
-	if a.Code != Gap {
+	switch a.Code {
+	case Gap:
+	case NoNeed:
+		a.Missing = r.str(1)
+	default:
 		a.Status, a.Sequence, a.Adopted, a.Ready = Status(r.str(1)), laxUint(r.str(2)), r.str(3) == "1", r.num(4)
 		a.Due, a.Handed, a.HandedTo = msTime(r.str(5)), r.str(6), r.str(7)
+		a.Waits = strings.Fields(r.str(8))
 	}
 	return a, r.err
 }

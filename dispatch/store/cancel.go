@@ -26,8 +26,7 @@ func (d *Daemon) Cancel(ctx context.Context, id string) (Cancelled, error) {
 	theirs, _ := f[1].(string)
 	jobType := typeOfRecord(ours, theirs)
 	r, err := d.s.run(ctx, "cancel",
-		[]key{k.epoch(), k.facts(), k.ended(), k.queue(jobType), k.delayed(jobType), k.job(id)},
-		dec(d.epoch), jobType, id)
+		d.s.jobKeys(jobType, k.job(id), k.delayed(jobType)), d.s.jobArgs(d.epoch, jobType, id)...)
 	if err != nil {
 		return Cancelled{}, err
 	}

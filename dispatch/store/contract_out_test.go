@@ -32,8 +32,8 @@ var outCases = map[string]func(b *bed){
 		if q := b.list(b.s.keys.queue("sh")); !slices.Equal(q, []string{"f1"}) {
 			b.Error(q)
 		}
-		if _, _, ok, err := b.d.NextDelayed(b.ctx(), []string{"sh"}); ok || err != nil {
-			b.Error(ok, err)
+		if _, ok := b.next("sh"); ok {
+			b.Error(ok)
 		}
 		a := b.actor("p_1", "i1")
 		b.wantCode(b.claim(a).Code, Idle)

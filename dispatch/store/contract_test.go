@@ -18,7 +18,7 @@ func TestContract(t *testing.T) {
 		s := srv.open(t)
 		reached := recordCodes(s)
 		for _, cases := range []map[string]func(b *bed){
-			helloCases, acceptCases, claimCases, finishCases, gateCases, recoverCases, outCases, epochCases,
+			helloCases, acceptCases, claimCases, finishCases, gateCases, recoverCases, outCases, epochCases, needCases, prioCases,
 		} {
 			for _, name := range slices.Sorted(maps.Keys(cases)) {
 				t.Run(name, func(t *testing.T) { cases[name](newBedOn(t, srv, s)) })

@@ -29,6 +29,8 @@ type Fact struct {
 	Reason      string        // ended, dead, cancelled, retried
 	ExitCode    string        // ended
 	Crashes     int           // retried, dead
+	Ready       int           // released: how many wait, this one included
+	Due         time.Time     // released: not before; zero: now
 	Nonce       string        // pong
 }
 
@@ -45,6 +47,8 @@ const (
 	FactCancelled FactKind = "cancelled"
 	FactDrained   FactKind = "drained"
 	FactPong      FactKind = "pong"
+	FactReleased  FactKind = "released" // what the job waited for has ended: it is ready, or due
+	FactMore      FactKind = "more"     // more jobs wait for one that ended than its script may look at: promote goes on
 )
 
 // FactBatch is what ReadFacts returns.
@@ -162,6 +166,10 @@ func readFact(f Fact, line string) Fact {
 			f.ExitCode = value
 		case "crashes":
 			f.Crashes = laxInt(value)
+		case "ready":
+			f.Ready = laxInt(value)
+		case "until":
+			f.Due = msTime(value)
 		case "nonce":
 			f.Nonce = value
 		case "since":

@@ -13,7 +13,7 @@ import (
 var recordFields = []string{
 	"id", "type", "script_type", "status", "caller_id", "context_id", "timeout", "error", "reason", "exit_code",
 	"token", "crashes", "sequence", "v", "created_at", "updated_at",
-	"queued_ms", "ready_ms",
+	"queued_ms", "ready_ms", "first_ms", "opts",
 }
 
 // Job reads one record: ErrNoJob if there is none.
@@ -39,13 +39,14 @@ func readRecord(id string, m map[string]string) Record {
 		Timeout: laxSeconds(m["timeout"]), Output: m["output"], Error: m["error"], Reason: m["reason"],
 		ExitCode: m["exit_code"], Crashes: laxInt(m["crashes"]),
 		Sequence: laxUint(m["sequence"]), Foreign: m["v"] == "", CreatedAt: m["created_at"], UpdatedAt: m["updated_at"],
-		QueuedAt: msTime(m["queued_ms"]), ReadyAt: msTime(m["ready_ms"]),
+		QueuedAt: msTime(m["queued_ms"]), ReadyAt: msTime(m["ready_ms"]), FirstReadyAt: msTime(m["first_ms"]),
 	}
 	if r.Status.Ended() {
 		r.FinishedAt, _ = time.Parse(time.RFC3339, r.UpdatedAt)
 	}
 	t, started, actor := readToken(m["token"])
 	r.Attempts, r.StartedAt, r.Actor = t.Attempt, started, actor
+	readOpts(&r, m["opts"])
 	if t.Incarnation != "" && !r.Status.Ended() {
 		r.Token = t
 	}
@@ -106,15 +107,51 @@ func (s *Store) Waiting(ctx context.Context, jobType string, limit int) ([]Recor
 	if err := bad("script type", jobType); err != nil {
 		return nil, err
 	}
-	k := s.keys.queue(jobType)
-	ids, err := s.rdb.LRange(ctx, k.name, -page(limit), -1).Result()
+	queue, prio := s.keys.queue(jobType), s.keys.prio(jobType)
+	p := s.rdb.Pipeline()
+	list := p.LRange(ctx, queue.name, -page(limit), -1)
+	others := p.ZRangeWithScores(ctx, prio.name, 0, page(limit)-1)
+	if _, err := p.Exec(ctx); err != nil {
+		return nil, s.fault(ctx, err, []key{queue, prio})
+	}
+	slices.Reverse(list.Val())
+	recs, err := s.records(ctx, list.Val())
+	if err != nil || len(others.Val()) == 0 {
+		return recs, err
+	}
+	return s.merge(ctx, recs, others.Val(), int(page(limit)))
+}
+
+// since is the time that its place among jobs of other levels is counted from.
+func (r Record) since() time.Time {
+	if !r.FirstReadyAt.IsZero() {
+		return r.FirstReadyAt
+	}
+	return r.ReadyAt
+}
+
+// merge puts jobs of other levels between those of the list, as the scripts do (scripts/lib/queue.lua).
+func (s *Store) merge(ctx context.Context, plain []Record, others []redis.Z, limit int) ([]Record, error) {
+	ids := make([]string, len(others))
+	score := make(map[string]float64, len(others))
+	for i, z := range others {
+		member, _ := z.Member.(string)
+		_, ids[i], _ = strings.Cut(member, " ")
+		score[ids[i]] = z.Score
+	}
+	levelled, err := s.records(ctx, ids)
 	if err != nil {
-		return nil, s.fault(ctx, err, []key{k})
+		return nil, err
 	}
-	for i, j := 0, len(ids)-1; i < j; i, j = i+1, j-1 {
-		ids[i], ids[j] = ids[j], ids[i]
+	out := make([]Record, 0, limit)
+	for len(out) < limit && len(plain)+len(levelled) > 0 {
+		from := &levelled
+		if len(levelled) == 0 || len(plain) > 0 && float64(plain[0].since().UnixMilli()) <= score[levelled[0].ID] {
+			from = &plain
+		}
+		out, *from = append(out, (*from)[0]), (*from)[1:]
 	}
-	return s.records(ctx, ids)
+	return out, nil
 }
 
 // readsAtOnce bounds a pipeline of reads. The embedded server sends each answer

@@ -22,6 +22,10 @@ func (k keys) held(inc string) key   { return k.at("held", "held:"+inc, "list") 
 func (k keys) idle(t string) key     { return k.at("idle", "idle:"+t, "zset") }              // "<actor> <incarnation>" of who has a free slot, by ms since when
 func (k keys) lease(t string) key    { return k.at("lease", "lease:"+t, "zset") }            // incarnation by ms of its last sign of life; what is in flight is in their held lists
 func (k keys) delayed(t string) key  { return k.at("delayed", "delayed:"+t, "zset") }        // id by ms when due
+func (k keys) prio(t string) key     { return k.at("prio", "prio:"+t, "zset") }              // "<order> <id>" by ms when ready less the head start of its level
+func (k keys) startby(t string) key  { return k.at("startby", "startby:"+t, "zset") }        // id by ms it must have begun by
+func (k keys) need(id string) key    { return k.at("need", "need:"+id, "hash") }             // prerequisite -> rule: what the job waits for still
+func (k keys) unlocks(id string) key { return k.at("unlocks", "unlocks:"+id, "zset") }       // "<order> <id>" of who waits for it; score 1: it holds
 func (k keys) dead() key             { return k.at("dead", "dead", "zset") }                 // id by ms of death, capped
 func (k keys) ended() key            { return k.at("ended", "ended", "list") }               // "sequence id outcome", RPUSH, until settled
 func (k keys) facts() key            { return k.at("facts", "facts", "stream") }             // for the bus, capped

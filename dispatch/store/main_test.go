@@ -300,3 +300,10 @@ func (b *bed) renew(a *Actor, j Claimed) Code {
 	b.Helper()
 	return must[[]Code](b)(a.Renew(b.ctx(), j))[0]
 }
+
+// next says in how long time brings something for these types.
+func (b *bed) next(types ...string) (time.Duration, bool) {
+	b.Helper()
+	a := must[Ahead](b)(b.d.Ahead(b.ctx(), types))
+	return a.In, !a.Next.IsZero()
+}

@@ -32,6 +32,9 @@ type Options struct {
 	Lease time.Duration
 	// Keep ended records and reply lists this long; 0 means 1 h.
 	Keep time.Duration
+	// MaxPriorityWait is how long a job of the lowest level waits at most behind a flood of the highest; 0 means 60 s.
+	// Only Accept asks for it.
+	MaxPriorityWait time.Duration
 	// ClientName is set on each connection, for CLIENT LIST; "" for none.
 	ClientName string
 }
@@ -48,6 +51,8 @@ type Store struct {
 	lease   time.Duration
 	judging atomic.Bool
 	judge   chan struct{}
+
+	maxPriorityWait time.Duration
 }
 
 // Open makes a Store; it does not connect yet. The error is a setting that can not be used.
@@ -72,6 +77,12 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 	if opts.Keep == 0 {
 		opts.Keep = time.Hour
 	}
+	if opts.MaxPriorityWait == 0 {
+		opts.MaxPriorityWait = defaultPriorityWait
+	}
+	if opts.MaxPriorityWait < time.Second {
+		return nil, fmt.Errorf("open redis: longest wait for priority %v: want a second at least", opts.MaxPriorityWait)
+	}
 	if opts.Lease < time.Second || opts.Keep < time.Second {
 		return nil, fmt.Errorf("open redis: lease %v, keep %v: want a second at least", opts.Lease, opts.Keep)
 	}
@@ -84,6 +95,7 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 	s := &Store{
 		keys: keys(opts.Prefix), conn: conn,
 		waiters: make(chan *waiter, maxIdleWaiters), life: life, end: end, scripts: scripts, lease: opts.Lease, judge: make(chan struct{}, 1),
+		maxPriorityWait: opts.MaxPriorityWait,
 	}
 	s.conn.opts.OnConnect = s.greet
 	s.rdb = s.conn.client()

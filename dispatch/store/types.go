@@ -47,6 +47,7 @@ type Status string
 // The status words. Cancelled, timed out and dead jobs are StatusError with a reason.
 const (
 	StatusDispatched Status = "dispatched"
+	StatusWaiting    Status = "waiting_for_prerequisites"
 	StatusStarted    Status = "started"
 	StatusFinished   Status = "finished"
 	StatusError      Status = "error"
@@ -59,6 +60,7 @@ func (s Status) Ended() bool { return s == StatusFinished || s == StatusError }
 const (
 	ReasonCancelled = "cancelled"
 	ReasonCrashes   = "its actor died while running it"
+	ReasonExpired   = "expired"   // not begun by its StartBy
 	ReasonNoRecord  = "no record" // an id in a queue without a hash
 )
 
@@ -127,6 +129,12 @@ type Record struct {
 	ReadyAt    time.Time // last became ready to be claimed
 	StartedAt  time.Time
 	FinishedAt time.Time
+
+	FirstReadyAt time.Time // when it became ready first, if a dead actor gave it back since: its place among others
+
+	Priority int
+	StartBy  time.Time // while it has not begun; zero: none
+	Due      time.Time // of one that waits for prerequisites: not before; zero: none
 }
 
 // Env decodes EnvJSON; nil for none.
@@ -137,25 +145,26 @@ type Code string
 
 // The codes. Each method names those it can return. NO_EPOCH is always ErrNoEpoch.
 const (
-	OK           Code = "OK"           // done (also: done before, by this same call)
-	Same         Code = "SAME"         // the id is known with the same script and type
-	Conflict     Code = "CONFLICT"     // the id is known with another script or type
-	Gap          Code = "GAP"          // log messages before this one were not accepted
-	GotJob       Code = "JOB"          // a job is in hand
-	Idle         Code = "IDLE"         // none ready; the actor is marked idle
-	Again        Code = "AGAIN"        // bound reached while skipping spent ids: call again
-	Closed       Code = "CLOSED"       // the gate is closed
-	Unregistered Code = "UNREGISTERED" // no such actor, or another incarnation has the name: say hello
-	Superseded   Code = "SUPERSEDED"   // another incarnation took this name from this one: exit
-	Stale        Code = "STALE"        // another token: nothing changed; drop the result
-	Unknown      Code = "UNKNOWN"      // no such job
-	Running      Code = "RUNNING"      // an actor holds the job
-	EndedCode    Code = "ENDED"        // the job has its end already
-	Full         Code = "FULL"         // the wake list holds 100 messages
-	Gone         Code = "GONE"         // this incarnation is not registered (recovered before)
-	Higher       Code = "HIGHER"       // Redis carries a higher epoch
-	Other        Code = "OTHER"        // another state id owns this Redis prefix
-	NotWanted    Code = "NOT_WANTED"   // no next job was asked for
+	OK           Code = "OK"              // done (also: done before, by this same call)
+	Same         Code = "SAME"            // the id is known with the same script and type
+	NoNeed       Code = "NO_PREREQUISITE" // a prerequisite is not known: nothing was written but the position
+	Conflict     Code = "CONFLICT"        // the id is known with another script or type
+	Gap          Code = "GAP"             // log messages before this one were not accepted
+	GotJob       Code = "JOB"             // a job is in hand
+	Idle         Code = "IDLE"            // none ready; the actor is marked idle
+	Again        Code = "AGAIN"           // bound reached while skipping spent ids: call again
+	Closed       Code = "CLOSED"          // the gate is closed
+	Unregistered Code = "UNREGISTERED"    // no such actor, or another incarnation has the name: say hello
+	Superseded   Code = "SUPERSEDED"      // another incarnation took this name from this one: exit
+	Stale        Code = "STALE"           // another token: nothing changed; drop the result
+	Unknown      Code = "UNKNOWN"         // no such job
+	Running      Code = "RUNNING"         // an actor holds the job
+	EndedCode    Code = "ENDED"           // the job has its end already
+	Full         Code = "FULL"            // the wake list holds 100 messages
+	Gone         Code = "GONE"            // this incarnation is not registered (recovered before)
+	Higher       Code = "HIGHER"          // Redis carries a higher epoch
+	Other        Code = "OTHER"           // another state id owns this Redis prefix
+	NotWanted    Code = "NOT_WANTED"      // no next job was asked for
 )
 
 // Outcome is how an attempt ended, as its actor saw it.

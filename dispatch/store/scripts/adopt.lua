@@ -1,7 +1,7 @@
 -- adopt: looks at a page of a queue for jobs pushed by others, and hands over.
 -- KEYS epoch facts ended dead queue idle lease types
 -- ARGV epoch type offset count
--- USE epoch now stamp fact record end ready start serve
+-- USE epoch now stamp fact record opts type queue need end ready start serve
 -- RETURNS NO_EPOCH | OK length handed id...
 -- BOUND count (250) ids, 100 hand-overs, 100 spent ids
 local length = redis.call('LLEN', k_queue)
@@ -18,5 +18,6 @@ end
 if length > 0 then
   redis.call('SADD', k_types, a_type)
   answer[3] = #serve(100)
+  serve_others()
 end
 return answer

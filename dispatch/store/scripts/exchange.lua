@@ -2,7 +2,7 @@
 -- FIXED epoch facts ended dead groups
 -- KEYS queue idle actor held wake lease
 -- ARGV epoch type name incarnation slots known want
--- USE epoch now stamp fact record fence end ready start serve take
+-- USE epoch now stamp fact record fence opts type queue need end ready start serve take
 -- RETURNS NO_EPOCH | UNREGISTERED/NOT_WANTED/CLOSED/IDLE/AGAIN/JOB told {head script [env caller context]}...
 -- BOUND 100 ends, 100 jobs, 1,000 in hand, 100 spent ids, 200 wake messages, 100 hand-overs
 -- More ARGV: for each end "<attempt> <status> <exit code or -> <id>" and the output, with the status error
@@ -20,12 +20,12 @@ while ARGV[i] do
     error, reason = ARGV[i], ARGV[i + 1]
     i = i + 2
   end
-  local code, now_status, sequence, started = fence(job_key(id), a_epoch .. ' ' .. attempt .. ' ' .. a_incarnation .. ' ')
+  local code, now_status, sequence, started, opts = fence(job_key(id), a_epoch .. ' ' .. attempt .. ' ' .. a_incarnation .. ' ')
   told = told .. string.sub(code, 1, 1)
   if now_status == 'started' then
     end_job({ id = id, kind = 'ended', status = status, output = output, error = error, reason = reason,
       exit_code = exit_code == '-' and '' or exit_code, actor = a_name, holder = a_incarnation, attempt = attempt,
-      sequence = sequence, started = started })
+      sequence = sequence, started = started, opts = opts })
     ended[#ended + 1] = id
     forgotten[#forgotten + 1] = a_incarnation .. ' ' .. id
   end
@@ -87,5 +87,6 @@ end
 if code ~= 'IDLE' then
   serve(100) -- a backlog beside idle actors: a push that told nobody
 end
+serve_others()
 answer[1] = code
 return answer

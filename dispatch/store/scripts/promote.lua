@@ -1,21 +1,44 @@
--- promote: due jobs of a type go to its queue.
--- KEYS epoch facts ended dead queue idle lease delayed
+-- promote: what time brings for a type: due jobs go to its queue, late ones end, ends over the bound of their script go on.
+-- KEYS epoch facts ended dead queue idle lease delayed startby
 -- ARGV epoch type limit
--- USE epoch now stamp fact record end ready start serve
+-- USE epoch now stamp fact record opts type queue need end ready start serve
 -- RETURNS NO_EPOCH | OK moved more ready
--- BOUND limit (200) jobs, 100 hand-overs, 100 spent ids
-local due = redis.call('ZRANGEBYSCORE', k_delayed, '-inf', now, 'WITHSCORES', 'LIMIT', 0, a_limit)
-local moved = 0
-for i = 1, #due, 2 do
-  local id = due[i]
+-- BOUND limit (200) due jobs, limit late ones, 500 waiting for those that ended, 100 hand-overs, 100 spent ids
+local late_ones = redis.call('ZRANGEBYSCORE', k_startby, '-inf', now, 'LIMIT', 0, a_limit)
+for _, id in ipairs(late_ones) do
   local j = read(id)
-  if not j.script then
-    bury_unusable(id, j)
-  elseif not j.ended and j.holder == '' then
-    redis.call('LPUSH', k_queue, id)
-    moved = moved + 1
+  if j.known and not j.ended and j.holder == '' then
+    expire(id, j)
+    redis.call('ZREM', k_delayed, id)
   end
-  redis.call('ZREM', k_delayed, id)
+  redis.call('ZREM', k_startby, id)
+end
+local due = redis.call('ZRANGEBYSCORE', k_delayed, '-inf', now, 'LIMIT', 0, a_limit)
+local moved = 0
+for _, id in ipairs(due) do
+  local over = string.match(id, '^>(.+)$')
+  local j = read(over or id)
+  if over then
+    redis.call('ZADD', k_delayed, 'XX', now, id) -- a first write that a full Redis refuses
+    redis.call('ZREM', k_delayed, id)
+    if j.ended or not j.known then -- else it was revived, and ends once more
+      release(over, j.opts, j.status == 'finished')
+    end
+  else
+    if not j.script then
+      bury_unusable(id, j)
+    elseif waits(id, j) then
+      enqueue(id, j)
+      moved = moved + 1
+    end
+    redis.call('ZREM', k_delayed, id)
+  end
 end
 serve(100)
-return { 'OK', moved, redis.call('ZCOUNT', k_delayed, '-inf', now), redis.call('LLEN', k_queue) }
+if #late_ones > 0 then
+  next_ready() -- at the queue's head those go now: nobody may come to claim
+  trim_queue()
+end
+serve_others()
+local more = redis.call('ZCOUNT', k_delayed, '-inf', now) + redis.call('ZCOUNT', k_startby, '-inf', now)
+return { 'OK', moved, more, waiting() }

@@ -1,7 +1,7 @@
 -- recover: what a dead incarnation held goes back, and its traces go.
 -- KEYS epoch facts ended dead queue idle lease actor held wake incarnations groups
 -- ARGV epoch type name incarnation interrupted max_crashes
--- USE epoch now stamp fact record end ready start serve
+-- USE epoch now stamp fact record opts type queue need end ready start serve
 -- RETURNS NO_EPOCH | GONE | OK/AGAIN {id crashes dead actor}...
 -- BOUND 100 held jobs (then AGAIN), 100 hand-overs, 100 spent ids
 if redis.call('HGET', k_incarnations, a_incarnation) ~= a_name .. ' ' .. a_type then
@@ -26,11 +26,11 @@ for i = #ids, 1, -1 do -- the oldest last: the right end is served next
     if dead then
       end_job({ id = id, kind = 'dead', status = 'error', output = '', exit_code = '',
         error = 'its actor died ' .. crashes_text .. ' times while running it', reason = 'its actor died while running it',
-        actor = a_name, holder = a_incarnation, attempt = j.attempt, sequence = j.sequence, crashes = crashes_text,
+        actor = a_name, holder = a_incarnation, attempt = j.attempt, sequence = j.sequence, opts = j.opts, crashes = crashes_text,
         started = j.started })
       bury(id)
     else
-      redis.call('RPUSH', k_queue, id)
+      enqueue(id, j, 'back')
       fact('retried', id, j.sequence, a_name, a_incarnation, j.attempt, 'crashes', crashes_text,
         'reason', a_interrupted == '1' and 'interrupted' or 'actor died')
     end
@@ -54,6 +54,7 @@ if redis.call('HGET', k_actor, 'incarnation') == a_incarnation then
   redis.call('DEL', k_actor, k_wake)
 end
 local handed = serve(100)
+serve_others()
 local answer = { code }
 for _, b in ipairs(back) do
   for _, h in ipairs(handed) do

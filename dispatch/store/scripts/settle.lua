@@ -10,8 +10,12 @@ for i = 2, #ARGV do
     redis.call('LPOP', k_ended)
     local id = string.match(ARGV[i], '^%S+ (.+) %S+$')
     local key = c_prefix .. ':job:' .. id
-    local status = redis.call('HGET', key, 'status')
-    if status == 'finished' or status == 'error' then
+    local f = redis.call('HMGET', key, 'status', 'opts')
+    local status = f[1]
+    if (status == 'finished' or status == 'error') and f[2] and string.find(' ' .. f[2] .. ' ', ' u ', 1, true) then
+      redis.call('HSET', key, 'settled', '1') -- others wait for it: expires when none does
+      redis.call('EXPIRE', c_prefix .. ':q:reply:' .. id, c_keep)
+    elseif status == 'finished' or status == 'error' then
       redis.call('EXPIRE', key, c_keep)
       redis.call('EXPIRE', c_prefix .. ':q:reply:' .. id, c_keep)
     end

@@ -1,9 +1,13 @@
 -- The one way a job ends: record, one reply, the list for the log, the fact.
--- e: id kind status output error reason exit_code | actor holder attempt sequence started crashes
+-- e: id kind status output error reason exit_code | actor holder attempt sequence started crashes opts (false: none; nil: not read)
 -- The list for the log is written when the script ends (end_all), one command for all.
 local gone = {}
-local function end_job(e)
+function end_job(e)
   local key = c_prefix .. ':job:' .. e.id
+  local opts = e.opts
+  if opts == nil then
+    opts = redis.call('HGET', key, 'opts')
+  end
   local reply = c_prefix .. ':q:reply:' .. e.id
   if e.error == '' and e.reason == '' and e.exit_code == '' then
     redis.call('HSET', key, 'status', e.status, 'updated_at', stamp(), 'output', e.output)
@@ -17,7 +21,9 @@ local function end_job(e)
     gone[#gone + 1] = sequence .. ' ' .. e.id .. ' ' .. e.status -- settle lets both keys expire
   else
     redis.call('EXPIRE', reply, c_keep)
-    redis.call('EXPIRE', key, c_keep)
+    if not opts or not flag(opts, 'u') then
+      redis.call('EXPIRE', key, c_keep)
+    end
   end
   if e.reason == '' and e.exit_code == '' and e.sequence then
     tell(e.actor, e.holder, e.kind .. ' ' .. e.id .. ' ' .. sequence .. ' ' .. e.attempt .. ' outcome=' .. e.status ..
@@ -25,6 +31,9 @@ local function end_job(e)
   else
     fact(e.kind, e.id, e.sequence, e.actor, e.holder, e.attempt, 'outcome', e.status, 'since', e.started or '',
       'exit_code', e.exit_code, 'crashes', e.crashes or '', 'reason', e.reason)
+  end
+  if opts then
+    after_end(e.id, opts, e.status == 'finished')
   end
 end
 
@@ -49,9 +58,25 @@ local function bury_unusable(id, j)
   end
   if j.known then
     end_job({ id = id, kind = 'dead', status = 'error', output = '', error = 'the record has no script',
-      reason = 'no script', exit_code = '', actor = '', holder = '', attempt = j.attempt, sequence = j.sequence })
+      reason = 'no script', exit_code = '', actor = '', holder = '', attempt = j.attempt, sequence = j.sequence, opts = j.opts })
   else
     fact('dead', id, '0', '', '', '0', 'outcome', 'error', 'reason', 'no record')
+    release(id, false, false)
   end
   bury(id)
+end
+
+-- An end without a run.
+function end_unrun(id, j, reason, text)
+  end_job({ id = id, kind = 'ended', status = 'error', output = '', error = text, reason = reason, exit_code = '',
+    actor = '', holder = '', attempt = j.attempt, sequence = j.sequence, opts = j.opts })
+end
+
+local function late(opts)
+  local by = opt(opts, 'b')
+  return by and tonumber(by) <= tonumber(now)
+end
+
+local function expire(id, j)
+  end_unrun(id, j, 'expired', 'not begun in time')
 end

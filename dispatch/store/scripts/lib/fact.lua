@@ -2,16 +2,16 @@
 -- an XADD costs as much as four lines. A line is "<kind> <job> <sequence> <attempt> [<name>=<value>]..."; before
 -- the first, and where it changes, "@<type> <actor> <incarnation>" says who. The stream is capped: what must
 -- not be lost is elsewhere.
-local told, entries, tellers_name, tellers_inc = {}, {}, nil, nil
+local told, entries, tellers_name, tellers_inc, tellers_type = {}, {}, nil, nil, nil
 
 local function tell(name, inc, line)
   if #told >= 30 then -- the cap counts entries: they are to be of a size
     entries[#entries + 1] = table.concat(told, '\n')
     told, tellers_inc = {}, nil
   end
-  if inc ~= tellers_inc or name ~= tellers_name then
+  if inc ~= tellers_inc or name ~= tellers_name or a_type ~= tellers_type then
     told[#told + 1] = '@' .. a_type .. ' ' .. name .. ' ' .. inc
-    tellers_name, tellers_inc = name, inc
+    tellers_name, tellers_inc, tellers_type = name, inc, a_type
   end
   told[#told + 1] = line
 end

@@ -7,7 +7,7 @@ end
 local function read(id)
   -- pcall: the key may be of another type (the transitional Hero names share the prefix).
   local f = redis.pcall('HMGET', job_key(id), 'status', 'token', 'sequence', 'script', 'ready_ms', 'timeout', 'env_vars',
-    'caller_id', 'context_id')
+    'caller_id', 'context_id', 'opts')
   if f.err then
     f = {}
   end
@@ -33,6 +33,7 @@ local function read(id)
     env = f[7] or '',
     caller = f[8] or '',
     context = f[9] or '',
+    opts = f[10],               -- false for a job with nothing rare
   }
 end
 

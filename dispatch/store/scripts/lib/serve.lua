@@ -50,3 +50,10 @@ local function serve(limit)
   trim_queue()
   return handed
 end
+
+-- The same for the types that ends of this script's type have given something to.
+local function serve_others()
+  for t in pairs(touched) do
+    for_type(t, serve, 100)
+  end
+end

@@ -9,6 +9,9 @@ local function start(id, j, name, inc)
     redis.call('HSETNX', job_key(id), 'script_type', a_type) -- original supervisors leave it to the queue's name
     redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'updated_at', stamp(), 'type', a_type, 'v', '1')
   end
+  if j.opts then
+    begun(id, j.opts)
+  end
   if j.sequence then
     tell(name, inc, 'started ' .. id .. ' ' .. j.sequence .. ' ' .. attempt .. ' timeout=' .. j.timeout .. ' since=' .. j.ready)
   else

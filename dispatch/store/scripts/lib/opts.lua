@@ -1,0 +1,26 @@
+-- A record's field opts is what is rare about a job, as words; absent if nothing is: o<order> of its queuing, 20 digits,
+-- p<level>, h<head start in ms> of that level, b<ms> it must begin by, d<ms> not before, n it had prerequisites, u others wait for it.
+local function opt(opts, letter)
+  return string.match(' ' .. opts, ' ' .. letter .. '(%-?%d+)')
+end
+
+local function flag(opts, letter)
+  return string.find(' ' .. opts .. ' ', ' ' .. letter .. ' ', 1, true)
+end
+
+-- Writes the record's opts without a word, and returns them.
+local function unset(id, opts, letter)
+  opts = string.gsub(' ' .. opts .. ' ', ' ' .. letter .. '%-?%d* ', ' ', 1)
+  opts = string.match(opts, '^ *(.-) *$')
+  if opts == '' then
+    redis.call('HDEL', job_key(id), 'opts')
+    return false
+  end
+  redis.call('HSET', job_key(id), 'opts', opts)
+  return opts
+end
+
+-- How a job stands in a set whose scores are equal: in the order of the log.
+local function member(id, opts)
+  return (string.match(' ' .. opts, ' o(%d+)') or '') .. ' ' .. id
+end

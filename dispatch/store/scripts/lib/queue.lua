@@ -1,0 +1,43 @@
+-- Where a job waits for a hand: the type's list, or, of another level than 0, the zset prio:<type>. Its score is when the job
+-- became ready less the head start of its level, so a higher level goes first and a lower one is overtaken only by
+-- jobs that came at most so much later. next_ready compares the scores with the time of the list's head.
+local function prio()
+  return c_prefix .. ':prio:' .. a_type
+end
+
+-- j: opts ready. back: it was in a hand; to the front, where its first time puts it.
+local function enqueue(id, j, back)
+  local first = j.ready
+  if back then
+    redis.call('HSETNX', job_key(id), 'first_ms', j.ready)
+    first = redis.call('HGET', job_key(id), 'first_ms')
+  end
+  local head = j.opts and opt(j.opts, 'h')
+  if head then
+    redis.call('ZADD', prio(), string.format('%d', (tonumber(first) or now) - head), member(id, j.opts))
+    levels = true
+  else
+    redis.call(back and 'RPUSH' or 'LPUSH', k_queue, id)
+  end
+end
+
+local function waiting()
+  return redis.call('LLEN', k_queue) + redis.call('ZCARD', prio())
+end
+
+-- The place of a job of another level that goes before the list's head id, if there is one.
+local function overtaker(id)
+  local top = redis.call('ZRANGE', prio(), '0', '0', 'WITHSCORES')
+  if not top[1] then
+    levels = false
+    return nil
+  end
+  if id then
+    local f = redis.pcall('HMGET', job_key(id), 'first_ms', 'ready_ms', 'status')
+    local since = not f.err and tonumber(f[1] or f[2] or '')
+    if not since or since <= tonumber(top[2]) or f[3] ~= 'dispatched' then
+      return nil -- also for one that is spent or was never seen: next_ready knows what to do with it
+    end
+  end
+  return top[1]
+end
