@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// after is a job of type "sh" that waits for others: "id", "id:run", "id:hold".
-func after(id string, seq uint64, prerequisites ...string) Submission {
+// needing is a job of type "sh" that waits for others: "id", "id:run", "id:hold".
+func needing(id string, seq uint64, prerequisites ...string) Submission {
 	s := Submission{ID: id, Type: "sh", Script: "echo " + id, Sequence: seq}
 	for _, text := range prerequisites {
 		p, rule, _ := strings.Cut(text, ":")
@@ -53,11 +53,11 @@ var needCases = map[string]func(b *bed){
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
 		b.job("p2", 2)
-		d := b.accept(after("d", 3, "p1", "p2"))[0]
+		d := b.accept(needing("d", 3, "p1", "p2"))[0]
 		if d.Code != OK || d.Status != StatusWaiting || !slices.Equal(d.Waits, []string{"p1", "p2"}) || d.Ready != 2 {
 			b.Errorf("%+v", d)
 		}
-		if again := b.accept(after("d", 3, "p1", "p2"))[0]; again.Code != Same || again.Status != StatusWaiting {
+		if again := b.accept(needing("d", 3, "p1", "p2"))[0]; again.Code != Same || again.Status != StatusWaiting {
 			b.Errorf("%+v", again)
 		}
 		ns := must[[]Need](b)(b.s.Needs(b.ctx(), "d"))
@@ -85,14 +85,14 @@ var needCases = map[string]func(b *bed){
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
 		b.run(a, "p1", true)
-		if d := b.accept(after("d", 2, "p1"))[0]; d.Status != StatusDispatched || len(d.Waits) > 0 || d.Ready != 1 {
+		if d := b.accept(needing("d", 2, "p1"))[0]; d.Status != StatusDispatched || len(d.Waits) > 0 || d.Ready != 1 {
 			b.Errorf("%+v", d)
 		}
 		b.run(a, "d", true)
 	},
 	"a prerequisite that is not known refuses the job, unless Redis forgot it": func(b *bed) {
 		b.job("p1", 1)
-		d := b.accept(after("d", 2, "p1", "nobody"))[0]
+		d := b.accept(needing("d", 2, "p1", "nobody"))[0]
 		if d.Code != NoNeed || d.Missing != "nobody" {
 			b.Errorf("%+v", d)
 		}
@@ -102,7 +102,7 @@ var needCases = map[string]func(b *bed){
 		if p := must[uint64](b)(b.d.Position(b.ctx())); p != 2 || b.exists(b.s.keys.unlocks("p1")) {
 			b.Errorf("position %d", p)
 		}
-		again := after("d", 2, "p1", "nobody")
+		again := needing("d", 2, "p1", "nobody")
 		again.Refilled = true
 		if d := b.accept(again)[0]; d.Status != StatusWaiting || !slices.Equal(d.Waits, []string{"p1"}) {
 			b.Errorf("%+v", d)
@@ -111,7 +111,7 @@ var needCases = map[string]func(b *bed){
 	"a bad end fails, runs or holds": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
-		b.accept(after("f", 2, "p1"), after("r", 3, "p1:run"), after("h", 4, "p1:hold"), after("ff", 5, "f"), after("fr", 6, "f:run"))
+		b.accept(needing("f", 2, "p1"), needing("r", 3, "p1:run"), needing("h", 4, "p1:hold"), needing("ff", 5, "f"), needing("fr", 6, "f:run"))
 		b.run(a, "p1", false)
 		b.wantStatus("f", StatusError, "prerequisite p1")
 		b.wantStatus("ff", StatusError, "prerequisite f")
@@ -134,7 +134,7 @@ var needCases = map[string]func(b *bed){
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
 		b.run(a, "p1", false)
-		d := b.accept(after("f", 2, "p1"), after("r", 3, "p1:run"), after("h", 4, "p1:hold"))
+		d := b.accept(needing("f", 2, "p1"), needing("r", 3, "p1:run"), needing("h", 4, "p1:hold"))
 		if d[0].Status != StatusError || d[1].Status != StatusDispatched || d[2].Status != StatusWaiting {
 			b.Errorf("%+v", d)
 		}
@@ -148,7 +148,7 @@ var needCases = map[string]func(b *bed){
 			Submission{ID: "c", Type: "sh", Script: "x", Sequence: 1},
 			Submission{ID: "e", Type: "sh", Script: "x", Sequence: 2, StartBy: time.Now().Add(-time.Second)},
 			Submission{ID: "x", Type: "sh", Script: "x", Sequence: 3},
-			after("dc", 4, "c"), after("de", 5, "e"), after("dx", 6, "x"), after("rc", 7, "c:run", "e:run", "x:run"),
+			needing("dc", 4, "c"), needing("de", 5, "e"), needing("dx", 6, "x"), needing("rc", 7, "c:run", "e:run", "x:run"),
 		)
 		if r := must[Cancelled](b)(b.d.Cancel(b.ctx(), "c")); r.Code != OK {
 			b.Errorf("%+v", r)
@@ -167,7 +167,7 @@ var needCases = map[string]func(b *bed){
 	"cancel of a job that waits or holds": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
-		b.accept(after("d", 2, "p1"), after("h", 3, "p1:hold"), after("dd", 4, "d:run"))
+		b.accept(needing("d", 2, "p1"), needing("h", 3, "p1:hold"), needing("dd", 4, "d:run"))
 		if r := must[Cancelled](b)(b.d.Cancel(b.ctx(), "d")); r.Code != OK {
 			b.Errorf("%+v", r)
 		}
@@ -189,7 +189,7 @@ var needCases = map[string]func(b *bed){
 		b.job("p1", 1)
 		b.run(a, "p1", false)
 		must[int](b)(b.d.Settle(b.ctx(), must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 100))))
-		b.accept(after("h", 2, "p1:hold"))
+		b.accept(needing("h", 2, "p1:hold"))
 		if ttl := b.ttl(b.s.keys.job("p1").name); ttl > 0 {
 			b.Errorf("expires in %v", ttl)
 		}
@@ -199,7 +199,7 @@ var needCases = map[string]func(b *bed){
 		b.job("p1", 1)
 		var all []Submission
 		for i := range 1200 {
-			s := after(fmt.Sprintf("d%04d", i), uint64(i+2), "p1")
+			s := needing(fmt.Sprintf("d%04d", i), uint64(i+2), "p1")
 			if i%2 == 1 {
 				s.Type = "py"
 			}
@@ -239,7 +239,7 @@ var needCases = map[string]func(b *bed){
 		b.accept(Submission{ID: "p1", Type: "sh", Script: "x", Sequence: 1, Due: time.Now().Add(time.Hour)})
 		var all []Submission
 		for i := range 501 {
-			all = append(all, after(fmt.Sprint("d", i), uint64(i+2), "p1:run"))
+			all = append(all, needing(fmt.Sprint("d", i), uint64(i+2), "p1:run"))
 		}
 		b.accept(all[:300]...)
 		b.accept(all[300:]...)
@@ -259,7 +259,7 @@ var needCases = map[string]func(b *bed){
 			var jobs []Submission
 			for i := range 200 {
 				id := fmt.Sprintf("c%d", some*200+i)
-				jobs = append(jobs, after(id, uint64(some*200+i+2), last))
+				jobs = append(jobs, needing(id, uint64(some*200+i+2), last))
 				last = id
 			}
 			b.accept(jobs...)
@@ -280,7 +280,7 @@ var needCases = map[string]func(b *bed){
 		py := must[*Actor](b)(b.s.Actor("y_1", "py", "i2"))
 		must[Hello](b)(py.Hello(b.ctx()))
 		b.job("p1", 1)
-		d := after("d", 2, "p1")
+		d := needing("d", 2, "p1")
 		d.Type = "py"
 		b.accept(d)
 		b.wantCode(b.claim(py).Code, Idle)
@@ -293,7 +293,7 @@ var needCases = map[string]func(b *bed){
 	"a released job keeps its delay": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
-		d := after("d", 2, "p1")
+		d := needing("d", 2, "p1")
 		d.Due = time.Now().Add(time.Hour)
 		b.accept(d)
 		b.run(a, "p1", true)
@@ -309,7 +309,7 @@ var needCases = map[string]func(b *bed){
 	"a waiting job that others push is not run": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
-		b.accept(after("d", 2, "p1"))
+		b.accept(needing("d", 2, "p1"))
 		b.push("d")
 		b.run(a, "p1", true)
 		b.run(a, "d", true)
@@ -318,7 +318,7 @@ var needCases = map[string]func(b *bed){
 	"a prerequisite without a record fails those that wait": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
-		b.accept(after("d", 2, "p1"))
+		b.accept(needing("d", 2, "p1"))
 		b.s.rdb.Del(b.ctx(), b.s.keys.job("p1").name)
 		b.wantCode(b.claim(a).Code, Idle)
 		b.wantStatus("d", StatusError, "prerequisite p1")

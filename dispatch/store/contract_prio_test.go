@@ -162,7 +162,7 @@ var prioCases = map[string]func(b *bed){
 	},
 	"start-by: a delayed and a waiting one": func(b *bed) {
 		b.job("p1", 1)
-		d := after("d", 2, "p1")
+		d := needing("d", 2, "p1")
 		d.StartBy = time.Now().Add(-time.Second)
 		l := level("l", 3, 0)
 		l.Due, l.StartBy = time.Now().Add(time.Hour), time.Now().Add(-time.Second)
