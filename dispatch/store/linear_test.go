@@ -476,7 +476,7 @@ func TestLinearizabilityFindsBrokenScripts(t *testing.T) {
 		},
 		{
 			"recover forgets a job in hand", "recover",
-			"redis.call('RPUSH', k_queue, id)", "redis.call('HSET', job_key(id), 'status', 'dispatched')",
+			"enqueue(id, j, 'back')", "redis.call('HSET', job_key(id), 'status', 'dispatched')",
 		},
 		{
 			"an attempt is not counted", "exchange",
