@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -78,9 +79,13 @@ func (r *reply) sub(i int) reply {
 
 // Numbers in records: others may have written anything there, so what is no number is zero.
 
+// lastMillis is the end of the year 9999: a later time can not be written as JSON, and would spoil an answer about
+// many jobs.
+const lastMillis = 253402300799999
+
 func msTime(s string) time.Time {
 	ms, err := strconv.ParseFloat(s, 64) // a zset score may come as a float
-	if err != nil || ms <= 0 {
+	if err != nil || !(ms > 0 && ms <= lastMillis) {
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(ms)).UTC()
@@ -96,6 +101,11 @@ func laxUint(s string) uint64 {
 	return n
 }
 
-func laxSeconds(s string) time.Duration { return time.Duration(max(0, laxInt(s))) * time.Second }
+func laxSeconds(s string) time.Duration { return units(laxInt(s), time.Second) }
 
-func laxMillis(s string) time.Duration { return time.Duration(max(0, laxInt(s))) * time.Millisecond }
+func laxMillis(s string) time.Duration { return units(laxInt(s), time.Millisecond) }
+
+// units is n of a unit, within what a duration can hold.
+func units(n int, unit time.Duration) time.Duration {
+	return time.Duration(min(max(0, n), int(math.MaxInt64/unit))) * unit
+}
