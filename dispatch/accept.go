@@ -22,6 +22,7 @@ func (in *intake) take(ctx context.Context, msgs []jetstream.Msg) error {
 		if err != nil {
 			return err
 		}
+		it.ended = in.from.refill != nil && in.c.endings.has(it.sub.Sequence)
 		items[i] = it
 	}
 	repeated := false
@@ -56,7 +57,7 @@ func (in *intake) take(ctx context.Context, msgs []jetstream.Msg) error {
 func (in *intake) accept(ctx context.Context, items []item, repeated bool) (done int, err error) {
 	var subs []store.Submission
 	for _, it := range items {
-		if it.refusal == nil {
+		if it.refusal == nil && !it.ended {
 			// What it waits for may have ended, been settled and forgotten.
 			f := in.from.refill
 			it.sub.Refilled = it.sub.Refilled || f != nil && it.sub.Sequence <= f.until
@@ -73,6 +74,8 @@ func (in *intake) accept(ctx context.Context, items []item, repeated bool) (done
 	for _, it := range items {
 		if it.refusal != nil {
 			in.refused(it, it.refusal)
+		} else if it.ended {
+			in.later(it.sub.Sequence)
 		} else {
 			if len(answers) == 0 {
 				return done, err
@@ -105,7 +108,7 @@ func spoilt(err error, items []item) bool {
 	}
 	for i := range items {
 		it := &items[i]
-		if it.refusal != nil {
+		if it.refusal != nil || it.ended {
 			continue
 		}
 		// The first that is not done is the one that failed.

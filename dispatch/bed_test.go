@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -24,14 +25,15 @@ const patience = 20 * time.Second
 // bed is a bus, a Redis and somebody who writes down what is told.
 type bed struct {
 	testing.TB
-	nats  *embedded.Server
-	redis *redisServer
-	rdb   *redis.Client
-	store *store.Store // the test's own
-	bus   *events.Bus  // the test's own: the other components' voice
-	js    jetstream.JetStream
-	told  *recorder
-	cfg   Config
+	nats   *embedded.Server
+	redis  *redisServer
+	rdb    *redis.Client
+	store  *store.Store // the test's own
+	bus    *events.Bus  // the test's own: the other components' voice
+	js     jetstream.JetStream
+	told   *recorder
+	cfg    Config
+	idPart string // sets the ids of a second batch apart
 	// finished holds the ids whose finish was answered with OK.
 	finished sync.Map
 }
@@ -51,7 +53,7 @@ func newBed(t testing.TB, r *redisServer) *bed {
 	if b.js, err = jetstream.New(b.bus.Conn()); err != nil {
 		t.Fatal(err)
 	}
-	o, err := redis.ParseURL(r.url)
+	o, err := redis.ParseURL(cmp.Or(r.direct, r.url))
 	if err != nil {
 		t.Fatal(err)
 	}

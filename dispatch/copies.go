@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"herosup/dispatch/store"
 	"herosup/events"
 )
 
@@ -77,71 +76,100 @@ func (c *Component) newMark(m mark) {
 	c.mark = m
 }
 
-// runCopies looks at each server process that answers for the first time: the actors wait for its word. One
-// with an old copy loses its epoch, so that nothing of it is used before it is filled from the log.
+// settleCopy is the first look, before anything is done with Redis: what the last daemon knew is in the bucket.
+func (c *Component) settleCopy(ctx context.Context, r *reporter) error {
+	if !r.until(ctx, func(ctx context.Context) error {
+		epoch, _, err := c.keptEpoch(ctx)
+		if err != nil {
+			return err
+		}
+		m, err := c.keptMark(ctx, epoch)
+		if err != nil {
+			return err
+		}
+		c.newMark(m)
+		return c.judgeCopy(ctx, true)
+	}) {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// runCopies looks at each server process that answers for the first time: every other call, the actors' and ours, waits
+// for its word, or what is compared would move meanwhile.
 func (c *Component) runCopies(ctx context.Context) error {
 	r := c.reporter("copies")
 	keep := time.NewTicker(keepMarkEvery)
 	defer keep.Stop()
 	var kept mark
-	kick(c.copyNow)
 	for {
 		select {
-		case <-c.unvouched:
-		case <-c.copyNow:
-		case <-keep.C:
-			if m := c.knownMark(); m != kept && m.epoch != 0 {
-				if err := limited(ctx, func(ctx context.Context) error { return c.keepMark(ctx, m) }); err != nil {
-					c.log.Debug("keep the mark", "err", err)
-				} else {
-					kept = m
-				}
-			}
-			continue
-		case <-ctx.Done():
-			return nil
-		}
-		for !r.told(ctx, limited(ctx, c.judgeCopy)) {
-			if !r.pause(ctx) {
+		case <-c.store.Unvouched():
+			if !r.until(ctx, func(ctx context.Context) error { return c.judgeCopy(ctx, false) }) {
 				return nil
 			}
+		case <-keep.C:
+			m := c.knownMark()
+			if m == kept || m.epoch == 0 {
+				continue
+			}
+			if err := limited(ctx, func(ctx context.Context) error { return c.keepMark(ctx, m) }); err != nil {
+				c.log.Debug("keep the mark", "err", err)
+				continue
+			}
+			kept = m
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }
 
-// judgeCopy compares what answers with the mark.
-func (c *Component) judgeCopy(ctx context.Context) error {
-	m := c.knownMark()
-	ok, run, err := c.store.Vouched(ctx)
-	if ok || err != nil {
+// judgeCopy compares what answers with the mark. One with an old copy, or of another epoch, loses its epoch: every
+// script then answers NO_EPOCH until it is filled from the log. always: also one that was vouched for, by the last daemon.
+func (c *Component) judgeCopy(ctx context.Context, always bool) error {
+	m, s := c.knownMark(), c.store.Bare()
+	ok, run, err := s.Vouched(ctx)
+	if ok && !always || err != nil {
 		return err
 	}
-	// A Redis without this epoch is another story, and the intake's.
-	if epoch, err := c.store.Epoch(ctx); err != nil {
-		return err
-	} else if epoch != m.epoch {
-		return store.ErrNoEpoch
-	}
-	d := c.store.Daemon(m.epoch)
-	fact, err := c.store.LastFact(ctx)
+	epoch, err := s.Epoch(ctx)
 	if err != nil {
 		return err
 	}
-	position, err := d.Position(ctx)
-	if err != nil {
-		return err
+	d := s.Daemon(epoch)
+	why := ""
+	switch {
+	case epoch == 0:
+	case epoch != m.epoch:
+		why = fmt.Sprintf("it carries epoch %d, this daemon's is %d", epoch, m.epoch)
+	default:
+		fact, err := s.LastFact(ctx)
+		if err != nil {
+			return err
+		}
+		position, err := d.Position(ctx)
+		if err != nil {
+			return err
+		}
+		why = m.behind(fact, position)
 	}
-	why := m.behind(fact, position)
-	if why == "" {
-		return d.Vouch(ctx, run)
+	if why != "" {
+		c.voided.Store(epoch)
+		if _, err := d.Void(ctx); err != nil {
+			return err
+		}
+		c.log.Warn("redis came back with an old copy", "reason", why)
+		c.oldCopy.Store(&why)
 	}
-	c.oldCopy.Store(&why)
-	if _, err := d.Void(ctx); err != nil {
-		return err
+	if run != "" {
+		if err := s.Vouch(ctx, run); err != nil {
+			return err
+		}
 	}
-	c.log.Warn("redis came back with an old copy", "reason", why)
-	c.askRebuild()
-	return nil // vouched for when it carries the next epoch
+	if why != "" {
+		c.askRebuild()
+	}
+	return nil
 }
 
 func (c *Component) keepMark(ctx context.Context, m mark) error {
@@ -177,24 +205,4 @@ func (c *Component) keptMark(ctx context.Context, epoch uint64) (mark, error) {
 		return none, nil
 	}
 	return m, nil
-}
-
-// settleCopy is judgeCopy at the start, before anything is done with Redis: why is "" for a good copy.
-func (c *Component) settleCopy(ctx context.Context, r *reporter, epoch uint64) (why string, ok bool) {
-	ok = r.until(ctx, func(ctx context.Context) error {
-		m, err := c.keptMark(ctx, epoch)
-		if err != nil {
-			return err
-		}
-		c.newMark(m)
-		fact, err := c.store.LastFact(ctx)
-		if err != nil {
-			return err
-		}
-		var position uint64
-		position, err = c.store.Daemon(epoch).Position(ctx)
-		why = m.behind(fact, position)
-		return err
-	})
-	return why, ok
 }

@@ -35,14 +35,16 @@ type Component struct {
 	types atomic.Pointer[[]string]
 	told  *progress
 
+	endings endings
+
 	// mark is how far Redis was known to have come; oldCopy why the last one was not good.
-	markLock  sync.Mutex
-	mark      mark
-	oldCopy   atomic.Pointer[string]
-	unvouched <-chan struct{}
+	markLock sync.Mutex
+	mark     mark
+	oldCopy  atomic.Pointer[string]
+	voided   atomic.Uint64 // epoch of the last copy that lost it
 
 	// Kicks: a channel of one, whose reader then looks at the truth.
-	rebuildNow, sweepNow, measureNow, delayedNow, endedNow, gatesNow, stateNow, copyNow chan struct{}
+	rebuildNow, sweepNow, measureNow, delayedNow, endedNow, gatesNow, stateNow chan struct{}
 
 	stopping <-chan struct{}         // closed when Run has to end
 	reports  chan report             // to health
@@ -88,13 +90,12 @@ func New(cfg Config, bus *events.Bus, log *slog.Logger) (*Component, error) {
 	one := func() chan struct{} { return make(chan struct{}, 1) }
 	c := &Component{
 		cfg: cfg, store: cfg.Store, bus: bus, log: log, ready: make(chan struct{}), boot: self.Boot, told: newProgress(),
-		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), stateNow: one(), copyNow: one(),
+		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), stateNow: one(),
 		reports: make(chan report, reportsBuffer), tell: make(chan telling, tellBuffer), exits: make(chan exit, exitsBuffer),
 		orders: make(chan any, ordersBuffer), heard: make(chan any, heardBuffer), asks: make(chan events.Message, asksBuffer),
 		waits: make(chan any, waitsBuffer), lookups: make(chan string), watched: make(chan string, maxTypes),
 	}
 	c.types.Store(&[]string{})
-	c.unvouched = c.store.Judge()
 	return c, nil
 }
 
@@ -176,6 +177,9 @@ func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Se
 		return err
 	}
 	r := c.reporter("intake")
+	if err := c.settleCopy(ctx, r); err != nil {
+		return err
+	}
 	from, err := c.settleEpoch(ctx, r)
 	if err != nil {
 		return err

@@ -126,5 +126,6 @@ func (e *ender) delete(ctx context.Context, page []store.EndedEntry) error {
 		}
 		e.gone[seq] = struct{}{}
 	}
+	c.endings.gone(seqs)
 	return nil
 }

@@ -53,13 +53,6 @@ func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error)
 	if mine == 0 || mine != theirs {
 		return c.rebuild(ctx, r, mine, theirs)
 	}
-	switch why, ok := c.settleCopy(ctx, r, mine); {
-	case !ok:
-		return start{}, context.Cause(ctx)
-	case why != "":
-		c.oldCopy.Store(&why)
-		return c.rebuild(ctx, r, mine, theirs)
-	}
 	c.useEpoch(mine)
 	return c.resume(ctx, r)
 }
@@ -105,10 +98,10 @@ func (c *Component) checkEpoch(ctx context.Context, r *reporter) (s start, ok bo
 func (c *Component) rebuild(ctx context.Context, r *reporter, mine, theirs uint64) (start, error) {
 	reason := fmt.Sprintf("Redis carries epoch %d, this daemon's is %d", theirs, mine)
 	switch {
-	case mine == 0 && theirs == 0:
-		reason = "first start"
 	case c.oldCopy.Load() != nil:
 		reason = "Redis came back with an old copy: " + *c.oldCopy.Swap(nil)
+	case mine == 0 && theirs == 0:
+		reason = "first start"
 	case theirs == 0:
 		reason = "Redis came without its data (no epoch)"
 	}
@@ -118,7 +111,7 @@ func (c *Component) rebuild(ctx context.Context, r *reporter, mine, theirs uint6
 		return start{}, err
 	}
 	c.told.set(0) // first: what is not in Redis then may be in the log
-	next := max(mine, theirs) + 1
+	next := max(mine, theirs, c.voided.Load()) + 1
 	for {
 		var kept uint64
 		var code store.Code
@@ -166,7 +159,6 @@ func (c *Component) useEpoch(epoch uint64) {
 	if c.knownMark().epoch != epoch {
 		c.newMark(freshMark(epoch))
 	}
-	kick(c.copyNow)
 	c.daemon.Store(c.store.Daemon(epoch))
 	c.epoch.Store(epoch)
 }

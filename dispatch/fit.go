@@ -29,7 +29,7 @@ func (c *Component) checkAtStart(ctx context.Context) (*fitness, error) {
 	f := &fitness{c: c, r: c.reporter("check")}
 	var srv store.Server
 	if !f.r.until(ctx, func(ctx context.Context) (err error) {
-		srv, err = c.store.CheckServer(ctx)
+		srv, err = c.store.Bare().CheckServer(ctx)
 		return err
 	}) {
 		return nil, context.Cause(ctx)
@@ -47,7 +47,7 @@ func (f *fitness) run(ctx context.Context) error {
 	for pause(ctx, f.c.cfg.CheckEvery) {
 		var srv store.Server
 		err := limited(ctx, func(ctx context.Context) (err error) {
-			srv, err = f.c.store.CheckServer(ctx)
+			srv, err = f.c.store.Bare().CheckServer(ctx)
 			return err
 		})
 		if err != nil {

@@ -138,7 +138,7 @@ func (c *Component) runPing(ctx context.Context) error {
 	for {
 		var epoch uint64
 		ok := r.told(ctx, limited(ctx, func(ctx context.Context) (err error) {
-			epoch, err = c.store.Epoch(ctx)
+			epoch, err = c.store.Bare().Epoch(ctx)
 			return err
 		}))
 		if ok && c.isReady() && epoch != c.epoch.Load() {

@@ -25,7 +25,7 @@ const (
 	aheadBuffer = 64
 	// maxDiscards bounds the refused messages that could not be deleted yet; more
 	// are left to the next refill, which refuses them again.
-	maxDiscards = 1000
+	maxDiscards = 10_000
 )
 
 var (
@@ -189,6 +189,7 @@ type item struct {
 	subject string
 	sub     store.Submission
 	refusal *events.Refusal
+	ended   bool // while Redis was refilled: it is known to have ended
 	last    bool // nothing was behind it in the log when it was sent
 }
 

@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}
+	mainAsActor()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		for name := range strings.SplitSeq(os.Getenv("HEROSUP_REQUIRE"), ",") {
 			if strings.TrimSpace(name) == "redis" {

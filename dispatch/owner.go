@@ -34,7 +34,7 @@ func (e *OwnerError) Hint() string {
 func (c *Component) own(ctx context.Context, r *reporter, lost bool) error {
 	var o store.Owner
 	if !r.until(ctx, func(ctx context.Context) (err error) {
-		o, err = c.store.TakeOwner(ctx, c.cfg.State, c.cfg.OwnerLease)
+		o, err = c.store.Bare().TakeOwner(ctx, c.cfg.State, c.cfg.OwnerLease)
 		return err
 	}) {
 		return context.Cause(ctx)
@@ -60,7 +60,7 @@ func (c *Component) runOwner(ctx context.Context) error {
 func (c *Component) disown(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := c.store.ReleaseOwner(ctx, c.cfg.State); err != nil {
+	if err := c.store.Bare().ReleaseOwner(ctx, c.cfg.State); err != nil {
 		c.log.Debug("release redis prefix", "err", err)
 	}
 }

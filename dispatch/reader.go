@@ -83,6 +83,7 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 				}
 			})
 			next.facts = b.Facts
+			c.endings.note(b.Facts)
 			if b.Lost || len(b.Facts) > 0 {
 				break
 			}

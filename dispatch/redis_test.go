@@ -21,9 +21,11 @@ import (
 
 // redisServer is a Redis that a test may flush, kill and start again.
 type redisServer struct {
-	url  string
-	stop func() // real: SIGKILL
-	boot func() // start again, empty
+	url string
+	// direct is the URL of one server, where url is of Sentinels; "": the same.
+	direct string
+	stop   func() // real: SIGKILL
+	boot   func() // start again, empty
 }
 
 // eachRedis runs a test on the real Redis and on miniredis.

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// backoff is the pause before try n+1 (n from 0): from 50 ms doubling to 2 s, of which jitter (0 to 1) takes away up to a
+// backoff is the pause before try n+1 (n from 0): from 50 ms doubling to half a second, of which jitter (0 to 1) takes away up to a
 // half, so that many actors do not come back in step. Never less than 50 ms.
 func backoff(n int, jitter float64) time.Duration {
-	const first, most = 50 * time.Millisecond, 2 * time.Second
+	const first, most = 50 * time.Millisecond, 500 * time.Millisecond
 	d := most
-	if n < 6 { // 50 ms << 6 is more than 2 s
+	if n < 4 { // 50 ms << 4 is more than that
 		d = min(first<<n, most)
 	}
 	return max(first, d-time.Duration(jitter*float64(d)/2))

@@ -15,7 +15,7 @@
 //
 // # What happens when
 //
-//   - Redis is away: the same call again after 50 ms to 2 s with jitter, for ever; every call of the store is
+//   - Redis is away: the same call again after 50 ms to half a second with jitter, for ever; every call of the store is
 //     repeatable. A result is kept and told with the same token until it is answered.
 //   - Redis carries no epoch or another (NO_EPOCH), or does not know us (UNREGISTERED): hello again. A result
 //     whose token is of an earlier epoch is dropped: its job was, or will be, given out again.

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,7 +16,7 @@ import (
 const (
 	readTimeout = 2 * time.Second // of an answer; blocking calls add it to their time
 	dialTimeout = time.Second
-	poolSize    = 10 // connections for calls that do not block; an actor opens two
+	poolSize    = 100 // as many errors until go-redis looks for a lost server once a second only; an actor opens two connections
 )
 
 // Options are the settings of a Store.
@@ -49,14 +48,18 @@ type Store struct {
 	end     context.CancelCauseFunc
 	scripts map[string]*script
 	lease   time.Duration
-	judging atomic.Bool
-	judge   chan struct{}
+	judge   chan struct{} // greet found a server process that nobody vouches for
+	bare    sync.Once
+	judges  *Store // see Bare
 
 	maxPriorityWait time.Duration
 }
 
-// Open makes a Store; it does not connect yet. The error is a setting that can not be used.
+// Open makes a Store; it does not connect yet. The error is a setting that can not be used. log nil discards.
 func Open(opts Options, log *slog.Logger) (*Store, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	o, err := parseURL(opts.URL)
 	if err != nil {
 		return nil, fmt.Errorf("open redis: %w", err)
@@ -105,7 +108,12 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 // Close ends all connections; blocked calls return ErrAway.
 func (s *Store) Close() error {
 	s.end(fmt.Errorf("%w: the store was closed", ErrAway))
-	return errors.Join(s.rdb.Close(), s.dropWaiters())
+	err := errors.Join(s.rdb.Close(), s.dropWaiters())
+	s.bare.Do(func() {}) // from here on there is none to be made
+	if s.judges != nil {
+		err = errors.Join(err, s.judges.Close())
+	}
+	return err
 }
 
 // jobKeys are the keys of every script that can end or hand over jobs of a type.

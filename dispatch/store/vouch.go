@@ -34,12 +34,10 @@ func (s *Store) greet(ctx context.Context, c *redis.Conn) error {
 		return err
 	case run == "" || run == vouched:
 		return nil
-	case s.judging.Load():
-		select {
-		case s.judge <- struct{}{}:
-		default:
-		}
-		return nil
+	}
+	select {
+	case s.judge <- struct{}{}:
+	default:
 	}
 	return errUnvouched
 }
@@ -60,11 +58,24 @@ func runID(ctx context.Context, c interface {
 	return "", nil
 }
 
-// Judge makes this Store the judge's, the daemon's: its connections are used unvouched, and the channel says that one
-// was made to a server process that nobody vouches for. Compare its state with what is known, then Void or Vouch.
-func (s *Store) Judge() <-chan struct{} {
-	s.judging.Store(true)
-	return s.judge
+// Unvouched says that a connection was made to a server process that nobody vouches for, and given up. The daemon then
+// compares its state with what it knows, by Bare, and voids its epoch or not, and vouches for it.
+func (s *Store) Unvouched() <-chan struct{} { return s.judge }
+
+// Bare is this Store without that look at new connections: the judge's, and for what is about a server and not about
+// jobs. It is closed with this one.
+func (s *Store) Bare() *Store {
+	s.bare.Do(func() {
+		b := &Store{
+			keys: s.keys, conn: s.conn, waiters: make(chan *waiter, maxIdleWaiters), life: s.life, end: s.end,
+			scripts: s.scripts, lease: s.lease, maxPriorityWait: s.maxPriorityWait, judge: make(chan struct{}, 1),
+		}
+		b.conn.opts.OnConnect = nil
+		b.conn.opts.PoolSize = 4
+		b.rdb = b.conn.client()
+		s.judges = b
+	})
+	return s.judges
 }
 
 // Vouched reports whether the server that answers now is the one vouched for. One that does not tell its run id is.
@@ -102,12 +113,8 @@ func (d *Daemon) Void(ctx context.Context) (Code, error) {
 	return r.code(), r.err
 }
 
-// Vouch says that the server process of this run id has the state that the daemon knows.
-func (d *Daemon) Vouch(ctx context.Context, run string) error {
-	k := d.s.keys
-	r, err := d.s.run(ctx, "vouch", []key{k.epoch(), k.vouched()}, dec(d.epoch), run)
-	if err != nil {
-		return err
-	}
-	return r.err
+// Vouch says that the server process of this run id was looked at: it has the state that the daemon knows, or no epoch.
+func (s *Store) Vouch(ctx context.Context, run string) error {
+	k := s.keys.vouched()
+	return s.fault(ctx, s.rdb.Set(ctx, k.name, run, 0).Err(), []key{k})
 }

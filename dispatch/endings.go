@@ -1,0 +1,66 @@
+package dispatch
+
+import (
+	"sync"
+
+	"herosup/dispatch/store"
+)
+
+// maxEndings bounds what is remembered of ended jobs whose messages are still in the log; of more, the oldest run
+// again if Redis loses them.
+const maxEndings = 10_000
+
+// endings remembers jobs that are known to have ended while the log still has them: should Redis forget that, they are
+// not run again. What they put out is lost then, unless somebody waited for it.
+type endings struct {
+	mu    sync.Mutex
+	seqs  map[uint64]struct{}
+	order []uint64 // by the time of the end
+}
+
+// note takes in what the facts say. Dead jobs are not among them: their records come back from the log or their bucket.
+func (e *endings) note(facts []store.Fact) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, f := range facts {
+		if f.Kind != store.FactEnded && f.Kind != store.FactCancelled || f.Sequence == 0 {
+			continue
+		}
+		if e.seqs == nil {
+			e.seqs = map[uint64]struct{}{}
+		}
+		if _, known := e.seqs[f.Sequence]; known {
+			continue
+		}
+		e.seqs[f.Sequence] = struct{}{}
+		e.order = append(e.order, f.Sequence)
+		if len(e.order) > maxEndings {
+			delete(e.seqs, e.order[0])
+			e.order = e.order[1:]
+		}
+	}
+}
+
+// has reports whether the job of a message has ended.
+func (e *endings) has(seq uint64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, ok := e.seqs[seq]
+	return ok
+}
+
+// gone forgets those whose messages are deleted.
+func (e *endings) gone(seqs []uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, seq := range seqs {
+		delete(e.seqs, seq)
+	}
+	left := e.order[:0]
+	for _, seq := range e.order {
+		if _, ok := e.seqs[seq]; ok {
+			left = append(left, seq)
+		}
+	}
+	e.order = left
+}
