@@ -12,7 +12,7 @@
 // ActorStateChanged and Resynchronised, and the actors' own facts, which their
 // scripts leave in Redis.
 //
-// Out: JobQueued, JobAdopted, JobStarted, JobEnded, JobRetried, JobDead,
+// Out: JobQueued, JobWaiting, JobAdopted, JobStarted, JobEnded, JobRetried, JobDead,
 // JobCancelled, ActorRegistered, ActorPinged, ActorPonged, ActorDrained,
 // ActorOrphaned, QueueMeasured, RedisLost, RedisBack, RedisRefilled, FactsLost,
 // Resynchronised, CommandRejected.
@@ -30,6 +30,8 @@
 //	in a queue, held, delayed   dispatch/store: only scripts move jobs. Here: the
 //	                            timer that promotes, and the deaths, which take back
 //	                            what a dead incarnation held.
+//	behind its prerequisites    the script in which the last of them ends; what is over
+//	                            the bound of that script, the timer.
 //	held by a dead incarnation  the registry in Redis is compared with /proc at each
 //	                            sweep, at the start and when Redis is back, so no
 //	                            event is needed; an exit that is told makes it

@@ -10,8 +10,10 @@
 //	place                            who gives it on
 //	the log (HERO_JOBS), not yet     the daemon's reader, from Position()+1: accept is
 //	  accepted                       idempotent by id, refuses a gap in the log (GAP)
-//	delayed:<type>                   promote, by the daemon's timer on NextDelayed
-//	q:work:type:<type>               exchange, of any open actor with a free slot; accept,
+//	delayed:<type>                   promote, by the daemon's timer on Ahead
+//	need:<id> (it waits for others)  the end of each of those, whatever script brings it; promote
+//	                                 for what is over the bound of such a script
+//	q:work:type:<type>, prio:<type>  exchange, of any open actor with a free slot; accept,
 //	                                 exchange, recover, promote and adopt hand it to an idle one
 //	held:<incarnation>               exchange, fenced by the token; recover, when that
 //	                                 incarnation is dead (the registry names it to the sweep)
@@ -36,6 +38,38 @@
 // a free slot and the queue had no more for it; a hand-over looks at how many it holds, so it never gets more than
 // it has slots for, and then puts it behind the others.
 //
+// # Levels
+//
+// Level 0 waits in Hero's list, served from its right end; another one in prio:<type>, whose score is when the job became ready
+// less a head start of level * MaxPriorityWait / 20. What is served next is the list's head or the lowest score, whichever is
+// older by that count: a level is worth a fixed time, so of two levels the lower one waits at most the difference, and
+// nothing waits for more than MaxPriorityWait behind a flood. The head start is fixed when the job is taken in, and
+// stands in its record: no other script needs the setting. Of equal scores the log's order decides (the member
+// begins with the sequence). What a dead actor held goes to the front of its list, or into the zset with the
+// time at which it became ready first (first_ms).
+//
+// # Start-by
+//
+// startby:<type> has the ids by the latest moment to begin. No claim serves a job that is late (it ends there, as error with the
+// reason expired), and promote ends those that nobody claims, and takes them from the queue's head, so that nobody is started
+// for them. What has begun once is not late any more.
+//
+// # Prerequisites
+//
+// Two keys hold each edge: need:<id> (hash, prerequisite -> rule) on the side of the one that waits, unlocks:<id> (zset, in the log's
+// order) on the other. accept looks at each prerequisite's present state in the script that writes the edges, so an end can
+// neither be missed nor counted twice; ids must be known before, so there is no cycle. Every end of whatever kind goes
+// through end_job, and that through release: an edge is taken out of need, and who needs nothing more is ready.
+// The one field in need decides, not a counter: what is not there any more is skipped. A bad end fails the job that
+// waits (reason "prerequisite <id>", an end like any other, which releases those that wait for it), lets it run, or lets it hold:
+// its edge stays (score 1), and with it the prerequisite's record, until that one is run again and
+// finishes, or the job is cancelled. A script looks at 500 edges, a failing job counting as five; then ">"
+// and the ended id go into delayed:<type>, due at once, the fact more wakes the timer, and promote goes on.
+// With Refilled an unknown prerequisite has ended: Redis had forgotten it.
+//
+// A job of any of these kinds has a field opts in its record (scripts/lib/opts.lua), which the one read of the record
+// brings along. Others pay for all this with one EXISTS a script (prio:<type>).
+//
 // # Epoch
 //
 // Every script but owner and epoch first compares its epoch with the one in
@@ -59,7 +93,7 @@
 // # What the daemon owes
 //
 // Rarely, and by the level rather than by events: Recover each dead incarnation of
-// the registry; Promote at NextDelayed; Adopt where a queue is not empty (it also hands over what an
+// the registry; Promote for what is due (Ahead); Adopt where a queue is not empty (it also hands over what an
 // idle actor missed); Ended and Settle; after RaiseEpoch the log from its first message, then
 // Ring for each actor it knows, since those wait on wake lists and do not know that their registration
 // is lost. A job of the log whose record vanished (evicted, deleted by hand) is found when its turn comes: it
@@ -96,7 +130,7 @@
 // # Facts
 //
 // The stream facts (capped) tells what the scripts did: hello, started, ended,
-// retried, drained, pong, dead, cancelled. An entry is what one script told, a line a fact, at most 30 lines; a fact's id is
+// retried, released, more, drained, pong, dead, cancelled. An entry is what one script told, a line a fact, at most 30 lines; a fact's id is
 // the entry's and its place there. It is at least once to its reader
 // and may be trimmed under one who sleeps (FactBatch.Lost). What must not be
 // lost does not ride on it: ended jobs of the log are in the uncapped list
@@ -104,7 +138,7 @@
 //
 // # Where the keys differ from design.md
 //
-// delayed and lease are one zset per type, not one for all: a script can then
+// delayed, startby and lease are one zset per type, not one for all: a script can then
 // declare every queue it may fill. The
 // script groups are in groups, by incarnation and job, not in the actor's hash: a
 // restarted actor's hello must not wipe what its predecessor left behind.

@@ -12,6 +12,7 @@ type Config struct {
 	NATS  NATS            `yaml:"nats"`
 	Zinit Zinit           `yaml:"zinit"`
 	Log   Log             `yaml:"log"`
+	Jobs  Jobs            `yaml:"jobs"`
 	Pools map[string]Pool `yaml:"pools"`
 	// Schedules are periodic jobs.
 	Schedules []Schedule `yaml:"schedules"`
@@ -43,6 +44,13 @@ type Zinit struct {
 	// Socket of a running one; "" looks for one, then starts our own; "own"
 	// starts our own without looking.
 	Socket string `yaml:"socket"`
+}
+
+// Jobs says how jobs of all types are treated.
+type Jobs struct {
+	// MaxPriorityWait is how long a job of the lowest level waits at most behind a
+	// flood of the highest. It holds for jobs that are taken in from then on.
+	MaxPriorityWait time.Duration `yaml:"max_priority_wait"`
 }
 
 // Log says what is logged.
@@ -141,6 +149,7 @@ func (p *Pool) setDefaults(name string) {
 func (c *Config) setDefaults() {
 	def(&c.Redis.Prefix, "hero")
 	def(&c.NATS.Sync, "1s")
+	def(&c.Jobs.MaxPriorityWait, time.Minute)
 	def(&c.Log.Level, "info")
 	def(&c.Log.Format, "auto")
 	for name, p := range c.Pools {

@@ -45,6 +45,7 @@ redis: {url: "unix:///r.sock", prefix: "{hero2}"}
 nats: {listen: "127.0.0.1:4222", sync: always}
 zinit: {socket: /z.sock}
 log: {level: warn, format: json}
+jobs: {max_priority_wait: 90s}
 schedules:
 - name: nightly
   cron: "0 3 * * *"
@@ -85,6 +86,9 @@ pools:
 	if !maps.Equal(d.Headers, map[string]string{"Hero-Timeout": "600", "Hero-Env-A": "b"}) {
 		t.Errorf("headers %v", d.Headers)
 	}
+	if c.Jobs.MaxPriorityWait != 90*time.Second {
+		t.Errorf("jobs %+v", c.Jobs)
+	}
 	if _, always, err := c.SyncInterval(); !always || err != nil {
 		t.Error("sync: always was not read")
 	}
@@ -111,6 +115,7 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"pools:\n  v:\n    interpreter: v run {script.v!}\n":                {":3", "pools.v.interpreter", "{script.EXT}"},
 		"pools:\n  bash:\n    interpeter: sh\n":                             {":[3:5]", "interpeter", `did you mean "interpreter"`},
 		"pools: [\n":                                                        {"1:8", "not found"},
+		"jobs: {max_priority_wait: 100ms}\n":                                {":1", "jobs.max_priority_wait", "100ms", "1s to 24h"},
 		"redis: {prefix: 'a:b'}\n":                                          {":1", "redis.prefix"},
 		"pools:\n  bash:\n    min: 5\n    max: 2\n    target_backlog: -1\n": {"pools.bash.min", "pools.bash.target_backlog"},
 	} {

@@ -86,6 +86,7 @@ func (c *Config) validate(at positions) error {
 	k.want(err == nil, "nats.sync", c.NATS.Sync, `a duration of 1ms to 2m, or "always"`)
 	k.want(new(slog.Level).UnmarshalText([]byte(c.Log.Level)) == nil, "log.level", c.Log.Level, "debug, info, warn or error")
 	k.want(slices.Contains([]string{"auto", "text", "json"}, c.Log.Format), "log.format", c.Log.Format, "auto, text or json")
+	k.want(c.Jobs.MaxPriorityWait >= time.Second && c.Jobs.MaxPriorityWait <= 24*time.Hour, "jobs.max_priority_wait", c.Jobs.MaxPriorityWait, "1s to 24h")
 	for _, name := range sorted(c.Pools) {
 		c.Pools[name].validate(k, name)
 	}

@@ -32,7 +32,7 @@ func (d *Daemon) startParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := store.Open(store.Options{URL: d.redis.URL, Prefix: d.cfg.Redis.Prefix}, d.log.With("component", "store"))
+	s, err := store.Open(store.Options{URL: d.redis.URL, Prefix: d.cfg.Redis.Prefix, MaxPriorityWait: d.cfg.Jobs.MaxPriorityWait}, d.log.With("component", "store"))
 	if err != nil {
 		return fmt.Errorf("redis %s: %w", redisd.Public(d.redis.URL), err)
 	}
