@@ -20,15 +20,22 @@ type asked struct {
 	client int
 	actor  int    // the name's number
 	inc    string // who calls, or whom it is about
-	job    string // of accept, renew, cancel; of exchange: the job told as ended
-	try    int    // attempt of the token that is told or renewed
-	want   bool   // of exchange: a next job
+	job    string // of accept, renew, cancel
+	try    int    // of renew: the token's attempt
+	ended  []end  // of exchange
+	want   int    // of exchange: how many jobs more
+}
+
+// end is one job that exchange tells as ended.
+type end struct {
+	job string
+	try int // attempt of the token
 }
 
 // answered is what came back.
 type answered struct {
 	code  Code
-	told  Code     // of exchange with a job
+	told  []Code   // of exchange: for each end
 	jobs  []Taken  // of exchange
 	back  []string // of recover
 	lost  bool     // no answer: it may have happened, or not
@@ -255,13 +262,17 @@ func byJob(history []entry) map[string][]porcupine.Operation {
 		in := e.in
 		switch in.kind {
 		case "exchange":
-			if in.job != "" {
-				add(in.job, e, jobOp{kind: "finish", inc: in.inc, try: in.try}, jobAnswer{code: e.out.told})
+			for i, t := range in.ended {
+				var a jobAnswer
+				if !e.out.lost {
+					a.code = e.out.told[i]
+				}
+				add(t.job, e, jobOp{kind: "finish", inc: in.inc, try: t.try}, a)
 			}
 			for _, t := range e.out.jobs {
 				add(t.ID, e, jobOp{kind: "claim", inc: in.inc}, jobAnswer{try: t.Token.Attempt, held: t.Held})
 			}
-			if e.out.lost && in.want {
+			if e.out.lost && in.want > 0 {
 				for _, id := range all {
 					may(id, in.inc)
 					add(id, e, jobOp{kind: "claim", inc: in.inc}, jobAnswer{})
@@ -300,11 +311,11 @@ func TestLinearFindsAWrongAnswer(t *testing.T) {
 		return []entry{
 			say(asked{kind: "accept", job: "j", actor: -1}, answered{code: OK}),
 			say(asked{kind: "hello", inc: "a"}, answered{code: OK}),
-			say(asked{kind: "exchange", inc: "a", want: true}, answered{code: GotJob, jobs: given(1, "a")}),
+			say(asked{kind: "exchange", inc: "a", want: 1}, answered{code: GotJob, jobs: given(1, "a")}),
 			say(asked{kind: "recover", inc: "a"}, answered{code: OK, back: []string{"j"}}),
 			say(asked{kind: "hello", inc: "b"}, answered{code: OK}),
-			say(asked{kind: "exchange", inc: "b", want: true}, answered{code: GotJob, jobs: given(2, "b")}),
-			say(asked{kind: "exchange", inc: "a", job: "j", try: 1}, answered{code: Unregistered, told: last}),
+			say(asked{kind: "exchange", inc: "b", want: 1}, answered{code: GotJob, jobs: given(2, "b")}),
+			say(asked{kind: "exchange", inc: "a", ended: []end{{"j", 1}}}, answered{code: Unregistered, told: []Code{last}}),
 		}
 	}
 	if fault := linear(story(Stale), 1); fault != "" {
@@ -314,7 +325,7 @@ func TestLinearFindsAWrongAnswer(t *testing.T) {
 		t.Error("a stale finish was taken and not noticed")
 	}
 	gate := append(story(Stale), say(asked{kind: "close"}, answered{code: OK}),
-		say(asked{kind: "exchange", inc: "b", want: true}, answered{code: GotJob, jobs: given(3, "b")}))
+		say(asked{kind: "exchange", inc: "b", want: 1}, answered{code: GotJob, jobs: given(3, "b")}))
 	if fault := linear(gate, 1); fault == "" {
 		t.Error("a claim through a closed gate was not noticed")
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,14 +91,15 @@ type mix struct {
 	ends    float64 // of an actor's calls: finish what it holds
 	cancels float64 // of the daemon's calls
 	overlap int     // calls at once, at most
+	slots   int     // of each actor, and how many ends and jobs are in an exchange at most
 }
 
 var mixes = []mix{
 	// A fault may show only in many calls about one job that do not end it, and overlap little: with much overlap a
 	// wrong answer can be explained by another order.
-	{"one job for long", 2500, 0.001, 0.001, 2},
-	{"short lives", 600, 0.2, 0.03, 3},
-	{"much at once", 300, 0.05, 0.02, 5},
+	{"one job for long", 2500, 0.001, 0.001, 2, 1},
+	{"short lives", 600, 0.2, 0.03, 3, 2},
+	{"much at once", 300, 0.05, 0.02, 5, 3},
 }
 
 const (
@@ -126,8 +128,8 @@ type play struct {
 // part is an actor as its process knows itself.
 type part struct {
 	*Actor
-	known bool     // said hello, and heard of no recovery since
-	job   *Claimed // in hand, as it believes
+	known bool      // said hello, and heard of no recovery since
+	jobs  []Claimed // in hand, as it believes
 }
 
 // memory is a job that somebody had once: what late messages are made of.
@@ -184,22 +186,17 @@ func (p *play) perform() []entry {
 // forgotten somewhere would.
 func (p *play) drain() {
 	a := p.actor("p_drain", "drain")
-	var in asked
+	in := asked{kind: "exchange", client: -1, actor: -1, inc: "drain", want: 1}
 	var ended []Ended
 	for range p.jobs + 1 {
 		start := p.tick()
 		r := must[ExchangeResult](p.bed)(a.Exchange(p.ctx(), ended, 0, 1))
-		out := answered{code: r.Code, jobs: r.Jobs, start: start, end: p.tick()}
-		if len(ended) > 0 {
-			out.told = r.Told[0]
-		}
-		in.kind, in.client, in.actor, in.inc, in.want = "exchange", -1, -1, "drain", true
-		p.history = append(p.history, entry{in, out})
+		p.history = append(p.history, entry{in, answered{code: r.Code, told: r.Told, jobs: r.Jobs, start: start, end: p.tick()}})
 		if len(r.Jobs) == 0 {
 			break
 		}
 		j := r.Jobs[0].Claimed
-		in.job, in.try, ended = j.ID, j.Token.Attempt, []Ended{{Job: j}}
+		in.ended, ended = []end{{j.ID, j.Token.Attempt}}, []Ended{{Job: j}}
 	}
 	for n := range p.jobs {
 		start := p.tick()
@@ -256,7 +253,7 @@ func (p *play) topUp() {
 	if err != nil {
 		p.Fatal(err)
 	}
-	for ; n < 2; n++ {
+	for ; n < int64(p.slots)+1; n++ {
 		p.jobs++
 		id := fmt.Sprint("j", p.jobs)
 		start := p.tick()
@@ -278,6 +275,9 @@ func (p *play) beginActor(c *client, n int) {
 	if h == nil || !h.known {
 		p.lives++
 		a := must[*Actor](p.bed)(p.s.Actor(fmt.Sprint("p_", n), "sh", fmt.Sprint("life", p.lives)))
+		if err := a.SetSlots(p.slots); err != nil {
+			p.Fatal(err)
+		}
 		h = &part{Actor: a}
 		p.hands[n] = h
 		p.call(c, asked{kind: "hello", actor: n, inc: a.incarnation}, func(ctx context.Context) (answered, error) {
@@ -291,22 +291,33 @@ func (p *play) beginActor(c *client, n int) {
 		return
 	}
 	switch r := p.rnd.Float64(); {
-	case r < p.ends && h.job != nil:
-		p.exchange(c, n, h.Actor, h.job, true)
-	case r < 0.45 && len(p.seen) > 0: // a finish that comes late
+	case r < p.ends && len(h.jobs) > 0:
+		p.exchange(c, n, h.Actor, h.jobs[:1+p.rnd.IntN(len(h.jobs))], p.some())
+	case r < 0.45 && len(p.seen) > 0: // a finish that comes late, of one that is not in hand
 		m := p.seen[p.rnd.IntN(len(p.seen))]
-		if h.job != nil && m.actor == h.Actor && m.job.Token == h.job.Token {
-			p.renewOne(c, n, h.Actor, m.job)
-			return
+		var late []Claimed
+		for _, o := range p.seen[max(0, len(p.seen)-20):] {
+			if o.actor == m.actor && len(late) < p.slots && p.rnd.IntN(2) == 0 {
+				late = append(late, o.job)
+			}
 		}
-		p.exchange(c, m.number, m.actor, &m.job, p.rnd.IntN(4) == 0)
+		late = append(late, m.job)
+		if p.hands[m.number].Actor == m.actor {
+			late = slices.DeleteFunc(late, func(j Claimed) bool {
+				return slices.ContainsFunc(p.hands[m.number].jobs, func(in Claimed) bool { return in.ID == j.ID && in.Token == j.Token })
+			})
+		}
+		p.exchange(c, m.number, m.actor, late, p.rnd.IntN(4)/3*p.some())
 	case r < 0.65 && len(p.seen) > 0:
 		m := p.seen[len(p.seen)-1-p.rnd.IntN(min(4, len(p.seen)))]
 		p.renewOne(c, m.number, m.actor, m.job)
 	default:
-		p.exchange(c, n, h.Actor, nil, true)
+		p.exchange(c, n, h.Actor, nil, p.some())
 	}
 }
+
+// some is how many jobs to ask for.
+func (p *play) some() int { return 1 + p.rnd.IntN(p.slots) }
 
 func (p *play) renewOne(c *client, n int, a *Actor, j Claimed) {
 	p.call(c, asked{kind: "renew", actor: n, inc: a.incarnation, job: j.ID, try: j.Token.Attempt}, func(ctx context.Context) (answered, error) {
@@ -318,33 +329,24 @@ func (p *play) renewOne(c *client, n int, a *Actor, j Claimed) {
 	})
 }
 
-// exchange tells the end of a job, or of none, and asks for the next.
-func (p *play) exchange(c *client, n int, a *Actor, j *Claimed, next bool) {
-	in := asked{kind: "exchange", actor: n, inc: a.incarnation, want: next}
+// exchange tells the ends of jobs, or of none, and asks for others.
+func (p *play) exchange(c *client, n int, a *Actor, done []Claimed, want int) {
+	in := asked{kind: "exchange", actor: n, inc: a.incarnation, want: want}
 	var ended []Ended
-	if j != nil {
-		in.job, in.try = j.ID, j.Token.Attempt
-		ended = []Ended{{Job: *j, Outcome: Outcome{Output: "of " + j.ID}}}
-	}
-	want := 0
-	if next {
-		want = 1
+	for _, j := range done {
+		in.ended = append(in.ended, end{j.ID, j.Token.Attempt})
+		ended = append(ended, Ended{Job: j, Outcome: Outcome{Output: "of " + j.ID}})
 	}
 	p.call(c, in, func(ctx context.Context) (answered, error) {
 		r, err := a.Exchange(ctx, ended, 0, want)
 		if err != nil {
 			return answered{}, err
 		}
-		out := answered{code: r.Code, jobs: r.Jobs}
-		if j != nil {
-			out.told = r.Told[0]
-		}
-		h := p.hands[n]
-		if h.Actor == a {
+		if h := p.hands[n]; h.Actor == a {
 			h.known = r.Code != Unregistered
-			h.job = nil
-			if len(r.Jobs) > 0 {
-				h.job = &r.Jobs[0].Claimed
+			h.jobs = nil // known is 0: all that is in hand comes
+			for _, t := range r.Jobs {
+				h.jobs = append(h.jobs, t.Claimed)
 			}
 		}
 		for _, t := range r.Jobs {
@@ -352,7 +354,7 @@ func (p *play) exchange(c *client, n int, a *Actor, j *Claimed, next bool) {
 				p.seen = append(p.seen, memory{n, a, t.Claimed})
 			}
 		}
-		return out, nil
+		return answered{code: r.Code, told: r.Told, jobs: r.Jobs}, nil
 	})
 }
 
