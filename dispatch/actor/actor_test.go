@@ -187,14 +187,16 @@ func (b *bed) flush() {
 	}
 }
 
-func (b *bed) client() *redis.Client {
-	b.Helper()
-	o, err := redis.ParseURL(b.url)
+func (b *bed) client() *redis.Client { return redisClient(b.T, b.url) }
+
+func redisClient(t testing.TB, url string) *redis.Client {
+	t.Helper()
+	o, err := redis.ParseURL(url)
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	c := redis.NewClient(o)
-	b.Cleanup(func() { _ = c.Close() })
+	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
@@ -291,10 +293,10 @@ func TestLostAnswersOfFinish(t *testing.T) {
 	})
 }
 
-// lossy loses the first two answers to each finish and record and the first to each claim, after they took effect.
+// lossy loses the first two answers to each exchange and record, after they took effect.
 type lossy struct {
 	side
-	claims, finishes, records int
+	exchanges, records int
 }
 
 func (l *lossy) RecordGroup(ctx context.Context, job store.Claimed, pgid int, start uint64) (store.Code, error) {
@@ -307,18 +309,10 @@ func (l *lossy) RecordGroup(ctx context.Context, job store.Claimed, pgid int, st
 
 var errLost = fmt.Errorf("%w: connection reset", store.ErrAway)
 
-func (l *lossy) Claim(ctx context.Context) (store.ClaimResult, error) {
-	res, err := l.side.Claim(ctx)
-	if l.claims++; l.claims%2 == 1 {
-		return store.ClaimResult{}, errLost
-	}
-	return res, err
-}
-
-func (l *lossy) Finish(ctx context.Context, job store.Claimed, out Outcome, next bool) (store.FinishResult, error) {
-	res, err := l.side.Finish(ctx, job, out, next)
-	if l.finishes++; l.finishes%3 != 0 {
-		return store.FinishResult{}, errLost
+func (l *lossy) Exchange(ctx context.Context, ended []store.Ended, known, want int) (store.ExchangeResult, error) {
+	res, err := l.side.Exchange(ctx, ended, known, want)
+	if l.exchanges++; l.exchanges%3 != 0 {
+		return store.ExchangeResult{}, errLost
 	}
 	return res, err
 }
@@ -376,9 +370,9 @@ type finishes struct {
 	failed chan struct{}
 }
 
-func (f *finishes) Finish(ctx context.Context, job store.Claimed, out Outcome, next bool) (store.FinishResult, error) {
-	res, err := f.side.Finish(ctx, job, out, next)
-	if err != nil {
+func (f *finishes) Exchange(ctx context.Context, ended []store.Ended, known, want int) (store.ExchangeResult, error) {
+	res, err := f.side.Exchange(ctx, ended, known, want)
+	if err != nil && len(ended) > 0 {
 		select {
 		case f.failed <- struct{}{}:
 		default:

@@ -18,8 +18,11 @@ func backoff(n int, jitter float64) time.Duration {
 }
 
 // pause waits for backoff n or the end of ctx.
-func pause(ctx context.Context, n int) {
-	t := time.NewTimer(backoff(n, rand.Float64()))
+func pause(ctx context.Context, n int) { pauseFor(ctx, backoff(n, rand.Float64())) }
+
+// pauseFor waits for d or the end of ctx.
+func pauseFor(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

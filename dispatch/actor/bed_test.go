@@ -36,7 +36,7 @@ func newBed(t *testing.T, srv server) *bed {
 	return b
 }
 
-func open(t *testing.T, url string) *store.Store {
+func open(t testing.TB, url string) *store.Store {
 	t.Helper()
 	s, err := store.Open(store.Options{URL: url}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -232,6 +232,9 @@ func (b *bed) start(name string, h Handler, change func(*Config), breaks func(si
 	if err != nil {
 		b.Fatal(err)
 	}
+	if err := redis.SetSlots(cfg.Concurrency); err != nil {
+		b.Fatal(err)
+	}
 	var s side = redis
 	if breaks != nil {
 		s = breaks(redis)
@@ -273,4 +276,10 @@ func (l *logs) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// soonest gives a deadline to look at.
+func soonest() (over func() bool) {
+	until := time.Now().Add(soon)
+	return func() bool { return time.Now().After(until) }
 }

@@ -46,11 +46,13 @@ type Config struct {
 	Type string
 	// Handler runs a job.
 	Handler Handler
+	// Concurrency is how many jobs it runs at once, each with a call of Handler on a goroutine of its own: 0 is 1, at most 1000.
+	Concurrency int
 	// Timeout of a job that names none; 0 is none.
 	Timeout time.Duration
 	// Lease is the Store's (Options.Lease): renewed each third of it. 0 is the store's default, 10 s.
 	Lease time.Duration
-	// StopGrace is how long the job in hand may go on when Run's context has ended; 0 is 10 s.
+	// StopGrace is how long the jobs in hand may go on when Run's context has ended; 0 is 10 s.
 	StopGrace time.Duration
 	// Log gets the diary (registered, Redis away and back, a result dropped); jobs are at debug. Nil discards.
 	Log *slog.Logger
@@ -65,6 +67,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Handler == nil {
 		return c, errors.New("no handler")
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 1
+	}
+	if c.Concurrency < 1 || c.Concurrency > store.MaxSlots {
+		return c, fmt.Errorf("concurrency %d: want 1 to %d", c.Concurrency, store.MaxSlots)
 	}
 	if c.Timeout < 0 || c.Lease < 0 || c.StopGrace < 0 {
 		return c, fmt.Errorf("timeout %v, lease %v, stop grace %v: none may be negative", c.Timeout, c.Lease, c.StopGrace)

@@ -1,5 +1,5 @@
-// Package actor is the Go side of an actor: a process that takes jobs of one type from Redis, one at a time,
-// runs them and tells how they ended. A Go program is an actor by calling Run with a Handler; ScriptHandler is
+// Package actor is the Go side of an actor: a process that takes jobs of one type from Redis, runs a number of them at
+// once and tells how they ended. A Go program is an actor by calling Run with a Handler; ScriptHandler is
 // the handler that gives each job's script to an interpreter.
 //
 // Comes in: jobs, pings and rings, from dispatch/store. Goes out: results and pongs, there too. The
@@ -7,11 +7,19 @@
 //
 // # The loop
 //
-//	hello -> claim -> work -> finish (+ next job) -> work -> finish ...
-//	            \-> wait (wake list) -> work, claim or pong
+// One loop speaks with Redis; each of Config.Concurrency slots runs one job, on a goroutine of its own:
 //
-// A busy actor costs Redis one call per job: finish, whose answer is the next one. A job longer than a
-// third of the lease adds its renewals, a script adds the record of its process group.
+//	hello -> exchange: the ends there are, for as many jobs as slots are free -> slots -> ends -> exchange ...
+//	             \-> none left: wait for an end, and on the wake list for a job, a ring or a ping
+//
+// While a round trip is under way ends gather, and go together with the next: so a busy actor costs
+// Redis one call for all that ended meanwhile, and with one slot one call a job. There is no prefetch: what no slot is free
+// for stays in the queue. Waiting on the wake list is a second connection, and only an actor with a free slot does it. Each
+// third of the lease, while anything runs, one renewal names all that runs. A script adds the record of its process group.
+//
+// Between Redis and us a job can be in doubt only after a lost answer or message. Then the next exchange says how many jobs we
+// know to hold, and if Redis finds more, it sends all; those that we do not know are run. A message for one of
+// those, which may have been on its way by then, is dropped.
 //
 // # What happens when
 //
@@ -28,8 +36,8 @@
 //
 // # Stop
 //
-// When Run's context ends nothing more is claimed. The job in hand is run to its end, also one that came with an answer
-// or a wake message of that moment, and its result is told; then Run returns nil. After StopGrace the job's context ends
+// When Run's context ends nothing more is asked for; an idle actor says so, in one more exchange. Jobs in hand are run to their end, also
+// those that came with an answer or a wake message of that moment, and their results are told; then Run returns nil. After StopGrace a job's context ends
 // (with ErrStopped); a success is still told, anything else is not: the job stays in hand and is given back when
 // this process is seen to have ended. A handler that does not return within endGrace after that is left behind, with
 // an error: the process has to end then.
@@ -45,7 +53,7 @@
 //
 // # Ownership
 //
-// Run blocks and owns all it starts. The Store is the caller's, and open as long as Run runs. The handler is called by one
-// goroutine at a time. A panic of a handler ends the process: the supervisor sees the death and gives the
+// Run blocks and owns all it starts. The Store is the caller's, and open as long as Run runs. The handler is called by as
+// many goroutines at a time as there are slots. A panic of a handler ends the process: the supervisor sees the death and gives the
 // job back, at most three times.
 package actor

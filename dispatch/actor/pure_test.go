@@ -21,39 +21,26 @@ func TestSteps(t *testing.T) {
 		store.Superseded, store.Stale, store.Unknown, store.Running, store.EndedCode, store.Full, store.Gone, store.Higher,
 		store.Other, store.NotWanted, "NEW",
 	}
-	take := map[store.Code]step{
-		store.GotJob: stepWork, store.Idle: stepWait, store.Closed: stepWait, store.Again: stepClaim, store.NotWanted: stepClaim,
+	exchange := map[store.Code]step{
+		store.GotJob: stepWait, store.Idle: stepWait, store.Closed: stepWait, store.NotWanted: stepWait, store.Again: stepAsk,
 		store.Unregistered: stepHello,
 	}
+	told := map[store.Code]bool{store.OK: true, store.Stale: false, store.Unknown: false}
 	for _, code := range all {
-		if got, err := afterTake("claim", code); got != take[code] || (err == nil) != (take[code] != "") {
-			t.Errorf("claim %s: %q %v", code, got, err)
+		if got, err := afterExchange(code); got != exchange[code] || (err == nil) != (exchange[code] != "") {
+			t.Errorf("exchange %s: %q %v", code, got, err)
 		}
-		if got, dropped, err := afterFinish(store.OK, code); got != take[code] || dropped || (err == nil) != (take[code] != "") {
-			t.Errorf("finish OK %s: %q %v %v", code, got, dropped, err)
+		want, known := told[code]
+		if got, err := afterTold(code); got != want || (err == nil) != known {
+			t.Errorf("told %s: %v %v", code, got, err)
 		}
-		got, dropped, err := afterFinish(code, store.Idle)
-		switch code {
-		case store.OK:
-		case store.Stale, store.Unknown:
-			if got != stepClaim || !dropped || err != nil {
-				t.Errorf("finish %s: %q %v %v", code, got, dropped, err)
-			}
-		default:
-			if err == nil || dropped {
-				t.Errorf("finish %s: %q %v %v", code, got, dropped, err)
-			}
+		err := afterHello(code)
+		if (code == store.OK) != (err == nil) || errors.Is(err, ErrSuperseded) != (code == store.Superseded) {
+			t.Errorf("hello %s: %v", code, err)
 		}
-		got, err = afterHello(code, true)
-		if (code == store.OK) != (err == nil) || err == nil && got != stepClaim || errors.Is(err, ErrSuperseded) != (code == store.Superseded) {
-			t.Errorf("hello %s: %q %v", code, got, err)
-		}
-	}
-	if got, _ := afterHello(store.OK, false); got != stepFinish {
-		t.Errorf("hello with a result to tell: %q", got)
 	}
 	for kind, want := range map[store.WakeKind]step{
-		store.WakeNone: stepClaim, store.WakeRing: stepClaim, store.WakeJob: stepWork, store.WakePing: stepWait, "new": stepClaim,
+		store.WakeNone: stepAsk, store.WakeRing: stepAsk, store.WakeJob: stepWait, store.WakePing: stepWait, "new": stepAsk,
 	} {
 		if got := afterWake(kind); got != want {
 			t.Errorf("wake %q: %q", kind, got)

@@ -38,7 +38,7 @@ func miniServer(t *testing.T) server {
 	return server{url: "redis://" + p.addr, stop: p.stop, back: p.back}
 }
 
-func realServer(t *testing.T, more ...string) server {
+func realServer(t testing.TB, more ...string) server {
 	t.Helper()
 	bin, err := exec.LookPath("redis-server")
 	if err != nil {

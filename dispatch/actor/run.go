@@ -9,7 +9,7 @@ import (
 	"herosup/events"
 )
 
-// Run is an actor: it takes jobs and runs them until ctx ends, then ends the job in hand and returns nil (see
+// Run is an actor: it takes jobs and runs them until ctx ends, then ends the jobs in hand and returns nil (see
 // the package comment for its bounds). A process is one actor: its identity is the process's, so call Run once at a time.
 // Errors: a setting that can not be used, ErrSuperseded, a Redis that refuses
 // us at the first hello, a result that could not be told at the stop, a handler that does not return.
@@ -26,6 +26,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("run actor: %w", err)
 	}
+	if err := redis.SetSlots(cfg.Concurrency); err != nil {
+		return fmt.Errorf("run actor: %w", err)
+	}
 	return run(ctx, cfg, redis, endGrace)
 }
 
@@ -33,7 +36,9 @@ func run(ctx context.Context, cfg Config, redis side, endGrace time.Duration) er
 	t, end := newTimes(ctx, cfg.StopGrace, endGrace)
 	defer end()
 	log := cfg.Log.With("actor", cfg.Name, "script_type", cfg.Type)
-	s := &slot{times: t, cfg: cfg, redis: redis, log: log}
-	s.link.log = log
-	return s.run()
+	l := &loop{
+		times: t, cfg: cfg, redis: redis, log: log, wake: newListener(), link: link{log: log},
+		running: map[hold]*slot{}, ends: make(chan ending, cfg.Concurrency), cut: map[string]struct{}{},
+	}
+	return l.run()
 }

@@ -6,66 +6,57 @@ import (
 	"herosup/dispatch/store"
 )
 
-// step is what the loop does next.
+// step is what the loop does about an answer.
 type step string
 
 const (
-	stepHello  step = "hello"
-	stepClaim  step = "claim"
-	stepWait   step = "wait"
-	stepWork   step = "work"
-	stepFinish step = "finish"
+	stepAsk   step = "ask"   // there may be more: ask again while a slot is free
+	stepWait  step = "wait"  // for an end or for the wake list
+	stepHello step = "hello" // Redis does not know us
 )
 
-// afterHello decides on the answer of hello; told is false while a result waits to be told.
-func afterHello(code store.Code, told bool) (step, error) {
-	switch {
-	case code == store.Superseded:
-		return "", ErrSuperseded
-	case code != store.OK:
-		return "", unexpected("hello", code)
-	case !told:
-		return stepFinish, nil
+// afterHello decides on the answer of hello.
+func afterHello(code store.Code) error {
+	switch code {
+	case store.OK:
+		return nil
+	case store.Superseded:
+		return ErrSuperseded
 	}
-	return stepClaim, nil
+	return unexpected("hello", code)
 }
 
-// afterTake decides on the answer of a call that may take a job: claim, and finish with its next.
-func afterTake(call string, code store.Code) (step, error) {
+// afterExchange decides on the code of an exchange.
+func afterExchange(code store.Code) (step, error) {
 	switch code {
-	case store.GotJob:
-		return stepWork, nil
-	case store.Idle, store.Closed: // opening the gate rings
+	case store.GotJob, store.Idle, store.Closed, store.NotWanted: // opening the gate rings
 		return stepWait, nil
-	case store.Again, store.NotWanted:
-		return stepClaim, nil
+	case store.Again:
+		return stepAsk, nil
 	case store.Unregistered:
 		return stepHello, nil
 	}
-	return "", unexpected(call, code)
+	return "", unexpected("exchange", code)
 }
 
-// afterFinish decides on the answer of finish. dropped says that the result counted for nothing.
-func afterFinish(code, next store.Code) (then step, dropped bool, err error) {
+// afterTold decides on what was answered to an end: whether it counted.
+func afterTold(code store.Code) (counted bool, err error) {
 	switch code {
 	case store.OK:
-		then, err = afterTake("finish", next)
-		return then, false, err
+		return true, nil
 	case store.Stale, store.Unknown:
-		return stepClaim, true, nil
+		return false, nil
 	}
-	return "", false, unexpected("finish", code)
+	return false, unexpected("end of a job", code)
 }
 
-// afterWake decides on a message of the wake list; a ping is answered first.
+// afterWake decides on a message of the wake list; a ping is answered, a job taken first.
 func afterWake(kind store.WakeKind) step {
 	switch kind {
-	case store.WakeJob:
-		return stepWork
-	case store.WakePing:
+	case store.WakeJob, store.WakePing:
 		return stepWait
 	}
-	return stepClaim // always safe: a ring, the time that was up, or what a later version says
+	return stepAsk // always safe: a ring, the time that was up, or what a later version says
 }
 
 // unexpected ends the actor: its scripts and its program are of two versions, and to go on would be a guess.

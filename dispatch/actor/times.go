@@ -7,22 +7,23 @@ import (
 
 // times are the ends of a Run, each later than the one before.
 type times struct {
-	ask  context.Context // the caller's: after it nothing new is taken
-	work context.Context // StopGrace later, with ErrStopped: the job in hand is cut short
-	last context.Context // endGrace later: nothing is waited for any more
+	caller   context.Context // after its end nothing new is taken
+	work     context.Context // StopGrace later, with ErrStopped: the jobs in hand are cut short
+	last     context.Context // endGrace later: nothing is waited for any more
+	endGrace time.Duration
 }
 
 // newTimes starts the goroutine that brings them about; end ends all and waits for it.
-func newTimes(ask context.Context, stopGrace, endGrace time.Duration) (t times, end func()) {
-	work, endWork := context.WithCancelCause(context.WithoutCancel(ask))
-	last, endLast := context.WithCancelCause(context.WithoutCancel(ask))
+func newTimes(caller context.Context, stopGrace, endGrace time.Duration) (t times, end func()) {
+	work, endWork := context.WithCancelCause(context.WithoutCancel(caller))
+	last, endLast := context.WithCancelCause(context.WithoutCancel(caller))
 	over, gone := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(gone)
 		defer endLast(ErrStopped)
 		defer endWork(ErrStopped)
 		select {
-		case <-ask.Done():
+		case <-caller.Done():
 		case <-over:
 			return
 		}
@@ -40,5 +41,5 @@ func newTimes(ask context.Context, stopGrace, endGrace time.Duration) (t times, 
 			}
 		}
 	}()
-	return times{ask: ask, work: work, last: last}, func() { close(over); <-gone }
+	return times{caller: caller, work: work, last: last, endGrace: endGrace}, func() { close(over); <-gone }
 }

@@ -3,8 +3,6 @@ package actor
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"herosup/dispatch/store"
 	"herosup/events"
@@ -13,127 +11,141 @@ import (
 // pingScript is answered without the handler: a health check of the original protocol.
 const pingScript, pongOutput = "ping", "pong"
 
-// doJob runs the job in hand and keeps its result.
-func (s *slot) doJob() (step, error) {
-	job := *s.job
-	s.job = nil
-	out, cause, err := s.outcome(job)
-	switch {
-	case err != nil:
-		return "", err
-	case errors.Is(cause, ErrSuperseded):
-		return "", cause
-	case errors.Is(cause, ErrLost):
-		s.drop(job, ErrLost.Error())
-		return stepClaim, nil
-	case errors.Is(cause, ErrStopped) && out.Failed:
-		s.log.Warn("job cut short by the stop, it is given back when this process has ended", "job", job.ID)
-		return stepClaim, nil // the loop ends before: nothing is in hand
-	}
-	s.result = &result{job: job, out: bounded(out)}
-	return stepFinish, nil
+// slot is one job at work.
+type slot struct {
+	job  store.Claimed
+	stop context.CancelCauseFunc // of the job's context
+	lost bool                    // no longer ours, or this actor ends
 }
 
-// outcome runs the handler and renews the lease meanwhile. cause says what ended the job's context, if anything did
-// besides its timeout. The error is a handler that does not end.
-func (s *slot) outcome(claimed store.Claimed) (out Outcome, cause, err error) {
+// end ends the job's context; it is not told what becomes of it then.
+func (s *slot) end(cause error) {
+	s.lost = true
+	s.stop(cause)
+}
+
+// ending is what a slot tells the loop.
+type ending struct {
+	job   store.Claimed
+	out   Outcome
+	cause error // of the job's context; nil if it had not ended
+}
+
+// fill begins jobs in free slots.
+func (l *loop) fill() {
+	for len(l.waiting) > 0 && len(l.running) < l.cfg.Concurrency {
+		job := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		ctx, stop := context.WithCancelCause(l.work)
+		l.running[holdOf(job)] = &slot{job: job, stop: stop}
+		go l.runJob(ctx, stop, job)
+	}
+}
+
+// runJob is a slot's goroutine: it calls the handler and tells the loop, whatever the handler does short of a panic.
+func (l *loop) runJob(ctx context.Context, stop context.CancelCauseFunc, claimed store.Claimed) {
+	out := Failed(ReasonNoOutcome, "the handler ended its goroutine (runtime.Goexit)")
+	defer func() {
+		cause := context.Cause(ctx)
+		stop(nil)
+		l.ends <- ending{claimed, out, cause} // there is room for one of each slot
+	}()
+	out = l.outcome(ctx, stop, claimed)
+}
+
+func (l *loop) outcome(ctx context.Context, stop context.CancelCauseFunc, claimed store.Claimed) Outcome {
 	if claimed.Script == pingScript {
-		return Outcome{Output: pongOutput}, nil, nil
+		return Outcome{Output: pongOutput}
 	}
 	env, err := claimed.Env()
 	if err != nil {
-		return Failed(ReasonBadEnv, err.Error()), nil, nil
+		return Failed(ReasonBadEnv, err.Error())
 	}
-	ctx, end := context.WithCancelCause(s.work)
-	defer end(nil)
 	job := Job{
 		ID: claimed.ID, Type: claimed.Type, Script: claimed.Script, Env: env, CallerID: claimed.Caller, ContextID: claimed.Context,
-		Attempt: claimed.Token.Attempt, Timeout: claimed.Timeout, record: s.recorder(claimed, end),
+		Attempt: claimed.Token.Attempt, Timeout: claimed.Timeout, record: l.recorder(claimed, stop),
 	}
 	if job.Timeout <= 0 {
-		job.Timeout = s.cfg.Timeout
+		job.Timeout = l.cfg.Timeout
 	}
-	done := s.handle(ctx, job)
-	renew := time.NewTicker(s.cfg.Lease / 3)
-	defer renew.Stop()
-	for {
-		select {
-		case out = <-done:
-			return out, context.Cause(ctx), nil
-		case <-renew.C:
-			if lost := s.renew(claimed); lost != nil {
-				renew.Stop()
-				end(lost)
-			}
-		case <-s.last.Done():
-			return Outcome{}, nil, fmt.Errorf("the handler of job %s does not return; this process has to end", claimed.ID)
-		}
+	if job.Timeout > 0 {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeoutCause(ctx, job.Timeout, ErrTimeout)
+		defer end()
+	}
+	return bounded(l.cfg.Handler(ctx, job))
+}
+
+// ended decides what becomes of a job that has come to its end here.
+func (l *loop) ended(e ending) {
+	delete(l.running, holdOf(e.job))
+	switch {
+	case errors.Is(e.cause, ErrLost), errors.Is(e.cause, ErrSuperseded):
+		l.drop(e.job, ErrLost.Error())
+	case errors.Is(e.cause, ErrStopped) && e.out.Failed:
+		l.cut[e.job.ID] = struct{}{}
+		l.log.Warn("job cut short by the stop, it is given back when this process has ended", "job", e.job.ID)
+	case e.job.Token.Epoch != l.epoch:
+		l.drop(e.job, "redis was rebuilt while it ran")
+	default:
+		l.results = append(l.results, store.Ended{Job: e.job, Outcome: e.out})
 	}
 }
 
-// handle calls the handler on a goroutine, so that the loop can renew; done has room for its outcome.
-func (s *slot) handle(ctx context.Context, job Job) (done chan Outcome) {
-	done = make(chan Outcome, 1)
-	go func() {
-		out := Failed(ReasonNoOutcome, "the handler ended its goroutine (runtime.Goexit)")
-		defer func() { done <- out }()
-		if job.Timeout > 0 {
-			var end context.CancelFunc
-			ctx, end = context.WithTimeoutCause(ctx, job.Timeout, ErrTimeout)
-			defer end()
+// renew says that we live, and finds jobs that are no longer ours.
+func (l *loop) renew() {
+	var jobs []store.Claimed
+	for h, s := range l.running {
+		if h.epoch == l.epoch && !s.lost {
+			jobs = append(jobs, s.job)
 		}
-		out = s.cfg.Handler(ctx, job)
-	}()
-	return done
-}
-
-// renew extends the lease; what it returns ends the job.
-func (s *slot) renew(job store.Claimed) (lost error) {
-	ctx, end := context.WithTimeout(s.last, renewTime)
+	}
+	if len(jobs) == 0 {
+		return
+	}
+	ctx, end := context.WithTimeout(l.last, renewTime)
 	defer end()
-	codes, err := s.redis.Renew(ctx, job)
+	codes, err := l.redis.Renew(ctx, jobs...)
 	if errors.Is(err, store.ErrNoEpoch) {
-		return s.helloAtWork(ctx, job)
+		l.helloAtWork(ctx)
+		return
 	}
 	if err != nil {
-		s.link.gone(s.last, err) // the lease is only a net: the next third tries again
-		return nil
+		l.link.gone(l.last, err) // the lease is only a net: the next third tries again
+		return
 	}
-	s.link.back()
-	if codes[0] != store.OK {
-		return ErrLost
+	l.link.back()
+	for i, code := range codes {
+		if code != store.OK {
+			l.running[holdOf(jobs[i])].end(ErrLost)
+		}
 	}
-	return nil
 }
 
-// helloAtWork registers again while a job runs, so that our death would be seen, and finds out whether the job's token
-// still counts.
-func (s *slot) helloAtWork(ctx context.Context, job store.Claimed) (lost error) {
-	h, err := s.redis.Hello(ctx)
+// helloAtWork registers again while jobs run, so that our death would be seen; not for as long as it takes, since ends
+// wait for the loop.
+func (l *loop) helloAtWork(ctx context.Context) {
+	h, err := l.redis.Hello(ctx)
 	switch {
-	case err != nil:
-		return nil // no epoch yet, or away: the next third tries again
-	case h.Code == store.Superseded:
-		return ErrSuperseded
+	case err != nil: // no epoch yet, or away: the next third tries again
+	case h.Code == store.OK:
+		l.registered(h)
+	default:
+		l.fatal = afterHello(h.Code)
 	}
-	s.epoch = h.Epoch
-	if job.Token.Epoch < h.Epoch {
-		return ErrLost
-	}
-	return nil
 }
 
 // recorder is what Job.RecordGroup calls, on the handler's goroutine.
-func (s *slot) recorder(claimed store.Claimed, end context.CancelCauseFunc) func(context.Context, int, events.Incarnation) error {
+func (l *loop) recorder(claimed store.Claimed, stop context.CancelCauseFunc) func(context.Context, int, events.Incarnation) error {
 	return func(ctx context.Context, pgid int, leader events.Incarnation) error {
 		var code store.Code
-		err := s.link.repeat(ctx, false, func() (err error) {
-			code, err = s.redis.RecordGroup(ctx, claimed, pgid, leader.Start)
+		err := l.link.repeat(ctx, false, func() (err error) {
+			code, err = l.redis.RecordGroup(ctx, claimed, pgid, leader.Start)
 			return err
 		})
 		switch {
 		case errors.Is(err, store.ErrNoEpoch), err == nil && code != store.OK:
-			end(ErrLost) // not begun: whoever holds it by now will
+			stop(ErrLost) // not begun: whoever holds it by now will
 			return ErrLost
 		case err != nil:
 			return err

@@ -1,0 +1,127 @@
+package actor
+
+import (
+	"context"
+	"time"
+
+	"herosup/dispatch/store"
+)
+
+// leaveTime bounds the goodbye of an idle actor at a stop: nothing is lost without it, only later found.
+const leaveTime = time.Second
+
+// exchange tells the results there are and asks for jobs for the free slots, in one round trip.
+func (l *loop) exchange() error {
+	told := l.results[:min(len(l.results), store.MaxExchange)]
+	want := 0
+	if !l.stopping() {
+		want = min(l.free(), store.MaxExchange)
+	}
+	var res store.ExchangeResult
+	err := l.link.repeat(l.until(), false, func() (err error) {
+		// l.last, not the caller's: a call that was sent should be answered, or its jobs wait for our death.
+		if res, err = l.redis.Exchange(l.last, told, l.known(len(told)), want); err != nil {
+			l.recall = true // it may have given jobs
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return l.answered(told, want, res)
+}
+
+// known is what we say of our hand: how many jobs are in it beside those told; while a message may be on its way,
+// and nothing went wrong, nothing.
+func (l *loop) known(told int) int {
+	if l.wake.listening && !l.recall {
+		return store.Listening
+	}
+	return l.inHand() + len(l.results) - told
+}
+
+func (l *loop) answered(told []store.Ended, want int, res store.ExchangeResult) error {
+	for i, r := range told {
+		switch counted, err := afterTold(res.Told[i]); {
+		case err != nil:
+			return err
+		case !counted:
+			l.drop(r.Job, string(res.Told[i]))
+		}
+	}
+	l.results = append(l.results[:0], l.results[len(told):]...)
+	next, err := afterExchange(res.Code)
+	if err != nil {
+		return err
+	}
+	l.recall = false
+	for _, j := range res.Jobs {
+		l.take(j.Claimed, j.Held)
+	}
+	l.ask = next == stepAsk
+	l.among = res.Code == store.Idle
+	if next == stepHello {
+		return l.hello()
+	}
+	l.hellos = 0
+	return nil
+}
+
+// take keeps a job that came. What was in hand before may be known: it runs, or waits, or was told meanwhile.
+func (l *loop) take(j store.Claimed, held bool) {
+	if held && l.knows(holdOf(j)) {
+		return
+	}
+	if held {
+		l.wake.came(holdOf(j))
+	}
+	l.waiting = append(l.waiting, j)
+}
+
+func (l *loop) knows(h hold) bool {
+	if _, running := l.running[h]; running {
+		return true
+	}
+	for _, j := range l.waiting {
+		if holdOf(j) == h {
+			return true
+		}
+	}
+	for _, r := range l.results {
+		if holdOf(r.Job) == h {
+			return true
+		}
+	}
+	_, cut := l.cut[h.id]
+	return cut
+}
+
+// leave is an idle actor's goodbye: from its answer on no script gives it a job, and what was given in the last
+// moment comes with it.
+func (l *loop) leave() error {
+	l.among = false
+	l.wake.stop()
+	if w := l.wake.left(); w != nil {
+		if err := l.woken(*w); err != nil {
+			return err
+		}
+	}
+	ctx, end := context.WithTimeout(l.last, leaveTime)
+	defer end()
+	l.recall = true
+	res, err := l.redis.Exchange(ctx, nil, l.known(0), 0)
+	if err != nil {
+		l.log.Debug("leave", "err", err)
+		return nil
+	}
+	if res.Code == store.Unregistered {
+		return nil
+	}
+	return l.answered(nil, 0, res)
+}
+
+// drop gives up a job that is not ours any more, with what was done of it. Its slot is free, and nobody was told so.
+func (l *loop) drop(job store.Claimed, reason string) {
+	l.ask = true
+	l.log.Warn("result dropped", "job", job.ID, "reason", reason)
+}

@@ -1,0 +1,89 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+
+	"herosup/dispatch/store"
+)
+
+// hello registers, for as long as it takes. Jobs that are at work under an earlier epoch are lost: what is in
+// hand now has tokens of its own.
+func (l *loop) hello() error {
+	if l.hellos > 0 {
+		pause(l.until(), l.hellos-1)
+	}
+	l.hellos++
+	var h store.Hello
+	for n := 0; ; n++ {
+		// Strict before the first hello: a wrong password is a setting, and who started us should see it at once.
+		// Later it may be put right while we hold a result.
+		err := l.link.repeat(l.until(), l.epoch == 0, func() (err error) { h, err = l.redis.Hello(l.last); return err })
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, store.ErrNoEpoch) {
+			return err
+		}
+		if l.until().Err() != nil {
+			return context.Cause(l.until())
+		}
+		l.awaitEpoch(n)
+	}
+	if err := afterHello(h.Code); err != nil {
+		return err
+	}
+	l.registered(h)
+	return nil
+}
+
+func (l *loop) registered(h store.Hello) {
+	if h.Epoch != l.epoch {
+		l.epoch = h.Epoch
+		l.dropEarlier()
+	}
+	l.ask, l.recall, l.among = true, true, false
+	l.log.Info("actor registered", "state", gate(h.Open), "depth", h.Held)
+}
+
+// dropEarlier gives up what came under another epoch: it was, or will be, given out again.
+func (l *loop) dropEarlier() {
+	for h, s := range l.running {
+		if h.epoch != l.epoch {
+			s.end(ErrLost)
+		}
+	}
+	waiting, results := l.waiting, l.results
+	l.waiting, l.results = nil, nil
+	for _, j := range waiting {
+		if j.Token.Epoch == l.epoch {
+			l.waiting = append(l.waiting, j)
+		}
+	}
+	for _, r := range results {
+		if r.Job.Token.Epoch == l.epoch {
+			l.results = append(l.results, r)
+		} else {
+			l.drop(r.Job, "redis was rebuilt while it ran")
+		}
+	}
+}
+
+// awaitEpoch waits for a ring, which the daemon gives when it has filled Redis, or the backoff.
+func (l *loop) awaitEpoch(n int) {
+	if n == 0 {
+		l.log.Info("redis carries no epoch, waiting for the daemon to fill it")
+	}
+	// Whatever the message is, the exchange after the hello finds out.
+	if _, err := l.redis.WaitWake(l.until(), backoff(n, rand.Float64())); err != nil {
+		pause(l.until(), n)
+	}
+}
+
+func gate(open bool) string {
+	if open {
+		return "open"
+	}
+	return "closed"
+}
