@@ -265,3 +265,20 @@ func TestConfiguration(t *testing.T) {
 		l.end()
 	})
 }
+
+// Without a connection there is nothing left to do: it says so instead of going round.
+func TestALostConnectionEndsIt(t *testing.T) {
+	bubble(t, func(b *bed) {
+		l := b.start(nil)
+		l.bus.Close()
+		select {
+		case err := <-l.done:
+			if err == nil || !strings.Contains(err.Error(), "ended") {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(time.Hour):
+			t.Error("it goes on")
+		}
+		l.cancel()
+	})
+}

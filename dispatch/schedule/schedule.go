@@ -119,7 +119,10 @@ func (c *Component) run(ctx context.Context) (err error) {
 		case <-timer.C:
 		case m := <-svc.C:
 			c.command(ctx, m)
-		case u := <-c.book.watch.Updates():
+		case u, open := <-c.book.watch.Updates():
+			if !open { // with the connection: there is nobody to write to either
+				return errors.New("the watch over " + events.SchedulesBucket + " has ended")
+			}
 			if u != nil {
 				c.book.fold(u)
 			}

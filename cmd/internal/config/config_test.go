@@ -54,6 +54,8 @@ schedules:
   script_file: nightly.sh
   missed: skip
   timeout: 10m
+  start_by: 1h
+  priority: -3
   env: {A: b}
 pools:
   etl:
@@ -83,7 +85,7 @@ pools:
 	if err := d.Check(); err != nil || d.Script != "echo night\n" || d.Timezone != "Europe/Berlin" || d.Missed != "skip" {
 		t.Errorf("%v %+v", err, d)
 	}
-	if !maps.Equal(d.Headers, map[string]string{"Hero-Timeout": "600", "Hero-Env-A": "b"}) {
+	if !maps.Equal(d.Headers, map[string]string{"Hero-Timeout": "600", "Hero-Start-By": "3600", "Hero-Priority": "-3", "Hero-Env-A": "b"}) {
 		t.Errorf("headers %v", d.Headers)
 	}
 	if c.Jobs.MaxPriorityWait != 90*time.Second {
