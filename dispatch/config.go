@@ -45,6 +45,9 @@ type Config struct {
 	// PingEvery is the pace of the question to Redis whether it is there; default
 	// 1 s.
 	PingEvery time.Duration
+	// AdriftEvery is the pace at which records are compared with the lists, AdriftAge how long a job may be in none
+	// of them; default 15 s and 10 s.
+	AdriftEvery, AdriftAge time.Duration
 	// CheckEvery is the pace at which the server's settings are looked at; default 1 min.
 	CheckEvery time.Duration
 	// OwnerLease is how long the prefix stays ours without a renewal; default 15 s.
@@ -86,6 +89,8 @@ func (c Config) defaults() (Config, error) {
 		{"measure", &c.MeasureEvery, time.Second},
 		{"look", &c.LookEvery, time.Second},
 		{"ping", &c.PingEvery, time.Second},
+		{"adrift", &c.AdriftEvery, 15 * time.Second},
+		{"adrift age", &c.AdriftAge, 10 * time.Second},
 		{"check", &c.CheckEvery, time.Minute},
 		{"owner lease", &c.OwnerLease, 15 * time.Second},
 	} {

@@ -185,7 +185,7 @@ func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Se
 		return err
 	}
 	for _, loop := range []func(context.Context) error{
-		c.runOwner, c.runCopies, c.runTeller, c.runDeaths, c.runGates, c.runAsks, c.runEnded, c.runDelayed, c.runDepth, c.runWaiters,
+		c.runOwner, c.runCopies, c.runAdrift, c.runTeller, c.runDeaths, c.runGates, c.runAsks, c.runEnded, c.runDelayed, c.runDepth, c.runWaiters,
 	} {
 		g.Go(func() error { return loop(ctx) })
 	}

@@ -9,6 +9,41 @@ import (
 )
 
 var epochCases = map[string]func(b *bed){
+	"adrift puts back what is in no list, and nothing else": func(b *bed) {
+		look := func(want Code) {
+			b.Helper()
+			b.wantCode(must[Code](b)(b.d.Adrift(b.ctx(), "sh", "j1", 0)), want)
+		}
+		queue := b.s.keys.queue("sh")
+		b.job("j1", 1)
+		look(Kept)
+		b.wantCode(must[Code](b)(b.d.Adrift(b.ctx(), "sh", "none", 0)), Kept)
+		b.s.rdb.Del(b.ctx(), queue.name)
+		b.wantCode(must[Code](b)(b.d.Adrift(b.ctx(), "sh", "j1", time.Hour)), Kept) // too young
+		look(OK)
+		look(Kept)
+		if got := b.list(queue); len(got) != 1 {
+			b.Errorf("the queue has %v", got)
+		}
+		a := b.actor("p_1", "i1")
+		j := b.take(a)
+		look(Kept)
+		held := b.s.keys.held("i1")
+		b.s.rdb.Del(b.ctx(), held.name)
+		look(OK) // to its hand, since that is registered
+		if got := b.list(held); len(got) != 1 {
+			b.Errorf("held: %v", got)
+		}
+		b.s.rdb.Del(b.ctx(), held.name, b.s.keys.incarnations().name)
+		look(OK) // to the queue: nobody's death would give it back
+		b.wantCode(b.finish(a, j, false).Code, Stale)
+		if got := b.list(queue); len(got) != 1 {
+			b.Errorf("the queue has %v", got)
+		}
+		if _, err := b.s.Daemon(9).Adrift(b.ctx(), "sh", "j1", 0); !errors.Is(err, ErrNoEpoch) {
+			b.Error(err)
+		}
+	},
 	"void is the present epoch's": func(b *bed) {
 		if err := b.s.Vouch(b.ctx(), "run1"); err != nil {
 			b.Error(err)

@@ -77,6 +77,18 @@
 // NO_EPOCH (ErrNoEpoch here). A Redis that came back empty therefore serves
 // nobody until the daemon has raised the epoch and filled it from the log.
 //
+// # Which Redis
+//
+// One client for what does not block (redis.UniversalClient), and one of a single connection for each blocked call. With
+// Sentinel each of those listens there itself, which costs two connections to a Sentinel: a switch of the master closes the
+// connection under the call, also if the old master only stopped answering. In a Cluster all keys lie in one slot (the
+// prefix must be one hash tag, another is refused), the blocked call is at that slot's master and dropped at MOVED; a
+// master that is frozen, not dead, keeps it for its minute. READONLY, MOVED and UNBLOCKED are ErrAway there: the next
+// call looks for the successor. A half-open connection is found by TCP keep-alive, in 11 s.
+//
+// A server process that the daemon has not looked at is not used (greet, Unvouched, Bare, Void, Vouch): it may have an old
+// copy. The daemon's side of that is told in package dispatch.
+//
 // # The gate
 //
 // close and exchange use the same keys, so one of them is first: after close has

@@ -161,6 +161,7 @@ const (
 	Running      Code = "RUNNING"         // an actor holds the job
 	EndedCode    Code = "ENDED"           // the job has its end already
 	Full         Code = "FULL"            // the wake list holds 100 messages
+	Kept         Code = "KEPT"            // nothing was to be done
 	Gone         Code = "GONE"            // this incarnation is not registered (recovered before)
 	Higher       Code = "HIGHER"          // Redis carries a higher epoch
 	Other        Code = "OTHER"           // another state id owns this Redis prefix
