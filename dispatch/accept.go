@@ -149,6 +149,9 @@ func (in *intake) accepted(it item, a store.Accepted, repeated bool) {
 		if in.from.refill != nil {
 			in.from.refill.jobs++
 		}
+		if s.Again {
+			c.toDead(deadGone(s.ID))
+		}
 		c.publish(acceptedAs(s, a))
 	}
 	if !a.Due.IsZero() || !s.StartBy.IsZero() {
@@ -229,6 +232,7 @@ func (in *intake) refilled() {
 	if f.first {
 		return // nothing was lost
 	}
+	c.toDead(deadRestore{})
 	c.log.Info("redis refilled", "event", "RedisRefilled", "depth", f.jobs, "reason", f.reason)
 	c.publish(events.RedisRefilled{Epoch: int64(f.epoch), Jobs: f.jobs, Reason: f.reason})
 	select {

@@ -43,6 +43,40 @@ func (b *bed) spawn() *process {
 	return p
 }
 
+// spawnDeaf starts one that only KILL ends.
+func (b *bed) spawnDeaf() *process {
+	b.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), leaderEnv+"="+deaf)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	p := &process{cmd: cmd, stdin: in}
+	b.Cleanup(p.kill)
+	if _, err := io.ReadFull(out, make([]byte, len(deaf))); err != nil {
+		b.Fatal(err)
+	}
+	if p.inc, err = events.IncarnationOf(cmd.Process.Pid); err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+// over waits until it has ended; the bed reaps it.
+func (p *process) over(ctx context.Context) {
+	for p.inc.Alive() && pause(ctx, time.Millisecond) {
+	}
+}
+
 // kill ends it by SIGKILL and reaps it.
 func (p *process) kill() {
 	p.once.Do(func() {
@@ -97,7 +131,7 @@ func (a *actor) die() {
 }
 
 func (a *actor) exited(byUs bool) events.ProcessExited {
-	return events.ProcessExited{Pool: poolOf(a.name), Actor: a.name, Incarnation: a.p.inc, ExitCode: -1, Signal: "killed", ByUs: byUs}
+	return events.ProcessExited{Pool: poolOf(a.name), Actor: a.name, Incarnation: a.p.inc, ExitCode: -1, Signal: "SIGKILL", ByUs: byUs}
 }
 
 func (a *actor) work(ctx context.Context) {

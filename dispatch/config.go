@@ -33,6 +33,17 @@ type Config struct {
 	// MaxCrashes is how many actors a job may take with it before it is dead; 0
 	// means 3.
 	MaxCrashes int
+	// CancelGrace is the time between TERM and KILL for the script of a job that is
+	// cancelled while it runs, and until its actor is given up; default 5 s.
+	CancelGrace time.Duration
+	// DeadMost and DeadAge bound the dead jobs that are kept; defaults 10,000 and 30
+	// days. The store's bounds of the same name should be the same.
+	DeadMost int
+	DeadAge  time.Duration
+	// WatchAfter is how long a backlog beside an actor that has room may stand still
+	// before the watchdog does something about it, and again until it does the
+	// next thing; default 5 s.
+	WatchAfter time.Duration
 	// SweepEvery is the pace at which registered incarnations are compared with
 	// /proc; default 1 s. An exit that was told is acted on at once.
 	SweepEvery time.Duration
@@ -80,6 +91,12 @@ func (c Config) defaults() (Config, error) {
 	if c.MaxCrashes == 0 {
 		c.MaxCrashes = 3
 	}
+	if c.DeadMost == 0 {
+		c.DeadMost = 10_000
+	}
+	if c.MaxCrashes < 0 || c.DeadMost < 0 {
+		return c, fmt.Errorf("new dispatch: max crashes %d, dead %d: neither may be negative", c.MaxCrashes, c.DeadMost)
+	}
 	for _, d := range []struct {
 		name  string
 		value *time.Duration
@@ -93,6 +110,9 @@ func (c Config) defaults() (Config, error) {
 		{"adrift age", &c.AdriftAge, 10 * time.Second},
 		{"check", &c.CheckEvery, time.Minute},
 		{"owner lease", &c.OwnerLease, 15 * time.Second},
+		{"cancel grace", &c.CancelGrace, 5 * time.Second},
+		{"dead age", &c.DeadAge, 30 * 24 * time.Hour},
+		{"watch after", &c.WatchAfter, 5 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.std

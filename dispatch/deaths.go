@@ -26,7 +26,7 @@ const (
 type death struct {
 	incarnation events.Incarnation
 	actor       string
-	byUs        bool
+	how         store.Death
 	told        bool // by an exit, not found by the sweep
 	due         time.Time
 	pace        pace
@@ -103,7 +103,7 @@ func (d *deaths) exit(ctx context.Context, x exit, now time.Time) {
 		one = &death{incarnation: x.incarnation, actor: x.actor}
 		d.open[x.incarnation] = one
 	}
-	one.told, one.byUs = true, x.byUs
+	one.told, one.how = true, x.death
 	d.try(ctx, one, now)
 }
 
@@ -164,7 +164,7 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 		if orphaned = len(groups) > 0; orphaned {
 			return nil
 		}
-		rec, err = c.d().Recover(ctx, one.incarnation.String(), one.byUs, c.cfg.MaxCrashes)
+		rec, err = c.d().RecoverFrom(ctx, one.incarnation.String(), one.how, c.cfg.MaxCrashes)
 		return err
 	})
 	switch {
@@ -184,6 +184,7 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 		if rec.Code == store.OK {
 			c.log.Info("recovered", "actor", rec.Actor, "script_type", rec.Type, "depth", len(rec.Jobs))
 			kick(c.measureNow)
+			kick(c.delayedNow) // from its second crash on a job waits
 		}
 	}
 }

@@ -52,6 +52,7 @@ func (m *measure) round(ctx context.Context, now time.Time) error {
 	if err := m.findTypes(ctx); err != nil {
 		return err
 	}
+	waiting := map[string]int{}
 	for _, types := range chunks(m.c.typesNow(), typesACall) {
 		var depths []store.Depth
 		if err := limited(ctx, func(ctx context.Context) (err error) {
@@ -62,12 +63,16 @@ func (m *measure) round(ctx context.Context, now time.Time) error {
 		}
 		for _, d := range depths {
 			e := measured(d)
+			if d.Ready > 0 {
+				waiting[d.Type] = d.Ready
+			}
 			if worthTelling(m.last[d.Type], e, now.Sub(m.at[d.Type]), m.c.cfg.MeasureEvery) {
 				m.last[d.Type], m.at[d.Type] = e, now
 				m.c.publish(e)
 			}
 		}
 	}
+	m.c.waiting.Store(&waiting)
 	return nil
 }
 

@@ -34,6 +34,13 @@ type Component struct {
 	// types are the job types known, from the depth loop; never nil while running.
 	types atomic.Pointer[[]string]
 	told  *progress
+	// waiting are the jobs that are ready, by type, from the depth loop; claimed counts those taken.
+	waiting atomic.Pointer[map[string]int]
+	claimed claimCounts
+	// deadKV is the bucket of the dead, deadIndex what lies in it.
+	deadKV      jetstream.KeyValue
+	deadIndex   atomic.Pointer[[]deadEntry]
+	againSecret []byte // see again.go; read only once loops run
 
 	endings endings
 
@@ -54,6 +61,8 @@ type Component struct {
 	heard    chan any                // teller to gates: hello, drainedFact
 	asks     chan events.Message     // router to the script group answers
 	waits    chan any                // to the waiters: see waiters.go
+	dead     chan any                // to the dead: see dead.go
+	cancels  chan cancelling         // workers to the cancels
 	lookups  chan string             // waiters to the workers: a job to be looked up
 	watched  chan string             // depth to foreign: a type seen first
 	signals  chan nats.Status        // the connection's
@@ -70,6 +79,8 @@ const (
 	heardBuffer   = 1024
 	asksBuffer    = 256
 	waitsBuffer   = 1024
+	deadBuffer    = 256
+	cancelsBuffer = 256
 )
 
 // New checks the configuration and makes the component; nothing runs before Run.
@@ -93,9 +104,11 @@ func New(cfg Config, bus *events.Bus, log *slog.Logger) (*Component, error) {
 		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), stateNow: one(),
 		reports: make(chan report, reportsBuffer), tell: make(chan telling, tellBuffer), exits: make(chan exit, exitsBuffer),
 		orders: make(chan any, ordersBuffer), heard: make(chan any, heardBuffer), asks: make(chan events.Message, asksBuffer),
-		waits: make(chan any, waitsBuffer), lookups: make(chan string), watched: make(chan string, maxTypes),
+		waits: make(chan any, waitsBuffer), dead: make(chan any, deadBuffer), cancels: make(chan cancelling, cancelsBuffer), lookups: make(chan string), watched: make(chan string, maxTypes),
 	}
 	c.types.Store(&[]string{})
+	c.deadIndex.Store(&[]deadEntry{})
+	c.waiting.Store(&map[string]int{})
 	return c, nil
 }
 
@@ -176,6 +189,12 @@ func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Se
 	if err := c.own(ctx, c.reporter("owner"), false); err != nil {
 		return err
 	}
+	if err := c.openDead(ctx); err != nil {
+		return err
+	}
+	if err := c.loadAgainKey(ctx); err != nil {
+		return err
+	}
 	r := c.reporter("intake")
 	if err := c.settleCopy(ctx, r); err != nil {
 		return err
@@ -186,6 +205,7 @@ func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Se
 	}
 	for _, loop := range []func(context.Context) error{
 		c.runOwner, c.runCopies, c.runAdrift, c.runTeller, c.runDeaths, c.runGates, c.runAsks, c.runEnded, c.runDelayed, c.runDepth, c.runWaiters,
+		c.runDead, c.runCancels, c.runWatchdog,
 	} {
 		g.Go(func() error { return loop(ctx) })
 	}

@@ -74,6 +74,13 @@ func (e *ender) round(ctx context.Context) (int, error) {
 	}); err != nil || len(page) == 0 {
 		return 0, err
 	}
+	for _, p := range page {
+		if p.Outcome == store.EndedDead { // first: while the log has it, it is not lost
+			if err := c.saveDead(ctx, p.ID); err != nil {
+				return 0, err
+			}
+		}
+	}
 	if err := e.delete(ctx, page); err != nil {
 		return 0, err
 	}

@@ -38,10 +38,15 @@ func eventOf(f store.Fact, ready int) (events.Event, error) {
 	case store.FactRetried:
 		return events.JobRetried{
 			Type: f.Type, Job: f.Job, Attempt: f.Attempt, Actor: f.Actor, Incarnation: inc, Crashes: f.Crashes,
-			Interrupted: f.Reason == reasonInterrupted, Ready: ready,
+			Interrupted: f.How == store.AttemptInterrupted, Suspect: f.How == store.AttemptSuspect,
+			Failed: f.Failed, Reason: f.Reason, Retries: f.Retries, Next: f.Next, Ready: ready,
 		}, nil
+	case store.FactRemoved:
+		return events.JobRemoved{Type: f.Type, Job: f.Job}, nil
 	case store.FactDead:
-		return events.JobDead{Type: f.Type, Job: f.Job, Reason: f.Reason}, nil
+		return events.JobDead{
+			Type: f.Type, Job: f.Job, Reason: f.Reason, Cause: f.Cause, Actor: f.Actor, Incarnation: inc, Attempt: f.Attempt, Failed: f.Failed,
+		}, nil
 	case store.FactCancelled:
 		return events.JobCancelled{Type: f.Type, Job: f.Job}, nil
 	case store.FactReleased:
@@ -51,9 +56,6 @@ func eventOf(f store.Fact, ready int) (events.Event, error) {
 	}
 	return nil, fmt.Errorf("fact %s: kind %q is not known", f.ID, f.Kind)
 }
-
-// reasonInterrupted is what recover writes for a death that we caused.
-const reasonInterrupted = "interrupted"
 
 // exitCode is the script's; without one a good end is 0 and a bad one -1.
 func exitCode(text string, outcome store.Status) int {

@@ -24,6 +24,9 @@ const (
 	// HeaderAdopted marks a job that was pushed straight into Redis and put into
 	// the log by the daemon. It changes nothing: what counts is the record.
 	HeaderAdopted = "Hero-Adopted"
+	// HeaderAgain marks a message that revives an ended job. Only the daemon can write
+	// it: see again.go. From anybody else it is a header that is not known.
+	HeaderAgain = "Hero-Again"
 )
 
 // The headers of an answer to job.run and job.await, beside HeaderJobID.

@@ -200,9 +200,12 @@ func (in *intake) item(m jetstream.Msg) (item, error) {
 	}
 	subject := m.Subject()
 	it := item{subject: subject, last: md.NumPending == 0}
+	jobType := subject[strings.LastIndexByte(subject, '.')+1:]
+	header, again := isAgain(in.c.againSecret, jobType, m.Headers(), m.Data())
 	it.sub, it.refusal = logged{
-		Type: subject[strings.LastIndexByte(subject, '.')+1:], Header: m.Headers(), Script: m.Data(),
+		Type: jobType, Header: header, Script: m.Data(),
 		Stream: md.Stream, Sequence: md.Sequence.Stream, Time: md.Timestamp,
 	}.submission()
+	it.sub.Again = again
 	return it, nil
 }

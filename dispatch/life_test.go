@@ -88,7 +88,7 @@ func TestRefusedSubmissionsAreTold(t *testing.T) {
 			{nil, "", "empty_script"},
 			{one("Hero-Job-Id", "a.b"), "x", "bad_id"},
 			{one("Hero-Timeout", "-1"), "x", "bad_header"},
-			{one("Hero-Retries", "2"), "x", "not_supported"},
+			{one("Hero-Retries", "200"), "x", "bad_header"},
 			{nil, "\xff", "bad_script"},
 		} {
 			codes[b.raw("bash", c.h, c.script)] = c.code

@@ -27,8 +27,9 @@ func (c *Component) look(ctx context.Context, id string) (rec store.Record, upTo
 		wait, cancel := context.WithTimeout(ctx, unreadWait)
 		defer cancel()
 		c.told.wait(wait, upTo)
-		rec, told, err = c.find(ctx, id)
 	}
+	// Also if all was told: what is not in the log any more may have come, ended and gone since we looked.
+	rec, told, err = c.find(ctx, id)
 	if errors.Is(err, store.ErrNoJob) && told < upTo {
 		err = errUnread
 	}

@@ -151,8 +151,9 @@ func TestFactsInTheBusWords(t *testing.T) {
 		store.FactHello:     events.ActorRegistered{Pool: "bash", Actor: "bash_1", Type: "bash", Incarnation: inc},
 		store.FactStarted:   events.JobStarted{Type: "bash", Job: "j", Actor: "bash_1", Incarnation: inc, Attempt: 2, Timeout: 3, Wait: 1.5},
 		store.FactEnded:     events.JobEnded{Type: "bash", Job: "j", Actor: "bash_1", Incarnation: inc, Attempt: 2, Outcome: events.Errored, Reason: "exit 3", ExitCode: 3, Run: 0.25},
-		store.FactRetried:   events.JobRetried{Type: "bash", Job: "j", Attempt: 2, Actor: "bash_1", Incarnation: inc, Crashes: 1, Ready: 5},
-		store.FactDead:      events.JobDead{Type: "bash", Job: "j", Reason: "exit 3"},
+		store.FactRetried:   events.JobRetried{Type: "bash", Job: "j", Attempt: 2, Actor: "bash_1", Incarnation: inc, Reason: "exit 3", Crashes: 1, Ready: 5},
+		store.FactDead:      events.JobDead{Type: "bash", Job: "j", Reason: "exit 3", Actor: "bash_1", Incarnation: inc, Attempt: 2},
+		store.FactRemoved:   events.JobRemoved{Type: "bash", Job: "j"},
 		store.FactCancelled: events.JobCancelled{Type: "bash", Job: "j"},
 		store.FactPong:      events.ActorPonged{Pool: "bash", Actor: "bash_1", Nonce: "n", Incarnation: inc},
 	} {
@@ -161,7 +162,7 @@ func TestFactsInTheBusWords(t *testing.T) {
 			t.Errorf("%s: %+v %v, want %+v", kind, got, err, want)
 		}
 	}
-	f.Kind, f.Reason = store.FactRetried, reasonInterrupted
+	f.Kind, f.How = store.FactRetried, store.AttemptInterrupted
 	if e, _ := eventOf(f, 0); !e.(events.JobRetried).Interrupted {
 		t.Error("an interruption is not told as one")
 	}
@@ -181,7 +182,7 @@ func TestStates(t *testing.T) {
 		StateWaiting: {Status: store.StatusDispatched}, StateDelayed: {Status: store.StatusDispatched, ReadyAt: now.Add(time.Minute)},
 		StateRunning: {Status: store.StatusStarted}, StateFinished: {Status: store.StatusFinished},
 		StateError: {Status: store.StatusError, Reason: "exit 1"}, StateCancelled: {Status: store.StatusError, Reason: store.ReasonCancelled},
-		StateDead: {Status: store.StatusError, Reason: store.ReasonCrashes}, StateBlocked: {Status: store.StatusWaiting},
+		StateDead: {Status: store.StatusError, Reason: store.ReasonCrashes, DeadAt: time.Unix(1, 0)}, StateBlocked: {Status: store.StatusWaiting},
 		StateExpired: {Status: store.StatusError, Reason: store.ReasonExpired},
 	} {
 		if got := stateOf(rec, now); got != want {

@@ -26,6 +26,8 @@ type redisServer struct {
 	direct string
 	stop   func() // real: SIGKILL
 	boot   func() // start again, empty
+	// options changes how stores are opened on it; may be nil.
+	options func(*store.Options)
 }
 
 // eachRedis runs a test on the real Redis and on miniredis.
@@ -120,7 +122,11 @@ func startRedis(t testing.TB, dir string) (stop func()) {
 
 func (r *redisServer) open(t testing.TB) *store.Store {
 	t.Helper()
-	s, err := store.Open(store.Options{URL: r.url}, slog.New(slog.DiscardHandler))
+	o := store.Options{URL: r.url}
+	if r.options != nil {
+		r.options(&o)
+	}
+	s, err := store.Open(o, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,10 +3,12 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 
+	"herosup/dispatch/store"
 	"herosup/events"
 )
 
@@ -14,7 +16,15 @@ import (
 type exit struct {
 	incarnation events.Incarnation
 	actor       string
-	byUs        bool
+	death       store.Death
+}
+
+func exitOf(e events.ProcessExited) exit {
+	x := exit{incarnation: e.Incarnation, actor: e.Actor, death: store.Death{ByUs: e.ByUs, Signal: e.Signal, OutOfMemory: e.OutOfMemory}}
+	if e.ExitCode >= 0 && e.Signal == "" {
+		x.death.ExitCode = strconv.Itoa(e.ExitCode)
+	}
+	return x
 }
 
 // name is an actor that some fact spoke of.
@@ -67,7 +77,7 @@ func (c *Component) route(m events.Message, known *recent) {
 	}
 	switch e := m.Event.(type) {
 	case events.ProcessExited:
-		x := exit{incarnation: e.Incarnation, actor: e.Actor, byUs: e.ByUs}
+		x := exitOf(e)
 		select {
 		case c.exits <- x:
 		default: // the sweep finds it in the registry
@@ -140,6 +150,7 @@ func ownFacts(prefix string) []string {
 		events.JobDead{},
 		events.JobCancelled{},
 		events.JobRemoved{},
+		events.ActorStalled{},
 		events.QueueMeasured{},
 		events.ActorRegistered{},
 		events.ActorPinged{},

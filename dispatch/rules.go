@@ -18,7 +18,7 @@ type Prerequisite = store.Prerequisite
 type Rule = store.Rule
 
 // maxRetries catches a number that was meant for something else.
-const maxRetries = 1000
+const maxRetries = 100
 
 // whole reads a whole number of a header.
 func whole(name, value string, least, most int) (int, *events.Refusal) {
@@ -112,17 +112,6 @@ func together(s store.Submission) *events.Refusal {
 	}
 	if !s.StartBy.IsZero() && !s.Due.IsZero() && !s.StartBy.After(s.Due) {
 		return bad("bad_header", "the job is to begin before its delay is over", "give "+HeaderStartBy+" a time behind "+HeaderDelay)
-	}
-	return nil
-}
-
-// notActing refuses what is read but not obeyed yet.
-func notActing(s store.Submission) *events.Refusal {
-	refuse := func(header string) *events.Refusal {
-		return bad("not_supported", "header "+header+" is not supported yet", "leave the header out")
-	}
-	if s.Retries != 0 {
-		return refuse(HeaderRetries)
 	}
 	return nil
 }

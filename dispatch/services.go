@@ -33,10 +33,10 @@ const (
 // its subject is the log's.
 func (c *Component) serve() (*events.Service, error) {
 	return c.bus.Serve(events.ServiceConfig{
-		Name: "dispatch", Description: "jobs: run, await, create, cancel, retry, list, show",
+		Name: "dispatch", Description: "jobs: run, await, create, cancel, retry, remove, purge, list, show",
 		Patterns: []events.Pattern{
 			events.Of(events.JobRun{}), events.Of(events.JobAwait{}), events.Of(events.JobCreate{}), events.Of(events.JobCancel{}),
-			events.Of(events.JobRetry{}), events.Of(events.JobList{}), events.Of(events.JobShow{}),
+			events.Of(events.JobRetry{}), events.Of(events.JobRemove{}), events.Of(events.JobPurge{}), events.Of(events.JobList{}), events.Of(events.JobShow{}),
 		},
 	})
 }
@@ -68,9 +68,11 @@ func (c *Component) request(ctx context.Context, m events.Message) {
 	case events.JobCancel:
 		c.cancelJob(ctx, m, e)
 	case events.JobRetry:
-		c.refuse(m, &events.Refusal{
-			Status: http.StatusBadRequest, Code: "not_supported", Job: e.Job, Reason: "retrying a job is not supported yet", Hint: "submit it again",
-		})
+		c.retryJob(ctx, m, e.Job)
+	case events.JobRemove:
+		c.removeJob(ctx, m, e.Job)
+	case events.JobPurge:
+		c.purgeDead(ctx, m, e)
 	case events.JobList:
 		c.listJobs(ctx, m, e)
 	case events.JobShow:
@@ -153,6 +155,11 @@ func (c *Component) createJob(ctx context.Context, m events.Message, e events.Jo
 // awaitJob answers at once if the job has ended.
 func (c *Component) awaitJob(ctx context.Context, m events.Message, e events.JobAwait) {
 	rec, upTo, err := c.look(ctx, e.Job)
+	if errors.Is(err, store.ErrNoJob) {
+		if d, failed := c.deadJob(ctx, e.Job); failed == nil {
+			rec, err = store.RecordOf(e.Job, d.Fields), nil
+		}
+	}
 	switch {
 	case err == nil && rec.Status.Ended():
 		c.answerEnd(m, rec)
@@ -163,53 +170,8 @@ func (c *Component) awaitJob(ctx context.Context, m events.Message, e events.Job
 	}
 }
 
-func (c *Component) cancelJob(ctx context.Context, m events.Message, e events.JobCancel) {
-	var a store.Cancelled
-	cancel := func() error {
-		return limited(ctx, func(ctx context.Context) (err error) {
-			a, err = c.d().Cancel(ctx, e.Job)
-			return err
-		})
-	}
-	err := cancel()
-	if err == nil && a.Code == store.Unknown {
-		if _, _, err = c.look(ctx, e.Job); err == nil {
-			err = cancel()
-		} else if errors.Is(err, store.ErrNoJob) {
-			err = nil
-		}
-	}
-	if err != nil {
-		if errors.Is(err, store.ErrNoEpoch) {
-			c.askRebuild()
-		}
-		c.refuse(m, trouble(err))
-		return
-	}
-	conflict := &events.Refusal{Status: http.StatusConflict, Job: e.Job}
-	switch {
-	case a.Code == store.Unknown:
-		c.refuse(m, unknownJob(e.Job))
-	case a.Code == store.Running:
-		conflict.Code, conflict.Actor = "running", a.Actor
-		conflict.Reason = fmt.Sprintf("job %s runs on actor %s", e.Job, a.Actor)
-		conflict.Hint = "cancelling a running job is not supported yet; restart the actor to end it"
-		c.refuse(m, conflict)
-	case a.Code == store.EndedCode && a.Reason != store.ReasonCancelled:
-		conflict.Code = "ended"
-		conflict.Reason = fmt.Sprintf("job %s has ended already (%s)", e.Job, a.Status)
-		c.refuse(m, conflict)
-	default: // now, or before
-		rec, _, err := c.find(ctx, e.Job)
-		if err != nil {
-			rec = store.Record{ID: e.Job, Status: a.Status, Reason: a.Reason, Sequence: a.Sequence}
-		}
-		c.answer(m, viewOf(rec, time.Now()))
-	}
-}
-
 func (c *Component) showJob(ctx context.Context, m events.Message, e events.JobShow) {
-	rec, _, err := c.look(ctx, e.Job)
+	rec, _, err := c.lookEnded(ctx, e.Job)
 	switch {
 	case errors.Is(err, store.ErrNoJob):
 		c.deny(m, unknownJob(e.Job))

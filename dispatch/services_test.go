@@ -204,7 +204,7 @@ func TestCreateCancelListAndShow(t *testing.T) {
 			{ScriptType: "bash"},
 			{ScriptType: "a.b", Script: "x"},
 			{ScriptType: "bash", Script: "x", ID: "a.b"},
-			{ScriptType: "bash", Script: "x", Retries: 1},
+			{ScriptType: "bash", Script: "x", Retries: 101},
 			{ScriptType: "bash", Script: "x", Priority: -11},
 			{ScriptType: "bash", Script: "x", Prereqs: []string{"a:b"}},
 			{ScriptType: "bash", Script: "x", StartBy: -1},
@@ -216,7 +216,7 @@ func TestCreateCancelListAndShow(t *testing.T) {
 				t.Errorf("%+v: %v", bad, err)
 			}
 		}
-		// Cancel: waiting, again, delayed; not what runs, has ended or is unknown.
+		// Cancel: waiting, again, delayed; not what has ended. What runs is in ends_test.go. Retry and remove: not what runs.
 		for _, id := range []string{made.Job, made.Job, delayed} {
 			var v JobView
 			if err := b.bus.Request(b.soon(), events.JobCancel{Job: id}, &v); err != nil || v.State != StateCancelled {
@@ -232,10 +232,13 @@ func TestCreateCancelListAndShow(t *testing.T) {
 		})
 		busy := b.submit("x", Options{})
 		<-holding
-		for id, code := range map[string]string{busy: "running", "nobody": "unknown_job"} {
+		for id, code := range map[string]string{busy: "not_ended", "nobody": "unknown_job"} {
 			var refusal *events.Refusal
-			if err := b.bus.Request(b.soon(), events.JobCancel{Job: id}, nil); !errors.As(err, &refusal) || refusal.Code != code {
-				t.Errorf("cancel %s: %v, want %s", id, err, code)
+			if err := b.bus.Request(b.soon(), events.JobRetry{Job: id}, nil); !errors.As(err, &refusal) || refusal.Code != code || refusal.Hint == "" {
+				t.Errorf("retry %s: %v, want %s", id, err, code)
+			}
+			if err := b.bus.Request(b.soon(), events.JobRemove{Job: id}, nil); !errors.As(err, &refusal) || refusal.Code != code {
+				t.Errorf("remove %s: %v, want %s", id, err, code)
 			}
 		}
 		close(release)
@@ -244,7 +247,7 @@ func TestCreateCancelListAndShow(t *testing.T) {
 		if err := b.bus.Request(b.soon(), events.JobCancel{Job: busy}, nil); !errors.As(err, &refusal) || refusal.Code != "ended" {
 			t.Errorf("cancel of an ended job: %v", err)
 		}
-		if err := b.bus.Request(b.soon(), events.JobRetry{Job: busy}, nil); !errors.As(err, &refusal) || refusal.Code != "not_supported" {
+		if err := b.bus.Request(b.soon(), events.JobRetry{Job: busy}, nil); !errors.As(err, &refusal) || refusal.Code != "finished" {
 			t.Errorf("retry: %v", err)
 		}
 		list := func(q events.JobList) string {

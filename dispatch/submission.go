@@ -116,7 +116,6 @@ func parse(jobType string, header nats.Header, script []byte, at time.Time) (sto
 		fault(bad("bad_env", fmt.Sprintf("%d headers %s*: too many", len(s.Env), HeaderEnv), fmt.Sprintf("at most %d are allowed", maxEnv)))
 	}
 	fault(together(s))
-	fault(notActing(s))
 	fault(checkScript(script))
 	if len(script) <= events.MaxScript {
 		s.Script = string(script)
@@ -177,6 +176,8 @@ func option(s *store.Submission, name, lower, value string, at time.Time) *event
 		s.Prerequisites, r = prerequisites(name, value)
 	case strings.ToLower(HeaderStartBy):
 		s.StartBy, r = startBy(name, value, at)
+	case strings.ToLower(HeaderAgain):
+		r = bad("daemon_only", "header "+name+" is for the daemon alone", "use job.retry to run an ended job again")
 	default:
 		if !strings.HasPrefix(lower, strings.ToLower(HeaderEnv)) {
 			return bad("unknown_header", fmt.Sprintf("header %s is not known", name), "did you mean "+nearest(name)+"?")

@@ -138,12 +138,16 @@ func (t *teller) fact(ctx context.Context, f store.Fact) {
 	ready := 0
 	switch f.Kind {
 	case store.FactStarted:
+		c.claimed.add(f.Type)
 		t.queuedFirst(ctx, f)
 	case store.FactDrained: // the gates know whether it answers their last close
 		t.toGates(drainedFact{actor: f.Actor, incarnation: f.Incarnation, id: f.ID})
 		return
 	case store.FactRetried:
 		ready = t.ready(ctx, f.Type)
+		if !f.Next.IsZero() {
+			kick(c.delayedNow)
+		}
 	case store.FactReleased:
 		t.queuedFirst(ctx, f)
 		if !f.Due.IsZero() {

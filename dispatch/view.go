@@ -41,6 +41,16 @@ type JobView struct {
 	Incarnation string `json:"incarnation,omitempty"`
 	Attempts    int    `json:"attempts"`
 	Crashes     int    `json:"crashes,omitempty"`
+	// Retries is how often a failed script may be run again, Retried how often it was.
+	Retries int `json:"retries,omitempty"`
+	Retried int `json:"retried,omitempty"`
+	// Cause is how the last attempt of a dead job ended, DeadAt when that was.
+	Cause  string    `json:"cause,omitempty"`
+	DeadAt time.Time `json:"dead_at,omitzero"`
+	// Cancelling: it runs and is being ended.
+	Cancelling bool `json:"cancelling,omitempty"`
+	// History is the last ten attempts that were not its good end. Not in lists.
+	History []AttemptView `json:"history,omitempty"`
 	// ExitCode is the script's; absent if there was none.
 	ExitCode *int `json:"exit_code,omitempty"`
 	// Sequence is the job's message in the log; absent for one that others pushed
@@ -86,6 +96,41 @@ type CreateAnswer struct {
 	Duplicate bool `json:"duplicate,omitempty"`
 }
 
+// RemoveAnswer is the answer of job.remove.
+type RemoveAnswer struct {
+	Job string `json:"job"`
+}
+
+// PurgeAnswer is the answer of job.purge.
+type PurgeAnswer struct {
+	Removed int `json:"removed"`
+	// Left matched and could not be removed: revived meanwhile, or Redis or the log is away.
+	Left int `json:"left,omitempty"`
+}
+
+// AttemptView is an attempt that was not the job's good end.
+type AttemptView struct {
+	Attempt     int       `json:"attempt"`
+	Actor       string    `json:"actor"`
+	Incarnation string    `json:"incarnation,omitempty"`
+	Began       time.Time `json:"began,omitzero"`
+	Ended       time.Time `json:"ended,omitzero"`
+	// Outcome is "failed", "crashed", "interrupted", "suspect", "cancelled" or "ended".
+	Outcome     string `json:"outcome"`
+	Reason      string `json:"reason,omitempty"`
+	ExitCode    string `json:"exit_code,omitempty"`
+	Signal      string `json:"signal,omitempty"`
+	OutOfMemory bool   `json:"out_of_memory,omitempty"`
+}
+
+func attemptViews(h []store.Attempt) []AttemptView {
+	var out []AttemptView
+	for _, a := range h {
+		out = append(out, AttemptView(a))
+	}
+	return out
+}
+
 // viewOf shows a record as it is at a moment.
 func viewOf(r store.Record, now time.Time) JobView {
 	v := JobView{
@@ -95,6 +140,8 @@ func viewOf(r store.Record, now time.Time) JobView {
 		QueuedAt: r.QueuedAt, ReadyAt: r.ReadyAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
 		StartBy: r.StartBy, Priority: r.Priority,
 		Output: r.Output, Error: r.Error, Script: r.Script,
+		Retries: r.Retries, Retried: r.Retried, Cause: r.Cause, DeadAt: r.DeadAt,
+		Cancelling: !r.CancelAt.IsZero() && !r.Status.Ended(), History: attemptViews(r.History),
 	}
 	if n, err := strconv.Atoi(r.ExitCode); err == nil {
 		v.ExitCode = &n
@@ -111,7 +158,7 @@ func stateOf(r store.Record, now time.Time) string {
 		return StateCancelled
 	case r.Status == store.StatusError && r.Reason == store.ReasonExpired:
 		return StateExpired
-	case r.Status == store.StatusError && r.Reason == store.ReasonCrashes:
+	case r.Status == store.StatusError && !r.DeadAt.IsZero():
 		return StateDead
 	case r.Status == store.StatusError:
 		return StateError

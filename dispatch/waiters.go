@@ -33,6 +33,9 @@ type (
 		// refused. sequence is then the job's in the log, 0 until the log answered.
 		run      bool
 		sequence uint64
+		// cancel: the request cancelled the job, and wants to know whether that was its
+		// end.
+		cancel bool
 		// upTo is the log's end when no record was found, or the job's own sequence:
 		// once that much is told and there is no record, the job is unknown.
 		upTo uint64
@@ -182,12 +185,19 @@ func (w *waiters) looked(l looked) {
 	switch {
 	case l.err == nil && l.rec.Status.Ended():
 		for _, r := range j.requests {
-			w.c.answerEnd(r.m, l.rec)
+			if r.cancel {
+				w.c.answerCancelled(r.m, l.rec)
+			} else {
+				w.c.answerEnd(r.m, l.rec)
+			}
 		}
 		w.drop(l.id)
 		return
 	case errors.Is(l.err, store.ErrNoJob):
-		w.refuse(l.id, unknownJob(l.id), func(r waiter) bool { return !r.run && r.upTo <= l.told })
+		w.refuse(l.id, unknownJob(l.id), func(r waiter) bool {
+			// One that we submitted and that was told, but is not there, ended and was forgotten since.
+			return !r.run && r.upTo <= l.told || r.run && r.sequence != 0 && r.sequence <= l.told
+		})
 	case l.err == nil:
 		for i := range j.requests {
 			j.requests[i].upTo = l.rec.Sequence
@@ -257,6 +267,6 @@ func (c *Component) answerEnd(m events.Message, rec store.Record) {
 func unknownJob(id string) *events.Refusal {
 	return &events.Refusal{
 		Status: http.StatusNotFound, Code: "unknown_job", Job: id, Reason: "no job " + id,
-		Hint: "it was never submitted, or ended long ago and is forgotten",
+		Hint: "it was never submitted, or ended and is forgotten: results are kept for a time and in a number",
 	}
 }

@@ -27,6 +27,7 @@ var catalogue = []*Kind{
 	declare[ActorOrphaned](Fact, "actor", "orphaned"),
 	declare[ActorUnresponsive](Fact, "actor", "unresponsive"),
 	declare[ActorQuarantined](Fact, "actor", "quarantined"),
+	declare[ActorStalled](Fact, "actor", "stalled"),
 	declare[ProcessStarted](Fact, "process", "started"),
 	declare[ProcessReady](Fact, "process", "ready"),
 	declare[ProcessExited](Fact, "process", "exited"),
@@ -160,6 +161,7 @@ func (ActorDrained) isEvent()       {}
 func (ActorOrphaned) isEvent()      {}
 func (ActorUnresponsive) isEvent()  {}
 func (ActorQuarantined) isEvent()   {}
+func (ActorStalled) isEvent()       {}
 func (ProcessStarted) isEvent()     {}
 func (ProcessReady) isEvent()       {}
 func (ProcessExited) isEvent()      {}

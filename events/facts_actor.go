@@ -77,3 +77,23 @@ type ActorQuarantined struct {
 	Within Seconds `json:"within"`
 	Reason string  `json:"reason"`
 }
+
+// The steps of ActorStalled.
+const (
+	StalledRing    = "ring"
+	StalledPing    = "ping"
+	StalledRestart = "restart"
+)
+
+// ActorStalled: jobs wait, the actor has room, and nobody has taken one for a time:
+// a step is taken about it.
+type ActorStalled struct {
+	Pool  string  `json:"pool" subject:"0"`
+	Actor string  `json:"actor" subject:"1"`
+	Type  string  `json:"type"`
+	Ready int     `json:"ready"`
+	For   Seconds `json:"for"`
+	// Step is StalledRing (it is made to claim), StalledPing (it is asked for a sign of
+	// life) or StalledRestart (it gave none, and is replaced).
+	Step string `json:"step"`
+}

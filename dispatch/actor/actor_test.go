@@ -614,3 +614,51 @@ func TestBadConfig(t *testing.T) {
 		}
 	}
 }
+
+// A cancel ends the handler's context, with its cause; unless the handler was faster it is the job's end. A script of a
+// cancelled job does not begin.
+func TestCancelEndsTheHandler(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		begun, causes, recorded, cancelled := make(chan int, 2), make(chan error, 2), make(chan error, 1), make(chan struct{})
+		b.start("p_1", func(ctx context.Context, j Job) Outcome {
+			begun <- 1
+			if j.Script == "script" {
+				<-cancelled
+				recorded <- j.RecordGroup(ctx, 4711, events.Incarnation{Start: 99})
+			}
+			<-ctx.Done()
+			causes <- context.Cause(ctx)
+			if j.Script == "fast" {
+				return echo(ctx, j)
+			}
+			return Failed("given up", "half done")
+		}, func(c *Config) { c.Lease = 60 * time.Millisecond }, nil)
+		cancel := func(id string) {
+			recv(t, begun)
+			if c := patient(b, func() (store.Cancelled, error) { return b.d.Cancel(b.Context(), id) }); c.Code != store.Running {
+				t.Errorf("%+v", c)
+			}
+		}
+		for script, status := range map[string]store.Status{"slow": store.StatusError, "fast": store.StatusFinished} {
+			id := b.script(script)
+			cancel(id)
+			if cause := recv(t, causes); !errors.Is(cause, ErrCancelled) {
+				t.Errorf("cause %v", cause)
+			}
+			rec := b.ended(id)
+			if rec.Status != status || (rec.Reason == store.ReasonCancelled) != (status == store.StatusError) || rec.Attempts != 1 {
+				t.Errorf("%s: %+v", script, rec)
+			}
+		}
+		id := b.script("script")
+		cancel(id)
+		close(cancelled)
+		if err := recv(t, recorded); !errors.Is(err, ErrCancelled) {
+			t.Errorf("recorded: %v", err)
+		}
+		if rec := b.ended(id); rec.Reason != store.ReasonCancelled {
+			t.Errorf("%+v", rec)
+		}
+	})
+}

@@ -33,6 +33,10 @@ var (
 	// ErrStopped is the cause of a job's context when the actor is stopped and StopGrace has passed.
 	ErrStopped = errors.New("the actor was stopped")
 
+	// ErrCancelled is the cause of a job's context when somebody cancelled the job. What its handler then returns is
+	// told; unless it is a success the job has ended as cancelled.
+	ErrCancelled = errors.New("the job was cancelled")
+
 	// ErrLost is the cause of a job's context when the job is no longer this actor's.
 	ErrLost = errors.New("the job is no longer this actor's")
 )

@@ -11,7 +11,7 @@ import (
 	"herosup/events"
 )
 
-// Handler runs one job. Its context ends with ErrTimeout, ErrStopped or ErrLost as the cause; it should return
+// Handler runs one job. Its context ends with ErrTimeout, ErrCancelled, ErrStopped or ErrLost as the cause; it should return
 // soon then. The outcome is told to whoever waits for the job.
 type Handler func(ctx context.Context, job Job) Outcome
 
@@ -32,7 +32,7 @@ type Job struct {
 // RecordGroup must be called by a handler that starts a process for the job, in a process group of its own, before
 // that does anything: if this actor dies, the group is killed before the job is given to another. It repeats
 // itself while Redis is away, until ctx ends. On error end the process, the job must not be done: with ErrLost it
-// is another's.
+// is another's, with ErrCancelled nobody wants it any more.
 func (j Job) RecordGroup(ctx context.Context, pgid int, leader events.Incarnation) error {
 	if j.record == nil {
 		return nil // a Job made by hand, for a test of a handler
@@ -47,6 +47,7 @@ type Outcome = store.Outcome
 const (
 	ReasonTimeout    = "timeout"
 	ReasonStopped    = "stopped"
+	ReasonCancelled  = store.ReasonCancelled
 	ReasonNotStarted = "not started"
 	ReasonBadEnv     = "bad env_vars"
 	ReasonNoOutcome  = "no outcome"

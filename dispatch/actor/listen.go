@@ -98,6 +98,10 @@ func (l *loop) woken(h heard) error {
 		return l.pong(h.wake.Nonce)
 	}
 	switch job := *h.wake.Job; {
+	case h.wake.Kind == store.WakeCancel:
+		if s := l.running[holdOf(job)]; s != nil {
+			s.stop(ErrCancelled)
+		}
 	case job.Token.Epoch != l.epoch:
 		l.ask, l.recall = true, true // handed over before a rebuild: what is in hand now has a token of its own
 	case !called[holdOf(job)]:

@@ -75,6 +75,8 @@ func scriptOutcome(res runner.Result, timeout time.Duration) Outcome {
 		out.Reason, sentence = ReasonTimeout, fmt.Sprintf("timed out after %v, before the script could begin", timeout)
 	case res.TimedOut:
 		out.Reason, sentence = ReasonTimeout, fmt.Sprintf("timed out after %v", timeout)
+	case errors.Is(res.Err, ErrCancelled):
+		out.Reason, sentence = ReasonCancelled, ErrCancelled.Error()
 	case !res.Ran:
 		out.Reason, sentence = ReasonNotStarted, res.Err.Error()
 	case res.Err != nil:

@@ -53,7 +53,7 @@ func afterTold(code store.Code) (counted bool, err error) {
 // afterWake decides on a message of the wake list; a ping is answered, a job taken first.
 func afterWake(kind store.WakeKind) step {
 	switch kind {
-	case store.WakeJob, store.WakePing:
+	case store.WakeJob, store.WakePing, store.WakeCancel:
 		return stepWait
 	}
 	return stepAsk // always safe: a ring, the time that was up, or what a later version says

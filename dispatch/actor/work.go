@@ -116,7 +116,11 @@ func (l *loop) renew() {
 	}
 	l.link.back()
 	for i, code := range codes {
-		if code != store.OK {
+		switch code {
+		case store.OK:
+		case store.CancelCode:
+			l.running[holdOf(jobs[i])].stop(ErrCancelled) // its result still counts, so it is renewed to its end
+		default:
 			l.running[holdOf(jobs[i])].end(ErrLost)
 		}
 	}
@@ -144,6 +148,9 @@ func (l *loop) recorder(claimed store.Claimed, stop context.CancelCauseFunc) fun
 			return err
 		})
 		switch {
+		case err == nil && code == store.CancelCode:
+			stop(ErrCancelled)
+			return ErrCancelled
 		case errors.Is(err, store.ErrNoEpoch), err == nil && code != store.OK:
 			stop(ErrLost) // not begun: whoever holds it by now will
 			return ErrLost

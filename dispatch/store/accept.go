@@ -117,7 +117,7 @@ func (d *Daemon) acceptCall(after uint64, j Submission) (acceptCall, error) {
 		keys: d.s.jobKeys(j.Type, k.job(j.ID), k.position(), k.types(), k.delayed(j.Type)),
 		args: d.s.jobArgs(d.epoch, j.Type, j.ID, dec(after), dec(j.Sequence), j.Script, j.Caller, j.Context,
 			strconv.FormatInt(int64(limit), 10), strconv.Itoa(j.Retries), env, created,
-			millis(j.Due), d.s.rareOf(j), needs(j), boolArg(j.Refilled)),
+			millis(j.Due), d.s.rareOf(j), needs(j), boolArg(j.Refilled), boolArg(j.Again)),
 	}, nil
 }
 

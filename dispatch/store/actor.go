@@ -83,8 +83,8 @@ func (a *Actor) token(job Claimed) (incarnation, id, attempt string) {
 	return a.incarnation, job.ID, strconv.Itoa(job.Token.Attempt)
 }
 
-// Renew says that the actor lives, and asks whether the jobs in its hand, at most MaxSlots, are still its own: a code for each: OK,
-// or Stale or Unknown: end that script. Call it every third of Options.Lease while running any.
+// Renew says that the actor lives, and asks whether the jobs in its hand, at most MaxSlots, are still its own: a code for each: OK;
+// CancelCode: end the script and tell that it failed; Stale or Unknown: end it, its result counts for nothing. Call it every third of Options.Lease while running any.
 func (a *Actor) Renew(ctx context.Context, jobs ...Claimed) ([]Code, error) {
 	if len(jobs) == 0 || len(jobs) > MaxSlots {
 		return nil, fmt.Errorf("renew %d jobs: want 1 to %d", len(jobs), MaxSlots)
@@ -110,7 +110,7 @@ func (a *Actor) Renew(ctx context.Context, jobs ...Claimed) ([]Code, error) {
 
 // RecordGroup records the process group of the job's script, before the script's
 // first instruction; start is the start time of the group's leader (proc(5), field 22). OK, or
-// Stale or Unknown: the job is no longer this actor's, do not let the script run.
+// Stale or Unknown: the job is no longer this actor's; CancelCode: it is cancelled. Do not let the script run then.
 // The end of the job forgets the group.
 func (a *Actor) RecordGroup(ctx context.Context, job Claimed, pgid int, start uint64) (Code, error) {
 	k := a.s.keys

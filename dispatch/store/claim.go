@@ -30,7 +30,7 @@ type FinishResult struct {
 	Job  *Claimed // with Next == GotJob
 }
 
-// Finish ends the job held under its token and, if next is set, takes the next one in
+// Finish ends the job held under its token, or, if it failed and has retries left, lets it wait for its next try, and, if next is set, takes the next one in
 // the same round trip. Repeat it after ErrAway until it answers.
 func (a *Actor) Finish(ctx context.Context, job Claimed, out Outcome, next bool) (FinishResult, error) {
 	want := 0

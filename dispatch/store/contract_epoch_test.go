@@ -136,6 +136,8 @@ func everyCall(b *bed, a *Actor, j Claimed) map[string]error {
 	_, out["open"] = b.d.OpenGate(ctx, "p_1")
 	_, out["ping"] = b.d.Ping(ctx, "p_1", "n1")
 	_, out["ring"] = b.d.Ring(ctx, "p_1")
+	_, out["remove"] = b.d.Remove(ctx, "j1", 1)
+	_, out["restore"] = b.d.Restore(ctx, "j1", map[string]string{"status": "error"}, time.Now())
 	_, out["recover"] = b.d.Recover(ctx, "i1", false, 3)
 	_, out["recover of an unknown"] = b.d.Recover(ctx, "i77", false, 3)
 	_, out["cancel"] = b.d.Cancel(ctx, "j1")

@@ -27,7 +27,7 @@ var recoverCases = map[string]func(b *bed){
 		if rec.Status != StatusDispatched || rec.Token != (Token{}) || rec.Crashes != 1 || rec.QueuedAt.After(rec.ReadyAt) {
 			b.Errorf("%+v", rec)
 		}
-		if f := b.lastFact(); f.Kind != FactRetried || f.Job != "j1" || f.Crashes != 1 || f.Reason != "actor died" || f.Actor != "p_1" {
+		if f := b.lastFact(); f.Kind != FactRetried || f.Job != "j1" || f.Crashes != 1 || f.How != AttemptCrashed || f.Reason != "not known" || f.Actor != "p_1" {
 			b.Errorf("%+v", f)
 		}
 		for _, gone := range []string{"hero:actor:p_1", "hero:wake:p_1", "hero:held:i1", "hero:lease:sh", "hero:incarnations", "hero:groups"} {
@@ -83,7 +83,7 @@ var recoverCases = map[string]func(b *bed){
 		if l := b.list(b.s.keys.reply("j1")); len(l) != 1 {
 			b.Errorf("%d replies", len(l))
 		}
-		if es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10)); !slices.Equal(es, []EndedEntry{{9, "j1", StatusError}}) {
+		if es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10)); !slices.Equal(es, []EndedEntry{{9, "j1", EndedDead}}) {
 			b.Errorf("%v", es)
 		}
 		if d := must[[]DeadJob](b)(b.d.Dead(b.ctx(), 10)); len(d) != 1 || d[0].ID != "j1" || d[0].Reason != ReasonCrashes {
@@ -103,7 +103,7 @@ var recoverCases = map[string]func(b *bed){
 				b.Errorf("%+v", r)
 			}
 		}
-		if f := b.lastFact(); f.Kind != FactRetried || f.Reason != "interrupted" {
+		if f := b.lastFact(); f.Kind != FactRetried || f.How != AttemptInterrupted {
 			b.Errorf("%+v", f)
 		}
 	},
@@ -157,7 +157,7 @@ var recoverCases = map[string]func(b *bed){
 		call := func() Code {
 			r := must[reply](b)(b.s.run(b.ctx(), "recover",
 				b.s.jobKeys("sh", k.actor("p_1"), k.held("i1"), k.wake("p_1"), k.incarnations(), k.groups()),
-				b.s.jobArgs(1, "sh", "p_1", "i1", "0", "3")...))
+				b.s.jobArgs(1, "sh", "p_1", "i1", "0", "3", "", "", "", "0", "0")...))
 			return r.code()
 		}
 		b.wantCode(call(), OK)

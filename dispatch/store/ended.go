@@ -13,8 +13,12 @@ import (
 type EndedEntry struct {
 	Sequence uint64
 	ID       string
-	Outcome  Status
+	Outcome  Status // or EndedDead
 }
+
+// EndedDead is the outcome of an entry whose job is dead: its record has to be kept elsewhere before the log's
+// message goes. Its sequence may be 0: in no log.
+const EndedDead Status = "dead"
 
 func (e EndedEntry) String() string { return dec(e.Sequence) + " " + e.ID + " " + string(e.Outcome) }
 

@@ -21,7 +21,7 @@ type Ended struct {
 
 // ExchangeResult is the answer of Exchange.
 type ExchangeResult struct {
-	// Told has a code for each end: OK (also when it was told before), Stale or Unknown: drop the result.
+	// Told has a code for each end: OK (also when it was told before, and when the job waits for a retry), Stale or Unknown: drop the result.
 	Told []Code
 	// Code says why there are no more jobs: GotJob (all that was wanted, or the hand is full), Idle (the actor stands
 	// among the idle: WaitWake), Again (ask again), Closed (WaitWake: opening rings), NotWanted, or Unregistered.
@@ -56,7 +56,7 @@ func (a *Actor) Exchange(ctx context.Context, ended []Ended, known, want int) (E
 	args[0], args[1], args[2], args[3] = dec(epoch), a.jobType, a.name, a.incarnation
 	args[4], args[5], args[6] = a.slots, known, want
 	for _, e := range ended {
-		args = e.appendArgs(args)
+		args = e.appendArgs(args, a.s)
 	}
 	r, err := a.s.run(ctx, "exchange", a.keys, args...)
 	if err != nil {
@@ -77,10 +77,10 @@ func (a *Actor) Exchange(ctx context.Context, ended []Ended, known, want int) (E
 	return res, r.err
 }
 
-var toldCodes = map[rune]Code{'O': OK, 'S': Stale, 'U': Unknown}
+var toldCodes = map[rune]Code{'O': OK, 'S': Stale, 'U': Unknown, 'C': CancelCode}
 
 // appendArgs adds what the script reads of an end.
-func (e Ended) appendArgs(args []any) []any {
+func (e Ended) appendArgs(args []any, s *Store) []any {
 	status := StatusFinished
 	if e.Outcome.Failed {
 		status = StatusError
@@ -92,7 +92,7 @@ func (e Ended) appendArgs(args []any) []any {
 	head := strconv.Itoa(e.Job.Token.Attempt) + " " + string(status) + " " + strings.ReplaceAll(code, " ", "_") + " " + e.Job.ID
 	args = append(args, head, e.Outcome.Output)
 	if e.Outcome.Failed {
-		args = append(args, e.Outcome.Error, e.Outcome.Reason)
+		args = append(args, e.Outcome.Error, e.Outcome.Reason, s.draw())
 	}
 	return args
 }

@@ -27,6 +27,11 @@ type Fact struct {
 	Run         time.Duration // ended, dead: since started
 	Outcome     Status        // ended, dead, cancelled
 	Reason      string        // ended, dead, cancelled, retried
+	Cause       string        // dead: how its last attempt ended
+	How         string        // retried: AttemptCrashed, AttemptInterrupted, AttemptSuspect, or "" for a script that failed
+	Failed      bool          // retried, dead: its script failed, its actor lives
+	Retries     int           // retried: used so far
+	Next        time.Time     // retried: ready again then; zero: at once
 	ExitCode    string        // ended
 	Crashes     int           // retried, dead
 	Ready       int           // released: how many wait, this one included
@@ -49,6 +54,7 @@ const (
 	FactPong      FactKind = "pong"
 	FactReleased  FactKind = "released" // what the job waited for has ended: it is ready, or due
 	FactMore      FactKind = "more"     // more jobs wait for one that ended than its script may look at: promote goes on
+	FactRemoved   FactKind = "removed"
 )
 
 // FactBatch is what ReadFacts returns.
@@ -170,6 +176,16 @@ func readFact(f Fact, line string) Fact {
 			f.Ready = laxInt(value)
 		case "until":
 			f.Due = msTime(value)
+		case "cause":
+			f.Cause = value
+		case "how":
+			f.How = value
+		case "failed":
+			f.Failed = value == "1"
+		case "retries":
+			f.Retries = laxInt(value)
+		case "next":
+			f.Next = msTime(value)
 		case "nonce":
 			f.Nonce = value
 		case "since":

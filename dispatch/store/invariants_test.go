@@ -122,6 +122,7 @@ func (m *machine) read() seen {
 		w.jobs[id] = &wjob{
 			typ: strings.ToLower(f["script_type"]), script: f["script"], status: f["status"], reason: f["reason"],
 			attempt: tok.Attempt, crashes: laxInt(f["crashes"]), epoch: tok.Epoch,
+			retries: laxInt(f["retries"]), retried: laxInt(f["retried"]), cancel: f["cancel"] != "", gaveBack: f["gave_back"], dead: f["dead_ms"] != "",
 			holder: tok.Incarnation, actor: actor, logged: logged, seq: laxUint(f["sequence"]),
 		}
 	}
@@ -164,10 +165,18 @@ func (m *machine) history(kind FactKind, job string, attempt int) {
 	m.Logf("fact %s %s %d", kind, job, attempt)
 	switch kind {
 	case FactEnded, FactDead, FactCancelled:
+		if kind == FactCancelled && m.revivable[job] && m.ends[job] == 1 { // revived, and cancelled before it began
+			m.ends[job] = 0
+			delete(m.revivable, job)
+		}
 		if m.ends[job]++; m.ends[job] > 1 {
 			m.Fatalf("%s ended twice", job)
 		}
 	case FactStarted:
+		if m.revivable[job] && m.ends[job] == 1 {
+			m.ends[job] = 0
+			delete(m.revivable, job)
+		}
 		if attempt <= m.tries[job] || m.ends[job] > 0 {
 			m.Fatalf("%s started as attempt %d after %d, ended %d times", job, attempt, m.tries[job], m.ends[job])
 		}

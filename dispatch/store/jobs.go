@@ -14,6 +14,7 @@ var recordFields = []string{
 	"id", "type", "script_type", "status", "caller_id", "context_id", "timeout", "error", "reason", "exit_code",
 	"token", "crashes", "sequence", "v", "created_at", "updated_at",
 	"queued_ms", "ready_ms", "first_ms", "opts",
+	"retries", "retried", "dead_ms", "cancel", "cause",
 }
 
 // Job reads one record: ErrNoJob if there is none.
@@ -37,7 +38,9 @@ func readRecord(id string, m map[string]string) Record {
 		ID: id, Type: typeOfRecord(m["type"], m["script_type"]), Status: Status(strings.ToLower(m["status"])),
 		Script: m["script"], EnvJSON: m["env_vars"], Caller: m["caller_id"], Context: m["context_id"],
 		Timeout: laxSeconds(m["timeout"]), Output: m["output"], Error: m["error"], Reason: m["reason"],
-		ExitCode: m["exit_code"], Crashes: laxInt(m["crashes"]),
+		ExitCode: m["exit_code"], Crashes: laxInt(m["crashes"]), Cause: m["cause"],
+		Retries: laxInt(m["retries"]), Retried: laxInt(m["retried"]), DeadAt: msTime(m["dead_ms"]), CancelAt: msTime(m["cancel"]),
+		History:  readHistory(m["history"]),
 		Sequence: laxUint(m["sequence"]), Foreign: m["v"] == "", CreatedAt: m["created_at"], UpdatedAt: m["updated_at"],
 		QueuedAt: msTime(m["queued_ms"]), ReadyAt: msTime(m["ready_ms"]), FirstReadyAt: msTime(m["first_ms"]),
 	}

@@ -72,6 +72,8 @@ type jobState struct {
 	tries   int
 	holder  string // while held
 	endedBy string // token of the finish that ended it; "cancel"
+	// cancelled while held: whoever has it is told, and it is not given back.
+	cancelled bool
 }
 
 func tokenOf(inc string, try int) string { return fmt.Sprint(try, " ", inc) }
@@ -110,6 +112,9 @@ func (s jobState) step(op jobOp, a jobAnswer) (bool, jobState) {
 		}
 		return ok(a.code == Stale), s
 	case "renew":
+		if s.fits(op) && s.cancelled {
+			return ok(a.code == CancelCode), s
+		}
 		if s.fits(op) {
 			return ok(a.code == OK), s
 		}
@@ -117,6 +122,9 @@ func (s jobState) step(op jobOp, a jobAnswer) (bool, jobState) {
 	case "recover":
 		if s.status == "held" && s.holder == op.inc {
 			next.status, next.holder = "waits", ""
+			if s.cancelled {
+				next = jobState{status: "ended", tries: s.tries, endedBy: "cancel"}
+			}
 			return ok(a.listed), next
 		}
 		return ok(!a.listed), s
@@ -130,7 +138,8 @@ func (s jobState) step(op jobOp, a jobAnswer) (bool, jobState) {
 		case "ended":
 			return ok(a.code == EndedCode), s
 		}
-		return ok(a.code == Running), s
+		next.cancelled = true
+		return ok(a.code == Running), next
 	case "drained":
 		return s.status != "waits", s
 	}

@@ -72,8 +72,10 @@ type machine struct {
 	ids      []string        // of all jobs there ever were
 	ends     map[string]int  // ends by fact, since the last loss
 	tries    map[string]int  // last attempt by fact
-	closed   map[string]int  // actor and incarnation that were closed at the last check -> how many in hand
-	lives    int
+	// revivable are the ended jobs that a message to revive them came for: they may start once more.
+	revivable map[string]bool
+	closed    map[string]int // actor and incarnation that were closed at the last check -> how many in hand
+	lives     int
 }
 
 // typeOf a job is in its id.
@@ -85,7 +87,7 @@ func runMachine(ctx context.Context, rt *rapid.T, s *Store) {
 	}
 	m := &machine{
 		T: rt, ctx: ctx, s: s, w: newWorld(), log: map[uint64]Submission{}, lastFact: noFact, dirty: map[string]bool{}, seq: 1 << 60,
-		pushed: map[string]bool{}, ends: map[string]int{}, tries: map[string]int{}, closed: map[string]int{},
+		pushed: map[string]bool{}, revivable: map[string]bool{}, ends: map[string]int{}, tries: map[string]int{}, closed: map[string]int{},
 	}
 	m.raise()
 	for range 3 { // begin with hands at work, so that short cases have something to show

@@ -138,6 +138,7 @@ func (srv *server) open(t testing.TB, more ...func(*Options)) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.jitter = func() float64 { return 0 } // pauses are none, unless a test draws them
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }

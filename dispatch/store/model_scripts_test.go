@@ -30,7 +30,7 @@ func (w *world) hello(typ, name, inc string, slots int) string {
 	return fmt.Sprint("OK true ", len(w.held[inc]))
 }
 
-func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay bool) string {
+func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay bool, retries int, again bool) string {
 	if epoch != w.epoch {
 		return ""
 	}
@@ -42,7 +42,7 @@ func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay b
 	j := w.jobs[id]
 	switch {
 	case j == nil:
-		w.jobs[id] = &wjob{typ: typ, script: script, status: "dispatched", logged: true, seq: seq}
+		w.jobs[id] = &wjob{typ: typ, script: script, status: "dispatched", logged: true, seq: seq, retries: retries}
 		delete(w.dead, id)
 		if delay {
 			w.delayed[typ] = append(w.delayed[typ], id)
@@ -50,6 +50,11 @@ func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay b
 			w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
 			w.serve(typ)
 		}
+	case again && j.isEnded() && j.script == script && j.typ == typ && j.seq < seq:
+		*j = wjob{typ: j.typ, script: j.script, status: "dispatched", logged: true, seq: seq, retries: j.retries, attempt: j.attempt, epoch: w.epoch, actor: j.actor}
+		delete(w.dead, id)
+		w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
+		w.serve(typ)
 	case j.script == script && j.typ == typ:
 		code = "SAME"
 		if (!j.logged || j.seq == 0) && seq != 0 {
@@ -85,8 +90,11 @@ func (w *world) renew(inc, id string, tok Token) string {
 		return ""
 	}
 	code := w.holds(inc, id, tok)
-	if code == "OK" && w.jobs[id].status != "started" {
+	switch {
+	case code == "OK" && w.jobs[id].status != "started":
 		code = "STALE"
+	case code == "OK" && w.jobs[id].cancel:
+		code = "CANCELLED"
 	}
 	return code
 }
@@ -184,14 +192,18 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 		if j.status != "started" || j.holder != inc {
 			continue
 		}
-		if !interrupted {
+		counts := !interrupted && !j.cancel
+		if counts {
 			j.crashes++
 		}
 		j.status, j.holder = "dispatched", ""
-		if !interrupted && j.crashes >= limit {
+		switch {
+		case j.cancel:
+			w.end(id, "ended", "error", ReasonCancelled)
+		case counts && j.crashes >= limit:
 			w.end(id, "dead", "error", ReasonCrashes)
 			w.dead[id] = true
-		} else {
+		default: // pauses are drawn as none here
 			w.queue[typ] = append(w.queue[typ], id)
 			w.fact("retried", id, name, j.attempt)
 		}
@@ -252,6 +264,10 @@ func (w *world) cancel(epoch uint64, id string) string {
 	case j.isEnded():
 		return fmt.Sprint("ENDED ", j.status, " ", j.reason)
 	case j.status == "started":
+		if j.holder != "" && !j.cancel {
+			j.cancel = true
+			w.wake[j.actor] = append(w.wake[j.actor], "cancel")
+		}
 		return fmt.Sprint("RUNNING started ", j.reason)
 	}
 	w.end(id, "cancelled", "error", ReasonCancelled)

@@ -31,6 +31,11 @@ type wjob struct {
 	status, reason string
 	attempt        int
 	crashes        int
+	retries        int    // asked for
+	retried        int    // used
+	cancel         bool   // its cancel is on
+	gaveBack       string // the token of the attempt that was retried last
+	dead           bool
 	epoch          uint64
 	holder, actor  string
 	logged         bool // has the field sequence
@@ -77,8 +82,12 @@ func (w *world) end(id string, kind, status, reason string) {
 	if reason != "" {
 		j.reason = reason
 	}
-	if j.logged && j.seq != 0 {
-		w.ended = append(w.ended, fmt.Sprint(j.seq, " ", id, " ", status))
+	outcome := status
+	if j.dead = kind == "dead"; j.dead {
+		outcome = "dead"
+	}
+	if j.logged && j.seq != 0 || j.dead {
+		w.ended = append(w.ended, fmt.Sprint(j.seq, " ", id, " ", outcome))
 	}
 	actor := j.actor
 	if kind == "cancelled" || reason == "no script" {
@@ -179,9 +188,13 @@ func (w *world) exchange(epoch uint64, typ, name, inc string, ends []wend, known
 	told, had, counted := "", len(w.held[inc]), 0
 	for _, e := range ends {
 		code := w.holds(inc, e.id, e.token)
+		if code == "STALE" && w.jobs[e.id].gaveBack == gaveBack(e.token, inc) { // told before, and gone on since
+			told += "O"
+			continue
+		}
 		told += code[:1]
 		if code == "OK" && w.jobs[e.id].status == "started" {
-			w.endHeld(e, inc)
+			w.endHeld(e, typ, name, inc)
 			counted++
 		}
 	}
@@ -231,12 +244,27 @@ func (w *world) exchange(epoch uint64, typ, name, inc string, ends []wend, known
 	return code + " " + told + jobs
 }
 
-func (w *world) endHeld(e wend, inc string) {
-	status, reason := "finished", ""
-	if e.failed {
-		status, reason = "error", "exit 1"
+func gaveBack(t Token, inc string) string { return fmt.Sprint(t.Epoch, " ", t.Attempt, " ", inc) }
+
+func (w *world) endHeld(e wend, typ, name, inc string) {
+	j := w.jobs[e.id]
+	switch {
+	case !e.failed:
+		w.end(e.id, "ended", "finished", "")
+	case j.cancel:
+		w.end(e.id, "ended", "error", ReasonCancelled)
+	case j.retried < j.retries:
+		j.retried++
+		j.status, j.holder, j.gaveBack = "dispatched", "", gaveBack(e.token, inc)
+		w.delayed[typ] = append(w.delayed[typ], e.id)
+		w.due[e.id] = true // pauses are drawn as none here
+		w.fact("retried", e.id, name, j.attempt)
+	case j.retries > 0:
+		w.end(e.id, "dead", "error", ReasonRetries)
+		w.dead[e.id] = true
+	default:
+		w.end(e.id, "ended", "error", "exit 1")
 	}
-	w.end(e.id, "ended", status, reason)
 	drop(w.held, inc, without(w.held[inc], e.id))
 	delete(w.groups, inc+" "+e.id)
 }

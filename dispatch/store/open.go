@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,14 @@ type Options struct {
 	// MaxPriorityWait is how long a job of the lowest level waits at most behind a flood of the highest; 0 means 60 s.
 	// Only Accept asks for it.
 	MaxPriorityWait time.Duration
+	// Done is how many ended records are kept at most, whatever their age; 0 means 10,000.
+	Done int
+	// DeadMost and DeadAge bound the list of the dead; 0 means 10,000 and 30 days.
+	DeadMost int
+	DeadAge  time.Duration
+	// RetryBase is the upper bound of the pause before the first retry of a failed script; each further one
+	// doubles it, up to RetryCap. 0 means 1 s and 1 h.
+	RetryBase, RetryCap time.Duration
 	// ClientName is set on each connection, for CLIENT LIST; "" for none.
 	ClientName string
 }
@@ -53,6 +62,7 @@ type Store struct {
 	judges  *Store // see Bare
 
 	maxPriorityWait time.Duration
+	jitter          func() float64 // 0 to 1; tests set it
 }
 
 // Open makes a Store; it does not connect yet. The error is a setting that can not be used. log nil discards.
@@ -89,7 +99,14 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 	if opts.Lease < time.Second || opts.Keep < time.Second {
 		return nil, fmt.Errorf("open redis: lease %v, keep %v: want a second at least", opts.Lease, opts.Keep)
 	}
-	scripts, err := loadScripts(constants{prefix: opts.Prefix, keepS: int64(opts.Keep / time.Second)})
+	if err := opts.bounds(); err != nil {
+		return nil, err
+	}
+	scripts, err := loadScripts(constants{
+		prefix: opts.Prefix, keepS: int64(opts.Keep / time.Second), done: opts.Done,
+		deadMost: opts.DeadMost, deadAge: opts.DeadAge.Milliseconds(),
+		retryBase: opts.RetryBase.Milliseconds(), retryCap: opts.RetryCap.Milliseconds(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +116,40 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 		keys: keys(opts.Prefix), conn: conn,
 		waiters: make(chan *waiter, maxIdleWaiters), life: life, end: end, scripts: scripts, lease: opts.Lease, judge: make(chan struct{}, 1),
 		maxPriorityWait: opts.MaxPriorityWait,
+		jitter:          rand.Float64,
 	}
 	s.conn.opts.OnConnect = s.greet
 	s.rdb = s.conn.client()
 	return s, nil
+}
+
+// bounds fills in and checks the settings that bound what is kept and retried.
+func (o *Options) bounds() error {
+	for _, n := range []struct {
+		name string
+		v    *int
+		std  int
+	}{{"done", &o.Done, 10_000}, {"dead", &o.DeadMost, 10_000}} {
+		if *n.v == 0 {
+			*n.v = n.std
+		}
+		if *n.v < 1 || *n.v > 10_000_000 {
+			return fmt.Errorf("open redis: %s %d: want 1 to 10,000,000 jobs kept", n.name, *n.v)
+		}
+	}
+	for _, d := range []struct {
+		name string
+		v    *time.Duration
+		std  time.Duration
+	}{{"dead age", &o.DeadAge, 30 * 24 * time.Hour}, {"retry base", &o.RetryBase, time.Second}, {"retry cap", &o.RetryCap, time.Hour}} {
+		if *d.v == 0 {
+			*d.v = d.std
+		}
+		if *d.v < time.Millisecond || *d.v > 366*24*time.Hour {
+			return fmt.Errorf("open redis: %s %v: want 1ms to a year", d.name, *d.v)
+		}
+	}
+	return nil
 }
 
 // Close ends all connections; blocked calls return ErrAway.

@@ -14,7 +14,7 @@ import (
 type Returned struct {
 	ID      string
 	Crashes int
-	Dead    bool   // at the limit: ended with ReasonCrashes
+	Dead    bool   // it ended: at the limit with ReasonCrashes, or with ReasonCancelled
 	Handed  string // actor it was handed to at once; "": it is at the front of its queue
 }
 
@@ -29,11 +29,41 @@ type Recovered struct {
 // recoverRounds bounds the rounds of 100 jobs that one Recover makes. One is the rule: an actor has one job.
 const recoverRounds = 20
 
-// Recover takes back what a dead incarnation held: to the front of its queue or straight to an idle
-// actor; at maxCrashes deaths it is dead. interrupted: a death that we caused, not counted. The
-// caller has made sure that neither the incarnation nor its script group lives. Facts: retried or dead;
-// they, not the answer, are the record of it, since an answer may be lost and the next is Gone.
+// Death is how an actor's process ended, as far as it is known.
+type Death struct {
+	// ByUs: an order of ours ended it. It is nobody's crash: interrupted.
+	ByUs        bool
+	Signal      string // "SIGSEGV"; "" if none ended it
+	ExitCode    string // decimal; "" if there was none, or nobody saw it
+	OutOfMemory bool
+}
+
+// Cause is the death in a few words, for people.
+func (d Death) Cause() string {
+	switch {
+	case d.ByUs:
+		return "ended by us"
+	case d.OutOfMemory:
+		return "out of memory"
+	case d.Signal != "":
+		return "signal " + d.Signal
+	case d.ExitCode != "":
+		return "exit " + d.ExitCode
+	}
+	return "not known"
+}
+
+// Recover is RecoverFrom with a death of unknown cause.
 func (d *Daemon) Recover(ctx context.Context, incarnation string, interrupted bool, maxCrashes int) (Recovered, error) {
+	return d.RecoverFrom(ctx, incarnation, Death{ByUs: interrupted}, maxCrashes)
+}
+
+// RecoverFrom takes back what a dead incarnation held: to the front of its queue or straight to an idle
+// actor, with a pause from its second crash on; at maxCrashes crashes within 72 hours it is dead. A death that
+// we caused is not counted, nor one of an actor that had several jobs in hand. The
+// caller has made sure that neither the incarnation nor its script group lives. Facts: retried, dead, or ended for one
+// whose cancel was on; they, not the answer, are the record of it, since an answer may be lost and the next is Gone.
+func (d *Daemon) RecoverFrom(ctx context.Context, incarnation string, death Death, maxCrashes int) (Recovered, error) {
 	if err := bad("incarnation", incarnation); err != nil {
 		return Recovered{}, err
 	}
@@ -50,14 +80,11 @@ func (d *Daemon) Recover(ctx context.Context, incarnation string, interrupted bo
 		return Recovered{Code: Gone}, nil
 	}
 	out := Recovered{Code: Again, Actor: name, Type: jobType}
-	by := "0"
-	if interrupted {
-		by = "1"
-	}
 	for range recoverRounds {
 		r, err := d.s.run(ctx, "recover",
 			d.s.jobKeys(jobType, k.actor(name), k.held(incarnation), k.wake(name), k.incarnations(), k.groups()),
-			d.s.jobArgs(d.epoch, jobType, name, incarnation, by, strconv.Itoa(maxCrashes))...)
+			d.s.jobArgs(d.epoch, jobType, name, incarnation, boolArg(death.ByUs), strconv.Itoa(maxCrashes),
+				death.Cause(), death.ExitCode, death.Signal, boolArg(death.OutOfMemory), d.s.draw())...)
 		if err != nil {
 			return out, err
 		}
@@ -73,3 +100,6 @@ func (d *Daemon) Recover(ctx context.Context, incarnation string, interrupted bo
 	}
 	return out, fmt.Errorf("recover %s: more than %d jobs in hand", incarnation, 100*recoverRounds)
 }
+
+// draw is a number from 0 to 1 for a script: Redis' own random numbers are the same in each run.
+func (s *Store) draw() string { return strconv.FormatFloat(s.jitter(), 'f', 6, 64) }

@@ -34,8 +34,18 @@ type script struct {
 
 // constants are the settings that a Store's scripts carry in their text: an argument costs at each call.
 type constants struct {
-	prefix string // a token, perhaps in braces
-	keepS  int64
+	prefix              string // a token, perhaps in braces
+	keepS               int64
+	done                int   // ended records kept
+	deadMost            int   // of the dead list
+	deadAge             int64 // ms
+	retryBase, retryCap int64 // ms
+}
+
+// lua writes them as locals.
+func (c constants) lua() string {
+	return fmt.Sprintf("local c_prefix, c_keep, c_done = '%s', '%d', %d\nlocal c_dead_most, c_dead_age, c_retry_base, c_retry_cap = %d, %d, %d, %d\n",
+		c.prefix, c.keepS, c.done, c.deadMost, c.deadAge, c.retryBase, c.retryCap)
 }
 
 // loadScripts assembles all scripts: the names of the header become Lua locals, the parts
@@ -92,7 +102,7 @@ func loadScript(name string, c constants) (*script, error) {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "local c_prefix, c_keep = '%s', '%d'\n", c.prefix, c.keepS)
+	b.WriteString(c.lua())
 	for _, k := range s.fixed {
 		fmt.Fprintf(&b, "local k_%s = '%s'\n", k.role, k.name)
 	}
@@ -102,21 +112,20 @@ func loadScript(name string, c constants) (*script, error) {
 	for i, a := range s.args {
 		fmt.Fprintf(&b, "local a_%s = ARGV[%d]\n", a, i+1)
 	}
+	have := map[string]bool{}
 	for _, p := range parts {
-		lib, err := sources.ReadFile(path.Join("scripts/lib", p+".lua"))
-		if err != nil {
+		if err := writePart(&b, p, have); err != nil {
 			return nil, err
 		}
-		writeLean(&b, string(lib))
 	}
 	// What the parts gathered is written at the end, whichever way the script returns.
 	b.WriteString("local function main()\n")
 	writeLean(&b, string(text))
 	b.WriteString("end\nlocal answer = main()\n")
-	if slices.Contains(parts, "end") {
+	if have["end"] {
 		b.WriteString("end_all()\n")
 	}
-	if slices.Contains(parts, "fact") {
+	if have["fact"] {
 		b.WriteString("tell_all()\n")
 	}
 	b.WriteString("return answer\n")
@@ -124,6 +133,28 @@ func loadScript(name string, c constants) (*script, error) {
 	sum := sha1.Sum([]byte(s.source)) //nolint:gosec // as above
 	s.sha = hex.EncodeToString(sum[:])
 	return s, nil
+}
+
+// writePart writes a part, behind those that it USEs itself; each once.
+func writePart(b *strings.Builder, name string, have map[string]bool) error {
+	if have[name] {
+		return nil
+	}
+	have[name] = true
+	lib, err := sources.ReadFile(path.Join("scripts/lib", name+".lua"))
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(string(lib), "\n")
+	if uses, ok := strings.CutPrefix(first, "-- USE "); ok {
+		for _, u := range strings.Fields(uses) {
+			if err := writePart(b, u, have); err != nil {
+				return err
+			}
+		}
+	}
+	writeLean(b, string(lib))
+	return nil
 }
 
 // writeLean drops comments and indentation: miniredis parses a script at each call.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Finding is something about the server that users should know.
@@ -92,4 +93,10 @@ func (srv Server) judge() []Finding {
 		out = append(out, Finding{Code: FindingPersistence, Text: text, Hint: hint})
 	}
 	return out
+}
+
+// Now is the time by Redis' clock, the one that records are written by.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	t, err := s.rdb.Time(ctx).Result()
+	return t.UTC(), s.fault(ctx, err, nil)
 }

@@ -58,6 +58,8 @@ func (m *machine) accept() {
 		ID: id, Type: typeOf(id), Script: script, Sequence: m.seq + 1,
 		Due: rapid.SampledFrom([]jobDelay{0, 0, 0, jobLater}).Draw(m.T, "delay").due(),
 	}
+	sub.Retries = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(m.T, "retries")
+	sub.Again = rapid.Bool().Draw(m.T, "again")
 	after := m.w.position
 	switch rapid.IntRange(0, 11).Draw(m.T, "kind") {
 	case 0:
@@ -71,6 +73,9 @@ func (m *machine) accept() {
 }
 
 func (m *machine) acceptOne(after uint64, sub Submission) {
+	if j := m.w.jobs[sub.ID]; j != nil && sub.Again && j.isEnded() {
+		m.revivable[sub.ID] = true // its facts may say a second end
+	}
 	gap := after != 0 && m.w.position < after
 	typ := sub.Type
 	if !sub.Due.IsZero() {
@@ -87,7 +92,7 @@ func (m *machine) acceptOne(after uint64, sub Submission) {
 		}
 		return m.text(nil, r.Code, r.Status, r.Sequence, r.Ready, r.Handed)
 	}, func() string {
-		return strings.TrimRight(m.w.accept(m.epoch, after, sub.Sequence, sub.ID, sub.Type, sub.Script, !sub.Due.IsZero()), " ")
+		return strings.TrimRight(m.w.accept(m.epoch, after, sub.Sequence, sub.ID, sub.Type, sub.Script, !sub.Due.IsZero(), sub.Retries, sub.Again), " ")
 	}, func(first, second string) { m.same(strings.Replace(first, "OK", "SAME", 1), second) })
 	if m.epoch == m.w.epoch && !gap && sub.Sequence > m.seq {
 		m.seq = sub.Sequence

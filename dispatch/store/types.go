@@ -60,7 +60,8 @@ func (s Status) Ended() bool { return s == StatusFinished || s == StatusError }
 const (
 	ReasonCancelled = "cancelled"
 	ReasonCrashes   = "its actor died while running it"
-	ReasonExpired   = "expired"   // not begun by its StartBy
+	ReasonExpired   = "expired" // not begun by its StartBy
+	ReasonRetries   = "retries used up"
 	ReasonNoRecord  = "no record" // an id in a queue without a hash
 )
 
@@ -72,7 +73,7 @@ type Submission struct {
 	Sequence  uint64        // the log's; 0: in no log (then its record expires at its end)
 	Due       time.Time     // not before, by Redis' clock; zero or past: at once
 	Timeout   time.Duration // whole seconds are kept, fractions rounded up; 0: the actor's default
-	Retries   int           // kept in the record only
+	Retries   int           // how often a failed script is run again
 	Caller    string
 	Context   string
 	Env       map[string]string
@@ -81,6 +82,7 @@ type Submission struct {
 	Priority      int            // -10 to 10
 	StartBy       time.Time      // ends unrun, as expired, if not begun by then; zero: none
 	Prerequisites []Prerequisite // must have ended before; at most MaxPrerequisites
+	Again         bool           // revive the job of this id if it has ended: counts from zero, history kept
 	Refilled      bool           // accepted before: Redis forgot it, and may have forgotten what it waits for
 }
 
@@ -116,14 +118,20 @@ type Record struct {
 	Output     string
 	Error      string
 	Reason     string
+	Cause      string // of a dead job: how its last attempt ended
 	ExitCode   string // decimal, "" if none
 	Actor      string // the last that had it
 	Token      Token  // of the present attempt; zero while nobody holds the job
 	Attempts   int
-	Crashes    int
-	Sequence   uint64 // 0: in no log
-	Foreign    bool   // never seen by our scripts
-	CreatedAt  string // ISO 8601, or what others wrote
+	Crashes    int       // that count: within the last 72 hours
+	Retries    int       // asked for
+	Retried    int       // used of them
+	DeadAt     time.Time // zero: it is not dead
+	CancelAt   time.Time // a cancel is on: whoever has it is to end it
+	History    []Attempt // the attempts before the last, or that did not end it; oldest first, at most 10. Job alone reads it
+	Sequence   uint64    // 0: in no log
+	Foreign    bool      // never seen by our scripts
+	CreatedAt  string    // ISO 8601, or what others wrote
 	UpdatedAt  string
 	QueuedAt   time.Time // first queued; zero if unknown
 	ReadyAt    time.Time // last became ready to be claimed
@@ -136,6 +144,30 @@ type Record struct {
 	StartBy  time.Time // while it has not begun; zero: none
 	Due      time.Time // of one that waits for prerequisites: not before; zero: none
 }
+
+// Attempt is one that was not the job's end: its actor died, its script failed, or the job was revived after it.
+type Attempt struct {
+	Attempt     int
+	Actor       string
+	Incarnation string
+	Began       time.Time
+	Ended       time.Time
+	Outcome     string // AttemptCrashed, ...
+	Reason      string // the script's ("exit 3") or the death's ("signal SIGSEGV")
+	ExitCode    string // decimal, "" if there was none or nobody saw it
+	Signal      string
+	OutOfMemory bool
+}
+
+// The outcomes of an attempt.
+const (
+	AttemptFailed      = "failed"      // its script
+	AttemptCrashed     = "crashed"     // its actor
+	AttemptInterrupted = "interrupted" // we ended its actor
+	AttemptSuspect     = "suspect"     // its actor died with several jobs in hand
+	AttemptCancelled   = "cancelled"   // its actor was ended for its cancel
+	AttemptEnded       = "ended"       // it ended the job, which was revived later
+)
 
 // Env decodes EnvJSON; nil for none.
 func (r Record) Env() (map[string]string, error) { return decodeEnv(r.ID, r.EnvJSON) }
@@ -166,6 +198,7 @@ const (
 	Higher       Code = "HIGHER"          // Redis carries a higher epoch
 	Other        Code = "OTHER"           // another state id owns this Redis prefix
 	NotWanted    Code = "NOT_WANTED"      // no next job was asked for
+	CancelCode   Code = "CANCELLED"       // the job in hand is to end: somebody cancelled it
 )
 
 // Outcome is how an attempt ended, as its actor saw it.

@@ -18,6 +18,8 @@ const (
 	WakeJob  WakeKind = "job"  // a job was claimed on the actor's behalf: run it
 	WakeRing WakeKind = "ring" // call Claim
 	WakePing WakeKind = "ping" // call Pong with the nonce
+	// WakeCancel: the job in hand is cancelled: end it and tell that it failed. Job has its ID and Token only.
+	WakeCancel WakeKind = "cancel"
 )
 
 // Wake is one message of the wake list.
@@ -69,6 +71,13 @@ func (a *Actor) readWake(text string) Wake {
 	switch WakeKind(m.Kind) { //nolint:exhaustive // all else is a ring
 	case WakePing:
 		return Wake{Kind: WakePing, Nonce: m.Nonce}
+	case WakeCancel:
+		if m.Incarnation != a.incarnation {
+			return Wake{Kind: WakeRing}
+		}
+		return Wake{Kind: WakeCancel, Job: &Claimed{
+			ID: m.ID, Token: Token{Epoch: laxUint(m.Epoch), Attempt: laxInt(m.Attempt), Incarnation: m.Incarnation},
+		}}
 	case WakeJob:
 		if m.Incarnation != a.incarnation { // an earlier life's: its held list has the job
 			return Wake{Kind: WakeRing}

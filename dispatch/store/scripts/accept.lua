@@ -1,7 +1,7 @@
 -- accept: a submission goes into Redis.
 -- KEYS epoch facts ended dead queue idle lease job position types delayed
--- ARGV epoch type id after sequence script caller context timeout retries env created due opts needs refilled
--- USE epoch now stamp fact record opts type queue need end ready start serve order
+-- ARGV epoch type id after sequence script caller context timeout retries env created due opts needs refilled again
+-- USE epoch now stamp fact record opts type queue need end revive ready start serve order
 -- RETURNS NO_EPOCH | GAP position | NO_PREREQUISITE id | OK/SAME/CONFLICT status sequence adopted ready due actor incarnation waits
 -- BOUND 100 prerequisites, 100 hand-overs, 100 spent ids
 local position = redis.call('GET', k_position) or '0'
@@ -15,12 +15,30 @@ local function reached()
   end
 end
 
+local function ready_now(opts)
+  enqueue(a_id, { opts = opts, ready = now })
+  local status, name, inc = 'dispatched', '', ''
+  for _, h in ipairs(serve(100)) do
+    if h.id == a_id then
+      status, name, inc = 'started', h.actor, h.incarnation
+    end
+  end
+  return { 'OK', status, a_sequence, 0, waiting(), '', name, inc, '' }
+end
+
 local f = redis.call('HMGET', k_job, 'status', 'script')
 if f[1] or f[2] then
   local j = read(a_id)
   local code, adopted = 'CONFLICT', 0
   local types = redis.call('HMGET', k_job, 'type', 'script_type')
-  if j.script == a_script and (types[1] == a_type or not types[1] and string.lower(types[2] or a_type) == string.lower(a_type)) then
+  local alike = j.script == a_script and (types[1] == a_type or not types[1] and string.lower(types[2] or a_type) == string.lower(a_type))
+  -- A later message than that of its end: the same one again finds it revived, and perhaps ended since.
+  if a_again == '1' and j.ended and alike and before(j.sequence or '0', a_sequence) then
+    revive(a_id, j, a_sequence)
+    reached()
+    return ready_now(j.opts)
+  end
+  if alike then
     code = 'SAME'
     if not logged(j) and a_sequence ~= '0' then
       -- Pushed by others, in the log by now: from here on it ends as the log's.
@@ -94,11 +112,4 @@ if later then
   redis.call('ZADD', k_delayed, ready, a_id)
   return { 'OK', status, a_sequence, 0, waiting(), ready, '', '', '' }
 end
-enqueue(a_id, { opts = opts, ready = ready })
-local name, inc = '', ''
-for _, h in ipairs(serve(100)) do
-  if h.id == a_id then
-    status, name, inc = 'started', h.actor, h.incarnation
-  end
-end
-return { 'OK', status, a_sequence, 0, waiting(), '', name, inc, '' }
+return ready_now(opts)

@@ -2,11 +2,11 @@
 -- FIXED epoch facts ended dead groups
 -- KEYS queue idle actor held wake lease
 -- ARGV epoch type name incarnation slots known want
--- USE epoch now stamp fact record fence opts type queue need end ready start serve take
+-- USE epoch now stamp fact record fence opts type queue need end retry ready start serve take
 -- RETURNS NO_EPOCH | UNREGISTERED/NOT_WANTED/CLOSED/IDLE/AGAIN/JOB told {head script [env caller context]}...
 -- BOUND 100 ends, 100 jobs, 1,000 in hand, 100 spent ids, 200 wake messages, 100 hand-overs
 -- More ARGV: for each end "<attempt> <status> <exit code or -> <id>" and the output, with the status error
--- also the error and the reason.
+-- also the error, the reason and a number from 0 to 1, by which the pause before a retry is drawn.
 -- told has a letter for each: O for OK (also when it was told before), S for STALE, U for UNKNOWN.
 -- known is how many jobs the caller knows to be in its hand beside those, -1 while it listens to its wake list: if
 -- there are more, they all come. IDLE: it stands among the idle. JOB: it has all it wanted, or its hand is full.
@@ -14,18 +14,21 @@ local told, ended, forgotten = '', {}, {}
 local i = 8
 while ARGV[i] do
   local attempt, status, exit_code, id = string.match(ARGV[i], '^(%S+) (%S+) (%S+) (.+)$')
-  local output, error, reason = ARGV[i + 1], '', ''
+  local output, error, reason, jitter = ARGV[i + 1], '', '', '0'
   i = i + 2
   if status == 'error' then
-    error, reason = ARGV[i], ARGV[i + 1]
-    i = i + 2
+    error, reason, jitter = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    i = i + 3
   end
   local code, now_status, sequence, started, opts = fence(job_key(id), a_epoch .. ' ' .. attempt .. ' ' .. a_incarnation .. ' ')
+  if code == 'STALE' and told_before(id, attempt) then
+    code = 'OK'
+  end
   told = told .. string.sub(code, 1, 1)
   if now_status == 'started' then
-    end_job({ id = id, kind = 'ended', status = status, output = output, error = error, reason = reason,
+    attempt_ended({ id = id, kind = 'ended', status = status, output = output, error = error, reason = reason,
       exit_code = exit_code == '-' and '' or exit_code, actor = a_name, holder = a_incarnation, attempt = attempt,
-      sequence = sequence, started = started, opts = opts })
+      sequence = sequence, started = started, opts = opts }, jitter)
     ended[#ended + 1] = id
     forgotten[#forgotten + 1] = a_incarnation .. ' ' .. id
   end

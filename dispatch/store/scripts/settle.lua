@@ -1,23 +1,25 @@
 -- settle: the log's messages of these entries are gone; their records may expire.
 -- KEYS epoch ended
 -- ARGV epoch
--- USE epoch
+-- USE epoch retain
 -- RETURNS NO_EPOCH | OK left
--- BOUND 1,000 entries
+-- BOUND 1,000 entries, 2,000 old records
 -- More ARGV: entries as "sequence id outcome", the first of the list, in order.
 for i = 2, #ARGV do
   if redis.call('LINDEX', k_ended, 0) == ARGV[i] then
     redis.call('LPOP', k_ended)
-    local id = string.match(ARGV[i], '^%S+ (.+) %S+$')
+    local sequence, id = string.match(ARGV[i], '^(%S+) (.+) %S+$')
     local key = c_prefix .. ':job:' .. id
-    local f = redis.call('HMGET', key, 'status', 'opts')
-    local status = f[1]
-    if (status == 'finished' or status == 'error') and f[2] and string.find(' ' .. f[2] .. ' ', ' u ', 1, true) then
-      redis.call('HSET', key, 'settled', '1') -- others wait for it: expires when none does
+    local f = redis.call('HMGET', key, 'status', 'opts', 'sequence')
+    -- Revived meanwhile, it is not this end that counts; of a dead job in no log this is told when it ended.
+    if (f[1] == 'finished' or f[1] == 'error') and sequence ~= '0' and f[3] == sequence then
+      if f[2] and string.find(' ' .. f[2] .. ' ', ' u ', 1, true) then
+        redis.call('HSET', key, 'settled', '1') -- others wait for it: expires when none does
+      else
+        redis.call('EXPIRE', key, c_keep)
+      end
       redis.call('EXPIRE', c_prefix .. ':q:reply:' .. id, c_keep)
-    elseif status == 'finished' or status == 'error' then
-      redis.call('EXPIRE', key, c_keep)
-      redis.call('EXPIRE', c_prefix .. ':q:reply:' .. id, c_keep)
+      retain(id, sequence)
     end
   end
 end

@@ -1,5 +1,6 @@
+-- USE retain
 -- The one way a job ends: record, one reply, the list for the log, the fact.
--- e: id kind status output error reason exit_code | actor holder attempt sequence started crashes opts (false: none; nil: not read)
+-- e: id kind status output error reason exit_code | actor holder attempt sequence started crashes cause failed opts (false: none; nil: not read)
 -- The list for the log is written when the script ends (end_all), one command for all.
 local gone = {}
 function end_job(e)
@@ -14,15 +15,22 @@ function end_job(e)
   else
     redis.call('HSET', key, 'status', e.status, 'updated_at', stamp(), 'output', e.output, 'exit_code', e.exit_code,
       'error', e.error, 'reason', e.reason)
+    if e.kind == 'dead' then
+      redis.call('HSET', key, 'dead_ms', now, 'cause', e.cause or '')
+    end
   end
   redis.call('LPUSH', reply, e.status == 'finished' and e.output or e.error)
   local sequence = e.sequence or '0'
   if sequence ~= '' and sequence ~= '0' then
-    gone[#gone + 1] = sequence .. ' ' .. e.id .. ' ' .. e.status -- settle lets both keys expire
+    gone[#gone + 1] = sequence .. ' ' .. e.id .. ' ' .. (e.kind == 'dead' and 'dead' or e.status) -- settle lets both keys expire
   else
     redis.call('EXPIRE', reply, c_keep)
     if not opts or not flag(opts, 'u') then
       redis.call('EXPIRE', key, c_keep)
+    end
+    retain(e.id, '0')
+    if e.kind == 'dead' then -- it goes to the bucket of the dead all the same
+      gone[#gone + 1] = '0 ' .. e.id .. ' dead'
     end
   end
   if e.reason == '' and e.exit_code == '' and e.sequence then
@@ -30,7 +38,7 @@ function end_job(e)
       ' since=' .. (e.started or ''))
   else
     fact(e.kind, e.id, e.sequence, e.actor, e.holder, e.attempt, 'outcome', e.status, 'since', e.started or '',
-      'exit_code', e.exit_code, 'crashes', e.crashes or '', 'reason', e.reason)
+      'exit_code', e.exit_code, 'crashes', e.crashes or '', 'reason', e.reason, 'cause', e.cause or '', 'failed', e.failed or '')
   end
   if opts then
     after_end(e.id, opts, e.status == 'finished')
@@ -43,11 +51,13 @@ local function end_all()
   end
 end
 
--- Into the list of the dead, capped: the oldest go.
+-- Into the list of the dead, which is capped by age and number: the oldest go.
 local function bury(id)
   redis.call('ZADD', k_dead, now, id)
-  if redis.call('ZCARD', k_dead) > 10000 then
-    redis.call('ZREMRANGEBYRANK', k_dead, 0, 99)
+  redis.call('ZREMRANGEBYSCORE', k_dead, '-inf', '(' .. string.format('%d', now - c_dead_age))
+  local over = redis.call('ZCARD', k_dead) - c_dead_most
+  if over > 0 then
+    redis.call('ZREMRANGEBYRANK', k_dead, 0, over - 1)
   end
 end
 
