@@ -27,6 +27,7 @@ type Executor struct {
 	waiting []events.Message // requests that wait for the next look
 	looking bool
 	clock   uint64 // counts orders, to tell what is newer than a look
+	oom     oomWatch
 
 	results chan result
 	workers sync.WaitGroup
@@ -54,7 +55,7 @@ func NewExecutor(cfg ExecutorConfig, bus *events.Bus, log *slog.Logger) (*Execut
 	}
 	return &Executor{
 		cfg: cfg, bus: bus, log: log, ready: make(chan struct{}),
-		actors: map[string]*process{}, results: make(chan result, resultsBuffer),
+		actors: map[string]*process{}, results: make(chan result, resultsBuffer), oom: newOOMWatch(),
 	}, nil
 }
 
@@ -100,6 +101,9 @@ func (x *Executor) Run(ctx context.Context) error {
 		case <-again.C:
 			x.look(ctx)
 		case <-health.C:
+			if !x.buryingSome() {
+				x.oom.look()
+			}
 			x.check(ctx)
 		}
 	}

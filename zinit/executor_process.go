@@ -160,10 +160,20 @@ func (x *Executor) cause(ctx context.Context, name string, life events.Incarnati
 	}
 }
 
+func (x *Executor) buryingSome() bool {
+	for _, p := range x.actors {
+		if p.burying {
+			return true
+		}
+	}
+	return false
+}
+
 func (x *Executor) buried(ctx context.Context, p *process, exit events.ProcessExited, clear bool) {
 	if !clear {
 		x.log.Error("processes survive SIGKILL", "actor", p.actor, "reason", fmt.Sprintf("group of %s", exit.Incarnation))
 	}
+	exit.OutOfMemory = x.oom.explains(exit)
 	x.publish(exit)
 	p.life, p.ready, p.burying, p.byUs = events.Incarnation{}, false, false, false
 	next, ready := p.next, p.nextReady
