@@ -6,5 +6,5 @@ import (
 )
 
 func actorConfig(r roleFlags, s *store.Store, h actor.Handler) actor.Config {
-	return actor.Config{Store: s, Name: r.name, Type: r.jobType, Handler: h}
+	return actor.Config{Store: s, Name: r.name, Type: r.jobType, Handler: h, Concurrency: r.concurrency}
 }
