@@ -261,3 +261,41 @@ func TestNothingIsSettledBeforeItIsDeleted(t *testing.T) {
 		}
 	})
 }
+
+// R7: the owner and an actor died together, and nobody released anything. Another state's daemon is refused while the
+// lease runs, and then takes over what the dead actor held.
+func TestAnotherDaemonTakesOverAfterTheLease(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		first := b.up()
+		a := b.actor("bash_1", func(ctx context.Context, _ store.Claimed) (store.Outcome, bool) {
+			<-ctx.Done()
+			return store.Outcome{}, false
+		})
+		id := b.submit("x", Options{})
+		expect(b, func(e events.JobStarted) bool { return e.Job == id })
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		a.die()
+		const lease = time.Second
+		if o, err := b.store.TakeOwner(b.soon(), "ffffffff", lease); err != nil || o.Code != store.OK {
+			t.Fatalf("%+v %v", o, err)
+		}
+		gone := time.Now().Add(lease)
+		var owner *OwnerError
+		if err := b.fresh().Run(b.soon()); !errors.As(err, &owner) || owner.State != "ffffffff" {
+			t.Fatalf("Run while the lease runs: %v", err)
+		}
+		b.eventually("the lease is over", func() bool {
+			o, err := b.store.TakeOwner(b.soon(), b.cfg.State, time.Minute)
+			return err == nil && o.Code == store.OK
+		})
+		if early := time.Until(gone); early > 50*time.Millisecond {
+			t.Errorf("taken over %v before the lease was over", early)
+		}
+		b.up()
+		b.actor("bash_2", nil)
+		expect(b, func(e events.JobEnded) bool { return e.Job == id })
+	})
+}

@@ -185,7 +185,7 @@ func copyFile(t testing.TB, from, to string) {
 	}
 }
 
-// Snapshot saves a copy of what it has now.
+// Snapshot saves a copy of what it has now, where a start does not find it.
 func (s *Server) Snapshot() {
 	s.t.Helper()
 	c := s.Client()
@@ -193,7 +193,9 @@ func (s *Server) Snapshot() {
 	if err := c.Save(context.Background()).Err(); err != nil {
 		s.t.Fatal(err)
 	}
-	copyFile(s.t, filepath.Join(s.Dir, "dump.rdb"), filepath.Join(s.Dir, "old.rdb"))
+	if err := os.Rename(filepath.Join(s.Dir, "dump.rdb"), filepath.Join(s.Dir, "old.rdb")); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // Restore is a kill and a start with what Snapshot saved: the older copy.

@@ -46,8 +46,11 @@ func TestBlockedWaitFollowsFailover(t *testing.T) {
 				close(began)
 				for ctx.Err() == nil {
 					w, err := a.WaitWake(ctx, time.Minute)
-					if err != nil { // as an actor does; the pause is its too
-						time.Sleep(50 * time.Millisecond)
+					if err != nil { // as an actor does, the pause too
+						select {
+						case <-time.After(50 * time.Millisecond):
+						case <-ctx.Done():
+						}
 						continue
 					}
 					woken <- w

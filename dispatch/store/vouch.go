@@ -43,9 +43,7 @@ func (s *Store) greet(ctx context.Context, c *redis.Conn) error {
 }
 
 // runID names the server process; "" if it does not tell.
-func runID(ctx context.Context, c interface {
-	Info(context.Context, ...string) *redis.StringCmd
-}) (string, error) {
+func runID(ctx context.Context, c *redis.Conn) (string, error) {
 	info, err := c.Info(ctx, "server").Result()
 	if err != nil && !isAnswer(err) {
 		return "", err

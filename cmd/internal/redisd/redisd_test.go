@@ -102,8 +102,10 @@ func TestChoose(t *testing.T) {
 }
 
 func TestURLsAreCheckedAndPasswordsHidden(t *testing.T) {
-	for _, bad := range []string{"redis+unix:///x", "redis://", "unix://", "localhost:6379", "redis://u:s3cret@%zz/0", "http://u:s3cret@h",
-		"redis://h:1/0?password=s3cret", "redis://h:1/0?master_name=&password=s3cret", "redis://h?addr=nocolon&password=s3cret"} {
+	for _, bad := range []string{
+		"redis+unix:///x", "redis://", "unix://", "localhost:6379", "redis://u:s3cret@%zz/0", "http://u:s3cret@h",
+		"redis://h:1/0?password=s3cret", "redis://h:1/0?master_name=&password=s3cret", "redis://h?addr=nocolon&password=s3cret",
+	} {
 		err := CheckURL(bad)
 		if err == nil {
 			t.Errorf("%s was accepted", bad)
@@ -113,8 +115,10 @@ func TestURLsAreCheckedAndPasswordsHidden(t *testing.T) {
 			t.Errorf("the password shows: %v", err)
 		}
 	}
-	for _, good := range []string{"redis://h:1/0", "rediss://u:p@h", "unix:///s/redis.sock?db=2",
-		"redis://s1:26379/1?master_name=m&addr=s2:26379&password=x", "redis://n1:1?addr=n2:1", "rediss://n1:1?cluster=true"} {
+	for _, good := range []string{
+		"redis://h:1/0", "rediss://u:p@h", "unix:///s/redis.sock?db=2",
+		"redis://s1:26379/1?master_name=m&addr=s2:26379&password=x", "redis://n1:1?addr=n2:1", "rediss://n1:1?cluster=true",
+	} {
 		if err := CheckURL(good); err != nil {
 			t.Error(err)
 		}
