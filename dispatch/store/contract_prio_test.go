@@ -144,6 +144,9 @@ var prioCases = map[string]func(b *bed){
 		}
 		for i := range 150 {
 			b.wantStatus(fmt.Sprint("e", i), StatusError, ReasonExpired)
+			if r := b.record(fmt.Sprint("e", i)); !r.StartBy.IsZero() { // run again by hand it would be late at once
+				b.Errorf("%s is to begin by %v still", r.ID, r.StartBy)
+			}
 		}
 		if d := must[[]Depth](b)(b.d.Depths(b.ctx(), []string{"sh"}))[0]; d.Ready != 1 {
 			b.Errorf("%d ready", d.Ready) // who looks at it would start actors for nothing

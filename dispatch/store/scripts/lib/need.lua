@@ -111,6 +111,7 @@ end
 local function after_end(id, opts, good)
   if opt(opts, 'b') then
     redis.call('ZREM', c_prefix .. ':startby:' .. a_type, id)
+    opts = unset(id, opts, 'b') or '' -- one that is run again by hand is not late
   end
   if opt(opts, 'h') then
     redis.call('ZREM', prio(), member(id, opts))
