@@ -48,7 +48,8 @@ type deadEntry struct {
 	id, jobType, reason string
 	at                  time.Time
 	size                int
-	revision            uint64 // in the bucket
+	revision            uint64  // in the bucket
+	view                JobView // as lists show it
 }
 
 // What the dead loop is told.
@@ -60,6 +61,15 @@ type (
 
 // buried is the index, published for readers: newest first. Never nil while running.
 func (c *Component) buried() []deadEntry { return *c.deadIndex.Load() }
+
+// listBuried adds the dead whose records Redis has let go, to what was found there.
+func (c *Component) listBuried(found map[string]JobView, match func(JobView) bool) {
+	for _, d := range c.buried() {
+		if _, known := found[d.id]; !known && match(d.view) {
+			found[d.id] = d.view
+		}
+	}
+}
 
 // deadOf makes what is kept of a dead job. Long texts are cut, as nobody needs them to retry it.
 func deadOf(id string, fields map[string]string) deadRecord {
@@ -83,7 +93,9 @@ func (d deadRecord) encode() ([]byte, error) {
 }
 
 func (d deadRecord) entry(size int, revision uint64) deadEntry {
-	return deadEntry{id: d.ID, jobType: d.Type, reason: d.Reason, at: d.At, size: size, revision: revision}
+	v := viewOf(store.RecordOf(d.ID, d.Fields), d.At)
+	v.Script, v.Output, v.Error, v.Env, v.History = "", "", "", nil, nil
+	return deadEntry{view: v, id: d.ID, jobType: d.Type, reason: d.Reason, at: d.At, size: size, revision: revision}
 }
 
 // saveDead puts a dead job into the bucket, unless it is dead no more.

@@ -219,6 +219,9 @@ func (c *Component) listJobs(ctx context.Context, m events.Message, e events.Job
 	walk, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
 	found := map[string]JobView{} // a walk may see one twice
+	match := func(v JobView) bool {
+		return (e.Type == "" || strings.EqualFold(v.Type, e.Type)) && (e.State == "" || v.State == e.State)
+	}
 	cursor := uint64(0)
 	for range listPages {
 		page, err := c.store.Jobs(walk, cursor)
@@ -230,14 +233,16 @@ func (c *Component) listJobs(ctx context.Context, m events.Message, e events.Job
 			return
 		}
 		for _, rec := range page.Jobs {
-			v := viewOf(rec, now)
-			if (e.Type == "" || strings.EqualFold(v.Type, e.Type)) && (e.State == "" || v.State == e.State) {
+			if v := viewOf(rec, now); match(v) {
 				found[v.ID] = v
 			}
 		}
 		if cursor = page.Next; cursor == 0 {
 			break
 		}
+	}
+	if e.State == StateDead { // among all jobs one that was revived since would be shown as it was
+		c.listBuried(found, match)
 	}
 	c.answer(m, newest(found, limit))
 }
