@@ -137,8 +137,8 @@ func TestFrozenActorKeepsItsJob(t *testing.T) {
 	}
 }
 
-// The master dies, and is frozen: every actor claims again within two seconds of its successor being writable, no job is
-// lost, and no process was started again.
+// The master dies, and is frozen: every actor claims again within two seconds of its successor being writable and named by
+// the Sentinels, no job is lost, and no process was started again.
 func TestFailoverUnderLoad(t *testing.T) {
 	for name, fall := range map[string]func(*redistest.Server){"killed": (*redistest.Server).Kill, "frozen": (*redistest.Server).Freeze} {
 		t.Run(name, func(t *testing.T) {

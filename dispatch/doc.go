@@ -110,8 +110,8 @@
 // One server, Sentinel or a Cluster (store.CheckURL has the forms). Its settings are
 // judged at the start and each CheckEvery: below 6.2 is refused, an eviction policy is
 // told as RedisChecked and stands in the status, no disk is said once. After a
-// failover actors claim again 1.0 to 1.4 s after the successor is writable (three
-// Sentinels; most of it is until they say so).
+// failover actors claim again 20 to 520 ms after the Sentinels name the successor (about
+// a second after it is a master: they look each second).
 //
 // # Order of what is told
 //

@@ -70,10 +70,18 @@ func (f *Failover) URL() string {
 	return u
 }
 
-// Writable waits until a server is a master.
+// Writable waits until a server is a master and every Sentinel names it: nobody can know of it earlier.
 func (f *Failover) Writable(s *Server) {
 	f.t.Helper()
 	Until(f.t, "the replica is the master", func() bool { return strings.Contains(f.info(s), "role:master") })
+	for _, watch := range f.Sentinels {
+		c := watch.Client()
+		Until(f.t, "the Sentinels name it", func() bool {
+			addr, _ := c.Do(context.Background(), "SENTINEL", "get-master-addr-by-name", MasterName).StringSlice()
+			return len(addr) == 2 && addr[1] == strconv.Itoa(s.Port)
+		})
+		_ = c.Close()
+	}
 }
 
 func (f *Failover) info(s *Server) string {
