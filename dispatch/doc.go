@@ -12,7 +12,7 @@
 // ActorStateChanged and Resynchronised, and the actors' own facts, which their
 // scripts leave in Redis.
 //
-// Out: JobQueued, JobWaiting, JobAdopted, JobStarted, JobEnded, JobRetried, JobDead,
+// Out: JobQueued, JobWaiting, JobAdopted, JobStarted, JobEnded, JobRetried, JobDead, JobRemoved, ActorStalled,
 // JobCancelled, ActorRegistered, ActorPinged, ActorPonged, ActorDrained,
 // ActorOrphaned, QueueMeasured, RedisLost, RedisBack, RedisRefilled, RedisChecked, FactsLost,
 // Resynchronised, CommandRejected.
@@ -142,11 +142,37 @@
 //	ended     Redis -> deletes in the log
 //	delayed, depth, foreign (one a type)
 //	workers, waiters   requests, and who waits for a job's end
+//	dead, cancels, watchdog
 //	owner, health, ping, copies, check, adrift
 //
 // The intake waits for nobody but Redis, the log and the gates' channel; the teller
 // for the intake (bounded) and for nobody else; the gates for the teller. So no two
 // wait for each other.
+//
+// # How a job ends
+//
+// A script that fails and has retries left waits (full jitter, 1 s doubled up to 1 h, by Redis' clock) and runs again;
+// used up it is dead. An actor's death is the job's crash unless we caused it: the first is followed by
+// another run at once, the second after up to a second, further ones after up to ten; three within 72 hours
+// and the job is dead. The cause is the process manager's word (ProcessExited): a signal, an exit code, out of
+// memory; "not known" for a death that only the sweep saw. Each attempt that did not end the job well is in its
+// record, the last ten.
+//
+// An actor that dies with several jobs in hand accuses them all: each is counted. Running them one by one instead,
+// so that the innocent are not (hero:alone), is not there yet.
+//
+// The dead are kept in the bucket HERO_DEAD, written before the log's message goes; one loop owns its
+// index and bounds it (number, age, bytes). A retry is a message of the log under the same id, with a
+// proof that only the daemon can make (again.go), so it is as safe as a submission: a refill repeats it, a
+// second one of the same end is the same. It keeps the history and counts from zero.
+//
+// A cancel ends what nobody runs. A running job is marked in its record first: from then on every end but a
+// good one ends it as cancelled, also its actor's death, and no script of it begins. Then its script's group gets
+// TERM, after the grace KILL, and a moment later JobOverran gives its actor up. So a cancel and a finish
+// have one winner, the record, and both callers read it there.
+//
+// The watchdog looks for jobs that wait beside an actor with room while none is taken: it rings, asks for a sign of
+// life (through the keeper), and has those replaced that gave none. Each step is told: ActorStalled.
 //
 // # Bounds
 //

@@ -70,6 +70,17 @@
 // A job of any of these kinds has a field opts in its record (scripts/lib/opts.lua), which the one read of the record
 // brings along. Others pay for all this with one EXISTS a script (prio:<type>).
 //
+// # Attempts and ends
+//
+// attempt_ended (exchange) and crashed (recover) decide what the end of an attempt means: the job's end, or another try.
+// Both write what happened into the record's history, and both give the token up, so that nobody's answer counts
+// any more. A repeat of an end that led to a retry is known by gave_back. What is random comes from the
+// caller: Redis' own numbers are the same in each run. A record carries cancel while somebody wants its job ended.
+//
+// Ended records are kept for a time (EXPIRE) and in a number: done lists them as "<sequence> <id>", those of the log when
+// they are settled, and what is over the bound is unlinked, if it still is what ended then. A dead job's entry in
+// ended has the outcome "dead", so that its record is kept elsewhere before the log's message goes.
+//
 // # Epoch
 //
 // Every script but owner and epoch first compares its epoch with the one in
@@ -142,7 +153,7 @@
 // # Facts
 //
 // The stream facts (capped) tells what the scripts did: hello, started, ended,
-// retried, released, more, drained, pong, dead, cancelled. An entry is what one script told, a line a fact, at most 30 lines; a fact's id is
+// retried, released, more, drained, pong, dead, cancelled, removed. An entry is what one script told, a line a fact, at most 30 lines; a fact's id is
 // the entry's and its place there. It is at least once to its reader
 // and may be trimmed under one who sleeps (FactBatch.Lost). What must not be
 // lost does not ride on it: ended jobs of the log are in the uncapped list
