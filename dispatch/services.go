@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,12 +17,6 @@ import (
 const (
 	// workers answer requests side by side: a publish waits for the log.
 	workers = 8
-	// listStd and listMost bound the answer of job.list, listPages and listTime the
-	// search for it: 500 keys a page.
-	listStd   = 100
-	listMost  = 1000
-	listPages = 200
-	listTime  = 2 * time.Second
 	// unreadWait bounds the wait for the intake when a job is not found: it may lie
 	// in the log still.
 	unreadWait = time.Second
@@ -202,64 +195,6 @@ func (c *Component) needs(ctx context.Context, id string) ([]Need, error) {
 	}
 	slices.SortFunc(out, func(a, b Need) int { return strings.Compare(a.ID, b.ID) })
 	return out, err
-}
-
-// listJobs answers with the newest jobs that match, found by walking the records:
-// of very many, those that the walk saw in its time.
-func (c *Component) listJobs(ctx context.Context, m events.Message, e events.JobList) {
-	if e.State != "" && !slices.Contains(States(), e.State) {
-		c.deny(m, bad("bad_state", fmt.Sprintf("state %q is not known", e.State), "one of "+strings.Join(States(), ", ")))
-		return
-	}
-	limit := min(e.Limit, listMost)
-	if limit <= 0 {
-		limit = listStd
-	}
-	now := time.Now()
-	walk, cancel := context.WithTimeout(ctx, listTime)
-	defer cancel()
-	found := map[string]JobView{} // a walk may see one twice
-	match := func(v JobView) bool {
-		return (e.Type == "" || strings.EqualFold(v.Type, e.Type)) && (e.State == "" || v.State == e.State)
-	}
-	cursor := uint64(0)
-	for range listPages {
-		page, err := c.store.Jobs(walk, cursor)
-		if err != nil {
-			if walk.Err() != nil && ctx.Err() == nil && len(found) > 0 {
-				break
-			}
-			c.deny(m, trouble(err))
-			return
-		}
-		for _, rec := range page.Jobs {
-			if v := viewOf(rec, now); match(v) {
-				found[v.ID] = v
-			}
-		}
-		if cursor = page.Next; cursor == 0 {
-			break
-		}
-	}
-	if e.State == StateDead { // among all jobs one that was revived since would be shown as it was
-		c.listBuried(found, match)
-	}
-	c.answer(m, newest(found, limit))
-}
-
-// newest are at most limit jobs, the latest queued first.
-func newest(found map[string]JobView, limit int) []JobView {
-	all := make([]JobView, 0, len(found))
-	for _, v := range found {
-		all = append(all, v)
-	}
-	slices.SortFunc(all, func(a, b JobView) int {
-		if n := b.QueuedAt.Compare(a.QueuedAt); n != 0 {
-			return n
-		}
-		return strings.Compare(b.ID, a.ID)
-	})
-	return all[:min(len(all), limit)]
 }
 
 func (c *Component) answer(m events.Message, v any) {

@@ -251,12 +251,12 @@ func TestCreateCancelListAndShow(t *testing.T) {
 			t.Errorf("retry: %v", err)
 		}
 		list := func(q events.JobList) string {
-			var got []JobView
+			var got JobPage
 			if err := b.bus.Request(b.soon(), q, &got); err != nil {
 				t.Fatal(err)
 			}
 			var ids []string
-			for _, v := range got {
+			for _, v := range got.Jobs {
 				ids = append(ids, v.ID)
 				if v.Script != "" || v.Output != "" {
 					t.Errorf("a list shows %+v", v)

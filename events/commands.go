@@ -70,12 +70,21 @@ type JobPurge struct {
 	Older Seconds `json:"older,omitempty"`
 }
 
-// JobList asks for jobs; the answer is a JSON array.
+// JobList asks for one page of jobs. A page may have fewer jobs than the limit, or
+// none, and others behind it: how much is searched for one page is bounded.
 type JobList struct {
 	Type  string `json:"type,omitempty"`
 	State string `json:"state,omitempty"`
+	// OlderThan and NewerThan bound the time since the job was first queued.
+	OlderThan Seconds `json:"older_than,omitempty"`
+	NewerThan Seconds `json:"newer_than,omitempty"`
+	// Text is part of the id, the script, the error or the reason; upper and lower
+	// case are the same.
+	Text string `json:"text,omitempty"`
 	// Limit bounds the answer; 0 means 100, at most 1,000.
 	Limit int `json:"limit,omitempty"`
+	// Cursor is where the page before ended; "" is the first.
+	Cursor string `json:"cursor,omitempty"`
 }
 
 // JobShow asks for one job's record.

@@ -86,22 +86,12 @@ const scanCount = 500
 // Jobs lists records page by page (SCAN: one that exists all the while is seen at least once, perhaps
 // twice). Start with cursor 0. A page may be empty and not the last.
 func (s *Store) Jobs(ctx context.Context, cursor uint64) (JobsPage, error) {
-	prefix := s.keys.job("").name
-	// The type filter: the transitional queue names of Hero begin alike (research/hero.md 2.1).
-	node, err := s.node(ctx)
+	p, err := s.scanPage(ctx, cursor)
 	if err != nil {
-		return JobsPage{}, s.fault(ctx, err, nil)
+		return JobsPage{}, err
 	}
-	names, next, err := node.ScanType(ctx, cursor, prefix+"*", scanCount, "hash").Result()
-	if err != nil {
-		return JobsPage{}, s.fault(ctx, err, nil)
-	}
-	ids := make([]string, len(names))
-	for i, n := range names {
-		ids[i] = strings.TrimPrefix(n, prefix)
-	}
-	recs, err := s.records(ctx, ids)
-	return JobsPage{Jobs: recs, Next: next}, err
+	recs, err := s.records(ctx, p.IDs)
+	return JobsPage{Jobs: recs, Next: p.Next}, err
 }
 
 // Waiting lists the next jobs of a type in the order in which they will be served, at most limit (1000).
@@ -165,9 +155,13 @@ const readsAtOnce = 50
 
 // records reads the short fields of many records.
 func (s *Store) records(ctx context.Context, ids []string) ([]Record, error) {
+	return s.recordsWith(ctx, ids, recordFields)
+}
+
+func (s *Store) recordsWith(ctx context.Context, ids, fields []string) ([]Record, error) {
 	var out []Record
 	for some := range slices.Chunk(ids, readsAtOnce) {
-		part, err := s.someRecords(ctx, some)
+		part, err := s.someRecords(ctx, some, fields)
 		if err != nil {
 			return nil, err
 		}
@@ -176,11 +170,11 @@ func (s *Store) records(ctx context.Context, ids []string) ([]Record, error) {
 	return out, nil
 }
 
-func (s *Store) someRecords(ctx context.Context, ids []string) ([]Record, error) {
+func (s *Store) someRecords(ctx context.Context, ids, fields []string) ([]Record, error) {
 	p := s.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(ids))
 	for i, id := range ids {
-		cmds[i] = p.HMGet(ctx, s.keys.job(id).name, recordFields...)
+		cmds[i] = p.HMGet(ctx, s.keys.job(id).name, fields...)
 	}
 	if _, err := p.Exec(ctx); err != nil && !isAnswer(err) { // an answer: one that is no hash by now
 		return nil, s.fault(ctx, err, nil)
@@ -193,7 +187,7 @@ func (s *Store) someRecords(ctx context.Context, ids []string) ([]Record, error)
 		m := make(map[string]string)
 		for j, v := range c.Val() {
 			if text, ok := v.(string); ok {
-				m[recordFields[j]] = text
+				m[fields[j]] = text
 			}
 		}
 		if m["status"] != "" || m["id"] != "" {

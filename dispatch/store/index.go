@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Part is one of the structures that jobs are found in. Together they have every job;
+// one that moves meanwhile may be met twice or, at the border of two pages, not at all.
+type Part string
+
+// The parts, in the order in which people ask for them. Those of a type take one.
+const (
+	PartRunning Part = "running" // of a type, in hand, longest first
+	PartReady   Part = "ready"   // of a type, of the default level, in the order of service
+	PartLevels  Part = "levels"  // of a type, of other levels, in the order of service
+	PartAlone   Part = "alone"   // of a type, to be run by an actor with nothing else in hand
+	PartDelayed Part = "delayed" // of a type, by their time
+	PartEnded   Part = "ended"   // ended, still in the log, newest first
+	PartDone    Part = "done"    // ended before, newest first
+	PartDead    Part = "dead"    // given up, newest first
+	PartAll     Part = "all"     // every record, in no order, perhaps twice
+)
+
+// OfType reports whether the part is one of a job type.
+func (p Part) OfType() bool {
+	return p == PartRunning || p == PartReady || p == PartLevels || p == PartAlone || p == PartDelayed
+}
+
+// Page is some of the ids of a part.
+type Page struct {
+	IDs  []string
+	Next uint64 // where the next page begins
+	More bool   // there may be another page
+}
+
+// Page reads about limit (1000) ids of a part, from a cursor on; the first is 0.
+func (s *Store) Page(ctx context.Context, part Part, jobType string, cursor uint64, limit int) (Page, error) {
+	if part.OfType() {
+		if err := bad("script type", jobType); err != nil {
+			return Page{}, err
+		}
+	}
+	n := page(limit)
+	switch part {
+	case PartRunning:
+		return s.zpage(ctx, s.keys.lease(jobType), false, cursor, n)
+	case PartLevels:
+		return s.zpage(ctx, s.keys.prio(jobType), false, cursor, n)
+	case PartDelayed:
+		return s.zpage(ctx, s.keys.delayed(jobType), false, cursor, n)
+	case PartDead:
+		return s.zpage(ctx, s.keys.dead(), true, cursor, n)
+	case PartReady:
+		return s.lpage(ctx, s.keys.queue(jobType), cursor, n)
+	case PartAlone:
+		return s.lpage(ctx, s.keys.alone(jobType), cursor, n)
+	case PartEnded:
+		return s.lpage(ctx, s.keys.ended(), cursor, n)
+	case PartDone:
+		return s.lpage(ctx, s.keys.done(), cursor, n)
+	case PartAll:
+		return s.scanPage(ctx, cursor)
+	}
+	return Page{}, fmt.Errorf("part %q is not known", part)
+}
+
+// zpage reads a sorted set from an offset on; members are an id, or "<order> <id>".
+func (s *Store) zpage(ctx context.Context, k key, newest bool, from uint64, n int64) (Page, error) {
+	ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{Key: k.name, Start: int64(from), Stop: int64(from) + n - 1, Rev: newest}).Result()
+	if err != nil {
+		return Page{}, s.fault(ctx, err, []key{k})
+	}
+	for i, id := range ids {
+		ids[i] = id[strings.LastIndexByte(id, ' ')+1:]
+	}
+	return Page{IDs: ids, Next: from + uint64(len(ids)), More: int64(len(ids)) == n}, nil
+}
+
+// lpage reads a list from its right end on; elements are an id, "<sequence> <id>" or
+// "<sequence> <id> <outcome>".
+func (s *Store) lpage(ctx context.Context, k key, from uint64, n int64) (Page, error) {
+	got, err := s.rdb.LRange(ctx, k.name, -int64(from)-n, -int64(from)-1).Result()
+	if err != nil {
+		return Page{}, s.fault(ctx, err, []key{k})
+	}
+	ids := make([]string, 0, len(got))
+	for i := len(got) - 1; i >= 0; i-- {
+		id := got[i]
+		if f := strings.Fields(id); len(f) > 1 {
+			id = f[1]
+		}
+		ids = append(ids, id)
+	}
+	return Page{IDs: ids, Next: from + uint64(len(got)), More: int64(len(got)) == n}, nil
+}
+
+func (s *Store) scanPage(ctx context.Context, cursor uint64) (Page, error) {
+	prefix := s.keys.job("").name
+	// The type filter: the transitional queue names of Hero begin alike (research/hero.md 2.1).
+	node, err := s.node(ctx)
+	if err != nil {
+		return Page{}, s.fault(ctx, err, nil)
+	}
+	names, next, err := node.ScanType(ctx, cursor, prefix+"*", scanCount, "hash").Result()
+	if err != nil {
+		return Page{}, s.fault(ctx, err, nil)
+	}
+	for i, n := range names {
+		names[i] = strings.TrimPrefix(n, prefix)
+	}
+	return Page{IDs: names, Next: next, More: next != 0}, nil
+}
+
+// Records reads the records of ids, without Script, Output and EnvJSON; scripts asks for
+// the first of these too. Ids without a record are left out.
+func (s *Store) Records(ctx context.Context, ids []string, scripts bool) ([]Record, error) {
+	if scripts {
+		return s.recordsWith(ctx, ids, append([]string{"script"}, recordFields...))
+	}
+	return s.records(ctx, ids)
+}
