@@ -11,24 +11,22 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// progress is how far a long command is. of is 0 when nobody knows where it ends.
-type progress struct {
-	done      int
-	bytes, of int64
-}
-
 // progressPace is how often the line is drawn anew.
 const progressPace = 200 * time.Millisecond
 
-// meter draws one line on a terminal's stderr; elsewhere, and with --quiet, nothing.
+// meter draws one line on a terminal's stderr, of how far a long command is;
+// elsewhere, and with --quiet, nothing.
 type meter struct {
 	w          io.Writer
 	terminal   bool
 	end, ended chan struct{}
+	done       atomic.Int64
+	// bytes were read of all that there are; 0 when nobody knows where it ends.
+	bytes, of atomic.Int64
 }
 
-// meter starts drawing what now says, until stop.
-func (a *app) meter(cmd *cobra.Command, now func() progress) *meter {
+// meter starts drawing, until stop.
+func (a *app) meter(cmd *cobra.Command) *meter {
 	m := &meter{w: cmd.ErrOrStderr(), end: make(chan struct{}), ended: make(chan struct{})}
 	f, ok := m.w.(*os.File)
 	m.terminal = !a.quiet && ok && isatty.IsTerminal(f.Fd())
@@ -41,7 +39,7 @@ func (a *app) meter(cmd *cobra.Command, now func() progress) *meter {
 			select {
 			case <-tick.C:
 				if m.terminal {
-					fmt.Fprint(m.w, clearLine, now().line(time.Since(begun)))
+					fmt.Fprint(m.w, clearLine, meterLine(m.done.Load(), m.bytes.Load(), m.of.Load(), time.Since(begun)))
 				}
 			case <-m.end:
 				if m.terminal {
@@ -53,6 +51,9 @@ func (a *app) meter(cmd *cobra.Command, now func() progress) *meter {
 	}()
 	return m
 }
+
+// set says how many are done.
+func (m *meter) set(done int) { m.done.Store(int64(done)) }
 
 // stop ends the drawing and takes the line away.
 func (m *meter) stop() {
@@ -70,31 +71,31 @@ func (m *meter) say(text string) {
 
 const clearLine = "\r\x1b[K"
 
-// line is the progress in words: how many, how fast, how long still.
-func (p progress) line(took time.Duration) string {
-	text := fmt.Sprintf("%d", p.done)
-	if p.of > 0 {
-		text += fmt.Sprintf(", %d %%", 100*p.bytes/p.of)
+// meterLine is the progress in words: how many, how fast, how long still.
+func meterLine(done, bytes, of int64, took time.Duration) string {
+	text := fmt.Sprint(done)
+	if of > 0 {
+		text += fmt.Sprintf(", %d %%", 100*bytes/of)
 	}
 	if took < time.Second {
 		return text
 	}
-	text += fmt.Sprintf(", %.0f/s", float64(p.done)/took.Seconds())
-	if p.of > 0 && p.bytes > 0 && p.bytes < p.of {
-		left := time.Duration(float64(took) * float64(p.of-p.bytes) / float64(p.bytes))
+	text += fmt.Sprintf(", %.0f/s", float64(done)/took.Seconds())
+	if of > 0 && bytes > 0 && bytes < of {
+		left := time.Duration(float64(took) * float64(of-bytes) / float64(bytes))
 		text += ", " + age(max(left.Round(time.Second), time.Second)) + " left"
 	}
 	return text
 }
 
-// countedReader counts what was read.
+// countedReader tells a meter how much was read.
 type countedReader struct {
 	io.Reader
-	n atomic.Int64
+	m *meter
 }
 
-func (r *countedReader) Read(b []byte) (int, error) {
+func (r countedReader) Read(b []byte) (int, error) {
 	n, err := r.Reader.Read(b)
-	r.n.Add(int64(n))
+	r.m.bytes.Add(int64(n))
 	return n, err
 }

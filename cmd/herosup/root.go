@@ -52,7 +52,8 @@ func newRoot() *cobra.Command {
 		a.submitCommand(), a.runCommand(),
 		a.statusCommand(), a.getCommand(), a.eventsCommand(), a.logsCommand(),
 		a.scaleCommand(), a.pauseCommand(), a.resumeCommand(), a.scheduleCommand(),
-		a.startCommand(), a.stopCommand(), a.restartCommand(), a.pingCommand(), a.resetCommand(), a.cancelCommand(),
+		a.startCommand(), a.stopCommand(), a.restartCommand(), a.pingCommand(), a.resetCommand(),
+		a.cancelCommand(), a.retryCommand(), a.removeCommand(), a.describeCommand(),
 		a.natsContextCommand(), a.demoCommand(), a.versionCommand(),
 		a.actorCommand(), a.demoActorCommand(), a.zinitCommand(), a.redisCommand(), exitStatusHelp(),
 	)
@@ -91,6 +92,11 @@ func usageOnArgs(c *cobra.Command) {
 // outputFlag adds -o to a command that prints data.
 func (a *app) outputFlag(c *cobra.Command) {
 	c.Flags().StringVarP(&a.output, "output", "o", "text", "`text` or json")
+}
+
+// wideFlag adds -o to a command that has more columns to show.
+func (a *app) wideFlag(c *cobra.Command) {
+	c.Flags().StringVarP(&a.output, "output", "o", "text", "`text`, wide or json")
 }
 
 func (a *app) json() (bool, error) {

@@ -65,13 +65,9 @@ func (a *app) submitLines(cmd *cobra.Command, args []string, j *jobFlags, l line
 		out: bufio.NewWriter(cmd.OutOrStdout()), printJSON: asJSON, under: map[string][]int{},
 	}
 	s.opt.ID = ""
-	counted := &countedReader{Reader: in}
-	s.meter = a.meter(cmd, func() progress {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return progress{done: s.accepted + s.refused, bytes: counted.n.Load(), of: size}
-	})
-	err = s.run(cmd.Context(), d.jobs, counted)
+	s.meter = a.meter(cmd)
+	s.meter.of.Store(size)
+	err = s.run(cmd.Context(), d.jobs, countedReader{in, s.meter})
 	s.meter.stop()
 	if out := s.out.Flush(); err == nil {
 		err = out
@@ -262,6 +258,7 @@ func (s *lineSubmission) done(id string, err error) {
 	case !errors.As(err, &r):
 		s.unconfirmed++
 	}
+	s.meter.set(s.accepted + s.refused)
 	s.mu.Unlock()
 	if r != nil {
 		s.refuse(line, id, r)

@@ -63,14 +63,35 @@ func (c *Client) List(ctx context.Context, f Filter, progress func(looked int)) 
 	}
 }
 
-// Cancel ends a job. One that has ended otherwise is refused (409).
+// Cancel ends a job, and returns when it has ended: one that runs has some seconds to
+// obey. One that has ended otherwise is refused (409).
 func (c *Client) Cancel(ctx context.Context, id string) (Job, error) {
 	var j Job
-	return j, c.ask(ctx, events.JobCancel{Job: id}, &j)
+	return j, c.wait(ctx, events.JobCancel{Job: id}, &j)
 }
 
-// Retry queues a job again that has ended, under its id.
+// Retry queues a dead or failed job again, under its id; its retries and crashes are
+// counted from zero. One that has not ended is refused (409).
 func (c *Client) Retry(ctx context.Context, id string) (Job, error) {
 	var j Job
-	return j, c.ask(ctx, events.JobRetry{Job: id}, &j)
+	return j, c.wait(ctx, events.JobRetry{Job: id}, &j)
+}
+
+// Remove forgets an ended job: its record, its result, its place in the dead list.
+// One that has not ended is refused (409).
+func (c *Client) Remove(ctx context.Context, id string) error {
+	return c.wait(ctx, events.JobRemove{Job: id}, nil)
+}
+
+// endWithin bounds a command that ends something, if its context has no deadline: a
+// script has a grace of five seconds, and its actor as much again.
+const endWithin = 30 * time.Second
+
+func (c *Client) wait(ctx context.Context, e events.Event, out any) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, endWithin)
+		defer cancel()
+	}
+	return c.bus.Request(ctx, e, out)
 }

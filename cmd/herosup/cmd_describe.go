@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"herosup/dispatch/client"
+)
+
+func (a *app) describeCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "describe job JOB", Short: "Everything about one job",
+		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	job := &cobra.Command{
+		Use: "job JOB", Short: "Everything about one job: its record, attempts, script and result", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.list(cmd, func(d *remote, asJSON bool) error {
+				j, err := d.jobs.Show(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), j)
+				}
+				describe(cmd.OutOrStdout(), j)
+				return nil
+			})
+		},
+	}
+	a.outputFlag(job)
+	c.AddCommand(job)
+	return c
+}
+
+// describe prints a job; what does not apply is left out.
+func describe(out io.Writer, j client.Job) {
+	line := func(name, value string) {
+		if value != "" && value != "0" {
+			fmt.Fprintf(out, "%-12s %s\n", name, oneLine(value))
+		}
+	}
+	line("job", j.ID)
+	line("type", j.Type)
+	line("state", j.State)
+	line("reason", j.Reason)
+	line("caller", j.CallerID)
+	line("context", j.ContextID)
+	if j.Timeout > 0 {
+		line("timeout", age(j.Timeout.Duration()))
+	}
+	line("queued", stampText(j.QueuedAt))
+	line("ready", stampText(j.ReadyAt))
+	line("started", stampText(j.StartedAt))
+	line("ended", stampText(j.FinishedAt))
+	line("actor", j.Actor)
+	line("incarnation", j.Incarnation)
+	line("attempts", fmt.Sprint(j.Attempts))
+	line("crashes", fmt.Sprint(j.Crashes))
+	if j.ExitCode != nil {
+		line("exit code", fmt.Sprintf("%d ", *j.ExitCode)) // 0 is told too
+	}
+	line("log message", fmt.Sprint(j.Sequence))
+	for _, name := range slices.Sorted(maps.Keys(j.Env)) {
+		line("env", name+"="+j.Env[name])
+	}
+	text(out, "script", j.Script)
+	text(out, "output", j.Output)
+	text(out, "error", j.Error)
+}
+
+// text prints what may have many lines.
+func text(out io.Writer, name, s string) {
+	if s == "" {
+		return
+	}
+	fmt.Fprintf(out, "%s:\n", name)
+	for _, l := range strings.Split(strings.TrimRight(s, "\n"), "\n") {
+		fmt.Fprintln(out, "  "+oneLine(l))
+	}
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"herosup/dispatch"
+	"herosup/dispatch/client"
+)
+
+// filterFlags say which jobs are meant, in `get jobs` and in bulk.
+type filterFlags struct{ client.Filter }
+
+func (f *filterFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.State, "state", "", "only this `state`: "+strings.Join(dispatch.States(), ", "))
+	c.Flags().StringVar(&f.Type, "type", "", "only this script `type`")
+	c.Flags().DurationVar(&f.OlderThan, "older-than", 0, "first queued at least so long ago")
+	c.Flags().DurationVar(&f.NewerThan, "newer-than", 0, "first queued less than that ago")
+	c.Flags().StringVar(&f.Text, "text", "", "only with this `part` in id, script, error or reason")
+}
+
+// check refuses what no job can be before anybody is asked.
+func (f *filterFlags) check() error {
+	switch {
+	case f.State != "" && !slices.Contains(dispatch.States(), f.State):
+		return usagef("state %q is unknown: want %s", f.State, strings.Join(dispatch.States(), ", "))
+	case f.OlderThan < 0 || f.NewerThan < 0:
+		return usagef("an age can not be negative")
+	case f.NewerThan != 0 && f.OlderThan >= f.NewerThan:
+		return usagef("no job is older than %s and newer than %s", f.OlderThan, f.NewerThan)
+	}
+	return nil
+}
+
+// given reports whether anything narrows the jobs.
+func (f *filterFlags) given() bool { return f.Filter != client.Filter{} }
+
+// words says the filter as part of a sentence: "dead jobs of type bash".
+func (f *filterFlags) words(n int) string {
+	text := "job"
+	if n != 1 {
+		text = "jobs"
+	}
+	if f.State != "" {
+		text = f.State + " " + text
+	}
+	if f.Type != "" {
+		text += " of type " + f.Type
+	}
+	if f.OlderThan > 0 {
+		text += " older than " + age(f.OlderThan)
+	}
+	if f.NewerThan > 0 {
+		text += " newer than " + age(f.NewerThan)
+	}
+	if f.Text != "" {
+		text += fmt.Sprintf(" with %q", f.Text)
+	}
+	return text
+}
