@@ -62,15 +62,6 @@ type (
 // buried is the index, published for readers: newest first. Never nil while running.
 func (c *Component) buried() []deadEntry { return *c.deadIndex.Load() }
 
-// listBuried adds the dead whose records Redis has let go, to what was found there.
-func (c *Component) listBuried(found map[string]JobView, match func(JobView) bool) {
-	for _, d := range c.buried() {
-		if _, known := found[d.id]; !known && match(d.view) {
-			found[d.id] = d.view
-		}
-	}
-}
-
 // deadOf makes what is kept of a dead job. Long texts are cut, as nobody needs them to retry it.
 func deadOf(id string, fields map[string]string) deadRecord {
 	rec := store.RecordOf(id, fields)

@@ -95,8 +95,13 @@ func TestADeadJobIsKeptAndRetried(t *testing.T) {
 		if r := b.request(events.JobShow{Job: id}, &v); r != nil || v.State != StateDead || v.Cause != "exit 3" || v.Env["A"] != "b" || v.Timeout != 7 || v.CallerID != "me" {
 			t.Errorf("%+v %v", v, r)
 		}
-		var list []JobView
-		if r := b.request(events.JobList{State: StateDead}, &list); r != nil || len(list) != 1 || list[0].ID != id || list[0].Script != "" || list[0].Reason != store.ReasonRetries {
+		var list JobPage
+		if r := b.request(events.JobList{State: StateDead, Type: "bash"}, &list); r != nil || len(list.Jobs) != 1 || list.Jobs[0].ID != id ||
+			list.Jobs[0].Script != "" || list.Jobs[0].Reason != store.ReasonRetries {
+			t.Errorf("%+v %v", list, r)
+		}
+		b.rdb.Del(b.soon(), "hero:dead") // nor does it list it any more
+		if r := b.request(events.JobList{State: StateDead}, &list); r != nil || len(list.Jobs) != 1 || list.Jobs[0].ID != id {
 			t.Errorf("%+v %v", list, r)
 		}
 		if m, r := b.ask("hero.cmd.job.await."+id, nil, ""); r != nil || m.Header.Get(HeaderReason) != store.ReasonRetries {

@@ -56,10 +56,15 @@ var byState = map[string][]store.Part{
 	StateRunning:  {store.PartRunning},
 	StateWaiting:  {store.PartAlone, store.PartLevels, store.PartReady},
 	StateDelayed:  {store.PartDelayed},
-	StateDead:     {store.PartDead},
+	StateDead:     {store.PartDead, partBuried},
 	StateBlocked:  {store.PartAll},
 	stateOfNoPart: {store.PartEnded, store.PartDone, store.PartAll},
 }
+
+// partBuried is the dead whose records Redis may have let go: the index of HERO_DEAD.
+// Among all jobs one that was revived since would be shown as it was, so it is asked
+// for the dead only.
+const partBuried store.Part = "buried"
 
 // stateOfNoPart stands for the states that have no structure of their own.
 const stateOfNoPart = "*"
@@ -195,10 +200,7 @@ func (c *Component) fill(ctx context.Context, e events.JobList, rest []place) (J
 		var page store.Page
 		var found map[string]JobView
 		if err := limited(ctx, func(ctx context.Context) (err error) {
-			if page, err = c.store.Page(ctx, at.part, at.kind, at.cursor, step); err != nil {
-				return err
-			}
-			found, err = c.views(ctx, at.part, page.IDs, e.Text != "")
+			page, found, err = c.read(ctx, *at, step, e.Text != "")
 			return err
 		}); err != nil {
 			return p, err
@@ -230,21 +232,34 @@ func (c *Component) fill(ctx context.Context, e events.JobList, rest []place) (J
 // which there may be a million.
 func inQueue(v JobView) bool { return v.State == StateWaiting || v.State == StateDelayed }
 
-// views reads the records of ids. A dead id may have none.
-func (c *Component) views(ctx context.Context, part store.Part, ids []string, scripts bool) (map[string]JobView, error) {
-	recs, err := c.store.Records(ctx, ids, scripts)
-	if err != nil {
-		return nil, err
+// read reads about step jobs of a place.
+func (c *Component) read(ctx context.Context, at place, step int, scripts bool) (page store.Page, found map[string]JobView, err error) {
+	found = map[string]JobView{}
+	if at.part == partBuried {
+		all := c.buried()
+		all = all[min(at.cursor, uint64(len(all))):]
+		for _, d := range all[:min(step, len(all))] {
+			page.IDs = append(page.IDs, d.id)
+			found[d.id] = d.view
+		}
+		page.Next, page.More = at.cursor+uint64(len(page.IDs)), len(all) > step
+	} else if page, err = c.store.Page(ctx, at.part, at.kind, at.cursor, step); err != nil {
+		return page, nil, err
 	}
-	now := time.Now()
-	out := make(map[string]JobView, len(ids))
-	if part == store.PartDead {
-		for _, id := range ids {
-			out[id] = JobView{ID: id, State: StateDead, Status: string(store.StatusError), Reason: store.ReasonNoRecord}
+	if at.part == store.PartDead { // an id may have no record there
+		for _, id := range page.IDs {
+			found[id] = JobView{ID: id, State: StateDead, Status: string(store.StatusError), Reason: store.ReasonNoRecord}
+		}
+		for _, d := range c.buried() {
+			if _, ok := found[d.id]; ok {
+				found[d.id] = d.view
+			}
 		}
 	}
+	recs, err := c.store.Records(ctx, page.IDs, scripts)
+	now := time.Now()
 	for _, r := range recs {
-		out[r.ID] = viewOf(r, now)
+		found[r.ID] = viewOf(r, now)
 	}
-	return out, nil
+	return page, found, err
 }
