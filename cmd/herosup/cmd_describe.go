@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"herosup/dispatch"
 	"herosup/dispatch/client"
 )
 
@@ -49,6 +50,15 @@ func describe(out io.Writer, j client.Job) {
 	line("type", j.Type)
 	line("state", j.State)
 	line("reason", j.Reason)
+	line("cause", j.Cause)
+	if j.Cancelling {
+		line("cancelled", "it runs still and is being ended")
+	}
+	for _, w := range j.Waits {
+		line("waits for", needText(w))
+	}
+	line("priority", fmt.Sprint(j.Priority))
+	line("start by", stampText(j.StartBy))
 	line("caller", j.CallerID)
 	line("context", j.ContextID)
 	if j.Timeout > 0 {
@@ -58,9 +68,13 @@ func describe(out io.Writer, j client.Job) {
 	line("ready", stampText(j.ReadyAt))
 	line("started", stampText(j.StartedAt))
 	line("ended", stampText(j.FinishedAt))
+	line("dead since", stampText(j.DeadAt))
 	line("actor", j.Actor)
 	line("incarnation", j.Incarnation)
 	line("attempts", fmt.Sprint(j.Attempts))
+	if j.Retries > 0 {
+		line("retries", fmt.Sprintf("%d of %d used", j.Retried, j.Retries))
+	}
 	line("crashes", fmt.Sprint(j.Crashes))
 	if j.ExitCode != nil {
 		line("exit code", fmt.Sprintf("%d ", *j.ExitCode)) // 0 is told too
@@ -69,9 +83,42 @@ func describe(out io.Writer, j client.Job) {
 	for _, name := range slices.Sorted(maps.Keys(j.Env)) {
 		line("env", name+"="+j.Env[name])
 	}
+	for _, h := range j.History {
+		line(fmt.Sprintf("attempt %d", h.Attempt), attemptText(h))
+	}
 	text(out, "script", j.Script)
 	text(out, "output", j.Output)
 	text(out, "error", j.Error)
+}
+
+// needText says what a prerequisite is like, and what it means to the job.
+func needText(w dispatch.Need) string {
+	status := w.Status
+	if status == "" {
+		status = "not known any more"
+	}
+	if w.Reason != "" {
+		status += ": " + w.Reason
+	}
+	return fmt.Sprintf("%s (%s; rule %s)", w.ID, status, w.Rule)
+}
+
+// attemptText says how an attempt went that was not the job's good end.
+func attemptText(h dispatch.AttemptView) string {
+	s := h.Outcome
+	for _, more := range []string{h.Reason, h.Signal} {
+		if more != "" && !strings.Contains(s, more) {
+			s += ", " + more
+		}
+	}
+	if h.OutOfMemory {
+		s += ", out of memory"
+	}
+	s += " on " + h.Actor
+	if !h.Began.IsZero() && !h.Ended.IsZero() {
+		s += " after " + age(h.Ended.Sub(h.Began))
+	}
+	return s + " at " + stampText(h.Ended)
 }
 
 // text prints what may have many lines.

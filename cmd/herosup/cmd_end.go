@@ -35,8 +35,9 @@ type treatment struct {
 func (a *app) cancelCommand() *cobra.Command {
 	return a.treatmentCommand(treatment{
 		verb: "cancel", done: "cancelled", short: "End jobs that have not ended",
-		long:   "A job that waits is taken out, one that runs is ended. One that has ended is left as it is.",
-		states: []string{dispatch.StateRunning, dispatch.StateWaiting, dispatch.StateDelayed},
+		long: "A job that waits is taken out, one that runs is ended. One that has ended is left as it is.",
+		// What would take the place of a cancelled one goes first.
+		states: []string{dispatch.StateDelayed, dispatch.StateBlocked, dispatch.StateWaiting, dispatch.StateRunning},
 		do: func(c *client.Client, ctx context.Context, id string) error {
 			_, err := c.Cancel(ctx, id)
 			return err
@@ -114,10 +115,10 @@ first (--yes for scripts).`,
 }
 
 func exampleState(t treatment) string {
-	if len(t.states) == 0 {
-		return dispatch.StateDead
+	if len(t.states) > 1 {
+		return dispatch.StateWaiting
 	}
-	return t.states[len(t.states)-1]
+	return dispatch.StateDead
 }
 
 // meant are the ids of all jobs of a filter: found first, acted on later.

@@ -46,7 +46,7 @@ survives a restart of the daemon. Interrupting it does not end the job.`,
 				if errors.As(err, &r) {
 					return err
 				}
-				return hinted(statusOf(cmd.Context(), err), fmt.Errorf("wait for job %s: %w", o.ID, err), "the job goes on; its result: herosup get jobs "+o.ID)
+				return hinted(statusOf(cmd.Context(), err), fmt.Errorf("wait for job %s: %w", o.ID, err), "the job goes on; its result: herosup describe job "+o.ID)
 			}
 			return d.printResult(cmd, result)
 		},

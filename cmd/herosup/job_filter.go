@@ -24,6 +24,9 @@ func (f *filterFlags) add(c *cobra.Command) {
 
 // check refuses what no job can be before anybody is asked.
 func (f *filterFlags) check() error {
+	if f.State == "waiting_for_prerequisites" { // the record's word for it
+		f.State = dispatch.StateBlocked
+	}
 	switch {
 	case f.State != "" && !slices.Contains(dispatch.States(), f.State):
 		return usagef("state %q is unknown: want %s", f.State, strings.Join(dispatch.States(), ", "))
