@@ -1,0 +1,141 @@
+package actor
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"herosup/dispatch/store"
+)
+
+// python starts the actor of testdata/actors/actor.py, which speaks the protocol by the scripts' published texts and
+// dispatch/PROTOCOL.md alone. It is killed at the test's end.
+func (b *bed) python(name string) *exec.Cmd {
+	b.Helper()
+	interpreter, err := exec.LookPath("python3")
+	if err != nil {
+		if slices.Contains(strings.Split(os.Getenv("HEROSUP_REQUIRE"), ","), "python3") {
+			b.Fatal("HEROSUP_REQUIRE names python3 and it is not on PATH")
+		}
+		b.Skip("MISSING here: python3; the python actor did not run")
+	}
+	if err := b.s.PublishScripts(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(interpreter, filepath.Join("..", "..", "testdata", "actors", "actor.py"),
+		"--redis-url", b.url, "--actor-id", name, "--type", "t")
+	cmd.Stderr = &b.logs
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd
+}
+
+func TestPythonActorRunsJobs(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		waited := b.script("print(6 * 7)") // before there is an actor: by exchange
+		b.python("p_1")
+		if r := b.ended(waited); r.Status != store.StatusFinished || r.Output != "42\n" || r.Actor != "p_1" {
+			t.Errorf("got %+v", r)
+		}
+		for script, want := range map[string]store.Record{
+			"print('é' * 3)":      {Status: store.StatusFinished, Output: "ééé\n", ExitCode: "0"},
+			"ping":                {Status: store.StatusFinished, Output: "pong", ExitCode: "0"},
+			"print('a'); 1 / 0":   {Status: store.StatusError, Output: "a\n", ExitCode: "1", Reason: "exit 1", Error: "ZeroDivisionError"},
+			"import sys; exit(3)": {Status: store.StatusError, ExitCode: "1", Reason: "exit 1", Error: "SystemExit"},
+		} {
+			r := b.ended(b.script(script))
+			if r.Status != want.Status || r.Output != want.Output || r.ExitCode != want.ExitCode || r.Reason != want.Reason || !strings.Contains(r.Error, want.Error) {
+				t.Errorf("%s: got %+v", script, r)
+			}
+		}
+		late := b.ended(b.accept(store.Submission{Script: "while True: pass", Timeout: 1e9}))
+		if late.Status != store.StatusError || late.Reason != ReasonTimeout {
+			t.Errorf("got %+v", late)
+		}
+		if n := b.count(store.FactStarted); n != 6 {
+			t.Errorf("%d starts of 6 jobs", n)
+		}
+	})
+}
+
+func TestPythonActorAnswersPingAndGate(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.python("p_1")
+		b.hello("p_1")
+		b.ping("p_1", "n1")
+		b.await("pong", func(f store.Fact) bool { return f.Kind == store.FactPong && f.Nonce == "n1" })
+		b.gate(b.d.CloseGate, "p_1")
+		id := b.script("print('after')")
+		// A second ping comes behind whatever the actor might have done with the job.
+		b.ping("p_1", "n2")
+		b.await("pong", func(f store.Fact) bool { return f.Kind == store.FactPong && f.Nonce == "n2" })
+		if r := b.record(id); r.Status != store.StatusDispatched {
+			t.Errorf("a closed actor took a job: %+v", r)
+		}
+		b.gate(b.d.OpenGate, "p_1")
+		if r := b.ended(id); r.Output != "after\n" {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// SIGKILL in mid-job: the job is given back and another runs it.
+func TestKillOfAPythonActorInMidJob(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		pids, next := fifo(t)
+		cmd := b.python("p_1")
+		id := b.script("import os, time\nopen('" + pids + "', 'w').write(f'{os.getpid()}\\n')\nwhile not os.path.exists('" + pids + ".go'): time.sleep(0.01)")
+		inc := incarnation(t, next())
+		if start := b.started(id); start.Incarnation != inc.String() || inc.PID != cmd.Process.Pid {
+			t.Errorf("incarnation %s, want %s", start.Incarnation, inc)
+		}
+		awaitExit(t, inc, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		if err := os.WriteFile(pids+".go", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.recover(inc.String(), false)
+		b.python("p_2")
+		next()
+		if r := b.ended(id); r.Attempts != 2 || r.Actor != "p_2" || r.Status != store.StatusFinished {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// Redis forgets its epoch under a waiting actor: when there is another it says hello again, and works.
+func TestPythonActorAfterARebuild(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.python("p_1")
+		b.hello("p_1")
+		b.raise(2)
+		b.ring("p_1")
+		if r := b.ended(b.script("print(2)")); r.Output != "2\n" {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestPythonActorsHealthCheck(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		cmd := b.python("p_1")
+		check := append(slices.Clone(cmd.Args), "--health-check")
+		if out, err := exec.Command(check[0], check[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		srv.stop()
+		if err := exec.Command(check[0], check[1:]...).Run(); err == nil {
+			t.Error("it is well without Redis")
+		}
+		srv.back()
+	})
+}

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""A whole Herosup actor of python's standard library: it runs each job's script as python, in this process.
+
+dispatch/PROTOCOL.md explains it. An error of Redis ends the process: it is started again, what it held is given back.
+"""
+import argparse, contextlib, io, json, os, signal, socket, threading, time, traceback, urllib.parse
+
+def connect(url):
+    u = urllib.parse.urlparse(url)
+    sock = socket.socket(socket.AF_UNIX if u.scheme == "unix" else socket.AF_INET)
+    sock.connect(u.path if u.scheme == "unix" else (u.hostname, u.port or 6379))
+    r = sock.makefile("rwb")
+    if "HEROSUP_REDIS_PASSWORD" in os.environ: redis(r, "AUTH", os.environ["HEROSUP_REDIS_PASSWORD"])
+    return r
+
+def redis(r, *words):
+    words = [str(w).encode() for w in words]
+    r.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)), r.flush()
+    return answer(r)
+
+def answer(r):
+    kind, rest = (line := r.readline())[:1], line[1:-2].decode()
+    if kind in (b"", b"-"): raise ConnectionError(rest or "Redis went away")
+    if kind in b"+:" or rest == "-1": return rest if kind in b"+:" else None
+    return [answer(r) for _ in range(int(rest))] if kind == b"*" else r.read(int(rest) + 2)[:-2].decode(errors="replace")
+
+def script(r, name, roles, *args):  # roles are the KEYS of the script's header, args its ARGV
+    keys = [f"{o.prefix}:{where.get(role, role)}" for role in roles.split()]
+    return redis(r, "EVAL", redis(r, "HGET", f"{o.prefix}:script:2", name), len(keys), *keys, *args)
+
+def hello():
+    while not (epoch := redis(r, "GET", f"{o.prefix}:epoch")) or (got := script(r, "hello",
+            "epoch facts actor wake held idle incarnations types lease", epoch, o.type, o.actor_id, inc, 1))[0] == "NO_EPOCH":
+        time.sleep(0.2)  # the daemon fills Redis
+    return epoch if got[0] == "OK" else exit(f"{o.actor_id}: {got}")  # SUPERSEDED: another process has the name
+
+def renew(r):  # a sign of life, on a connection of its own: the other one waits or works
+    while not time.sleep(3): script(r, "renew", "epoch lease actor", epoch, inc, *running)
+
+def run(attempt, timeout, id, text):  # returns what exchange wants to hear of an end
+    out, running[:] = io.StringIO(), [f"{attempt} {id}"]
+    try:
+        signal.setitimer(signal.ITIMER_REAL, float(timeout or 0))
+        with contextlib.redirect_stdout(out): exec("print('pong', end='')" if text == "ping" else text, {"__name__": "__main__"})
+        return [f"{attempt} finished 0 {id}", out.getvalue()]
+    except BaseException as e:
+        why = "timeout" if isinstance(e, TimeoutError) else "exit 1"
+        return [f"{attempt} error 1 {id}", out.getvalue(), traceback.format_exc(), why, 0.5]
+    finally:
+        running.clear(), signal.setitimer(signal.ITIMER_REAL, 0)
+
+def late(*_): raise TimeoutError("the job's time is up")
+
+a = argparse.ArgumentParser()
+for flag, default in ("--redis-url", None), ("--actor-id", None), ("--type", "py"), ("--prefix", "hero"): a.add_argument(flag, default=default)
+a.add_argument("--health-check", action="store_true")
+o, running, stat = a.parse_args(), [], open("/proc/self/stat").read().rsplit(")", 1)[1].split()
+r, inc = connect(o.redis_url), f"{open('/proc/sys/kernel/random/boot_id').read()[:8]}-{os.getpid()}-{stat[19]}"
+if o.health_check: exit(redis(r, "PING") != "PONG")
+where = {"queue": f"q:work:type:{o.type}", "held": f"held:{inc}", "idle": f"idle:{o.type}", "lease": f"lease:{o.type}",
+         "actor": f"actor:{o.actor_id}", "wake": f"wake:{o.actor_id}"}
+signal.signal(signal.SIGALRM, late)
+epoch, ended = hello(), []
+threading.Thread(target=renew, args=[connect(o.redis_url)], daemon=True).start()
+while True:
+    code, *rest = script(r, "exchange", "queue idle actor held wake lease", epoch, o.type, o.actor_id, inc, 1, 0, 1, *ended)
+    ended = []
+    if code in ("NO_EPOCH", "UNREGISTERED"): epoch = hello()
+    if jobs := rest[1:]:  # "<attempt> <held> <more> <timeout> <id>", the script, and with more: environment, caller, context
+        attempt, _, _, timeout, id = jobs[0].split(" ", 4)
+        ended = run(attempt, timeout, id, jobs[1])
+    elif code in ("IDLE", "CLOSED") and (got := redis(r, "BLPOP", f"{o.prefix}:wake:{o.actor_id}", 60)):
+        m = json.loads(got[1])
+        if m["kind"] == "ping": script(r, "pong", "epoch facts actor", epoch, o.type, o.actor_id, inc, m["nonce"])
+        if m["kind"] == "job" and (m["incarnation"], m["epoch"]) == (inc, epoch): ended = run(m["attempt"], m["timeout"], m["id"], m["script"])
