@@ -101,6 +101,7 @@ func (t *teller) chapter(ctx context.Context, ch chapter) {
 		t.tellDrained(false)
 	}
 	t.last = ch.last
+	t.tellDrained(false) // who waits names a whole entry of the stream, which ends behind the last of its facts
 	if ch.reason == "" {
 		return
 	}

@@ -53,3 +53,26 @@ func TestTheTellerFitsIn(t *testing.T) {
 		t.Errorf("left: %d pings, %d drained", len(te.pings), len(te.drained))
 	}
 }
+
+// A drain that waits for an entry of the facts' stream is told with that entry, though nothing comes after it: its id is
+// behind those of the facts in it. (It stayed for ever when an actor's last end was the last fact: an actor draining.)
+func TestDrainedIsToldWithTheLastEntry(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	c, err := New(Config{Store: b.store, State: "0a1b2c3d"}, b.connect("dispatch"), testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	te := &teller{c: c, r: c.reporter("teller"), last: "4-0", pings: map[string]events.Event{}, announced: newRecent(100)}
+	drained := events.ActorDrained{Pool: "bash", Actor: "bash_1", Nonce: "n1"}
+	te.say(telling{kind: tellDrained, after: "5-0", event: drained})
+	te.chapter(t.Context(), chapter{
+		facts: []store.Fact{{ID: "5-0-0", Kind: store.FactEnded, Job: "j1", Type: "bash", Outcome: store.StatusFinished}}, last: "5-0",
+	})
+	want := []events.Event{events.JobEnded{Type: "bash", Job: "j1", Outcome: events.Finished}, drained}
+	b.eventually("both are told", func() bool { return len(b.told.events()) == len(want) })
+	for i, e := range b.told.events() {
+		if e != want[i] {
+			t.Errorf("told %d: %+v, want %+v", i, e, want[i])
+		}
+	}
+}
