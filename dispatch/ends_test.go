@@ -365,3 +365,16 @@ func TestAResultThatIsForgotten(t *testing.T) {
 		t.Error("a job that ended and was forgotten is waited for")
 	}
 }
+
+// busy runs a first job until it is released, and the others at once.
+func busy(holding, release chan struct{}) func(context.Context, store.Claimed) (store.Outcome, bool) {
+	first := true
+	return func(context.Context, store.Claimed) (store.Outcome, bool) {
+		if first {
+			first = false
+			close(holding)
+			<-release
+		}
+		return store.Outcome{Output: "o"}, true
+	}
+}

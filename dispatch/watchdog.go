@@ -42,7 +42,11 @@ const (
 // look takes a new sight of a type: how many of its jobs are ready, and how many were ever taken. It returns what
 // is due now, if an actor has room, which only then is worth a look. after is the time for each step.
 func (s *standstill) look(now time.Time, ready int, claims uint64, after time.Duration) standStep {
-	if ready == 0 || claims != s.claims || s.since.IsZero() {
+	if ready == 0 {
+		*s = standstill{}
+		return standNothing
+	}
+	if claims != s.claims || s.since.IsZero() {
 		*s = standstill{claims: claims, since: now}
 		return standNothing
 	}

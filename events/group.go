@@ -30,8 +30,12 @@ func GroupRuns(pgid int) bool {
 	if pgid <= 1 || errors.Is(syscall.Kill(-pgid, 0), syscall.ESRCH) {
 		return false
 	}
-	// Twice: a member that forks while we read the list may be missed once.
-	return groupRuns(pgid) || groupRuns(pgid)
+	for range 2 { // a member that forks while we read the list may be missed once
+		if groupRuns(pgid) {
+			return true
+		}
+	}
+	return false
 }
 
 // groupRuns looks through /proc for a member that is no zombie.
