@@ -38,8 +38,8 @@ func eventOf(f store.Fact, ready int) (events.Event, error) {
 	case store.FactRetried:
 		return events.JobRetried{
 			Type: f.Type, Job: f.Job, Attempt: f.Attempt, Actor: f.Actor, Incarnation: inc, Crashes: f.Crashes,
-			Interrupted: f.How == store.AttemptInterrupted, Suspect: f.How == store.AttemptSuspect,
-			Failed: f.Failed, Reason: f.Reason, Retries: f.Retries, Next: f.Next, Ready: ready,
+			Interrupted: f.How == store.AttemptInterrupted,
+			Failed:      f.Failed, Reason: f.Reason, Retries: f.Retries, Next: f.Next, Ready: ready,
 		}, nil
 	case store.FactRemoved:
 		return events.JobRemoved{Type: f.Type, Job: f.Job}, nil

@@ -115,7 +115,7 @@ type AttemptView struct {
 	Incarnation string    `json:"incarnation,omitempty"`
 	Began       time.Time `json:"began,omitzero"`
 	Ended       time.Time `json:"ended,omitzero"`
-	// Outcome is "failed", "crashed", "interrupted", "suspect", "cancelled" or "ended".
+	// Outcome is "failed", "crashed", "interrupted", "cancelled" or "ended".
 	Outcome     string `json:"outcome"`
 	Reason      string `json:"reason,omitempty"`
 	ExitCode    string `json:"exit_code,omitempty"`

@@ -92,9 +92,6 @@ type JobRetried struct {
 	// caused (Interrupted) do not count.
 	Crashes     int  `json:"crashes"`
 	Interrupted bool `json:"interrupted,omitempty"`
-	// Suspect: the actor had other jobs in hand when it died, so nobody knows which
-	// one it was. Not counted; each runs again alone.
-	Suspect bool `json:"suspect,omitempty"`
 	// Next is when it is ready again; zero: at once.
 	Next  time.Time `json:"next,omitzero"`
 	Ready int       `json:"ready"`

@@ -28,7 +28,7 @@ type Fact struct {
 	Outcome     Status        // ended, dead, cancelled
 	Reason      string        // ended, dead, cancelled, retried
 	Cause       string        // dead: how its last attempt ended
-	How         string        // retried: AttemptCrashed, AttemptInterrupted, AttemptSuspect, or "" for a script that failed
+	How         string        // retried: AttemptCrashed, AttemptInterrupted, or "" for a script that failed
 	Failed      bool          // retried, dead: its script failed, its actor lives
 	Retries     int           // retried: used so far
 	Next        time.Time     // retried: ready again then; zero: at once

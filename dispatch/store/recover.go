@@ -60,7 +60,7 @@ func (d *Daemon) Recover(ctx context.Context, incarnation string, interrupted bo
 
 // RecoverFrom takes back what a dead incarnation held: to the front of its queue or straight to an idle
 // actor, with a pause from its second crash on; at maxCrashes crashes within 72 hours it is dead. A death that
-// we caused is not counted, nor one of an actor that had several jobs in hand. The
+// we caused is not counted. The
 // caller has made sure that neither the incarnation nor its script group lives. Facts: retried, dead, or ended for one
 // whose cancel was on; they, not the answer, are the record of it, since an answer may be lost and the next is Gone.
 func (d *Daemon) RecoverFrom(ctx context.Context, incarnation string, death Death, maxCrashes int) (Recovered, error) {

@@ -164,7 +164,6 @@ const (
 	AttemptFailed      = "failed"      // its script
 	AttemptCrashed     = "crashed"     // its actor
 	AttemptInterrupted = "interrupted" // we ended its actor
-	AttemptSuspect     = "suspect"     // its actor died with several jobs in hand
 	AttemptCancelled   = "cancelled"   // its actor was ended for its cancel
 	AttemptEnded       = "ended"       // it ended the job, which was revived later
 )
