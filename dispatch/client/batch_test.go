@@ -45,9 +45,21 @@ func TestBatchTellsEachJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer op.Close()
-	j, err := op.Show(soon(t), "job-504")
+	j, err := shown(t, op, "job-504")
 	if err != nil || j.Script != "504" || j.Env["N"] != "504" || j.CallerID != "me" || j.Timeout.Duration() != time.Minute {
 		t.Errorf("%+v, %v", j, err)
+	}
+}
+
+// shown asks until the daemon has read the log as far as that job.
+func shown(t testing.TB, c *client.Client, id string) (client.Job, error) {
+	ctx := soon(t)
+	for {
+		j, err := c.Show(ctx, id)
+		var r *client.Refusal
+		if !errors.As(err, &r) || r.Status != 503 || ctx.Err() != nil {
+			return j, err
+		}
 	}
 }
 

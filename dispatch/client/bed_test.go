@@ -92,7 +92,7 @@ func (d *daemon) dispatch() error {
 	run, end := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- c.Run(run) }()
-	d.ends = append(d.ends, func() { end(); <-done; bus.Close(); _ = s.Close() })
+	d.ends = append(d.ends, func() { end(); drain(done); bus.Close(); _ = s.Close() })
 	select {
 	case <-c.Ready():
 		return nil
@@ -101,6 +101,13 @@ func (d *daemon) dispatch() error {
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// drain waits for the end of something that was told to end.
+func drain(done <-chan error) {
+	if err := <-done; err != nil {
+		fmt.Fprintln(os.Stderr, "ended:", err)
 	}
 }
 
@@ -114,7 +121,7 @@ func (d *daemon) actor(name, jobType string) error {
 	go func() {
 		done <- actor.Run(ctx, actor.Config{Store: s, Name: name, Type: jobType, StopGrace: time.Millisecond, Handler: d.handle})
 	}()
-	d.ends = append(d.ends, func() { end(); <-done; _ = s.Close() })
+	d.ends = append(d.ends, func() { end(); drain(done); _ = s.Close() })
 	return nil
 }
 

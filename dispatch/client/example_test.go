@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -69,7 +70,8 @@ func ExampleRefusal() {
 	}
 	defer c.Close()
 	_, err = c.Submit(ctx, "echo", "  ", client.Options{})
-	if r, ok := err.(*client.Refusal); ok { // errors.As, if it may be wrapped
+	var r *client.Refusal
+	if errors.As(err, &r) {
 		fmt.Println(r.Code, "-", r.Reason, "-", r.Hint)
 	}
 	// Output: empty_script - the script is empty - the message's payload is the script itself
