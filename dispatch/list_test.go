@@ -164,8 +164,16 @@ func TestMatches(t *testing.T) {
 	v := JobView{ID: "Abc-1", Type: "bash", State: StateError, Script: "echo Hello", Error: "boom", Reason: "exit 3", QueuedAt: now.Add(-time.Minute)}
 	for want, list := range map[bool][]events.JobList{
 		true: {
-			{}, {State: StateError}, {Type: "BASH"}, {OlderThan: 60}, {NewerThan: 61}, {OlderThan: 59, NewerThan: 61},
-			{Text: "hello"}, {Text: "ABC"}, {Text: "oom"}, {Text: "EXIT"},
+			{},
+			{State: StateError},
+			{Type: "BASH"},
+			{OlderThan: 60},
+			{NewerThan: 61},
+			{OlderThan: 59, NewerThan: 61},
+			{Text: "hello"},
+			{Text: "ABC"},
+			{Text: "oom"},
+			{Text: "EXIT"},
 		},
 		false: {{State: StateDead}, {Type: "python"}, {OlderThan: 61}, {NewerThan: 60}, {Text: "nothing"}, {Text: "hello", State: StateDead}},
 	} {

@@ -38,8 +38,10 @@ func (f *actorFlags) open(cmd *cobra.Command, a *app) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(store.Options{URL: f.redisURL, Password: os.Getenv(redisd.PasswordEnv),
-		SentinelPassword: os.Getenv(redisd.SentinelPasswordEnv), Prefix: f.prefix, ClientName: "herosup-" + f.id}, log)
+	return store.Open(store.Options{
+		URL: f.redisURL, Password: os.Getenv(redisd.PasswordEnv),
+		SentinelPassword: os.Getenv(redisd.SentinelPasswordEnv), Prefix: f.prefix, ClientName: "herosup-" + f.id,
+	}, log)
 }
 
 func (f *actorFlags) run(cmd *cobra.Command, a *app, h actor.Handler) error {
