@@ -58,6 +58,7 @@ func TestRunAnswersWithTheResult(t *testing.T) {
 		if refused != nil || string(again.Data) != string(m.Data) {
 			t.Errorf("answer %q %v", again.Data, refused)
 		}
+		expect(b, func(e events.JobEnded) bool { return e.Job == "mine" }) // the answer may be here before what is told
 		if n := count(b, func(e events.JobStarted) bool { return e.Job == "mine" }); n != 1 {
 			t.Errorf("it ran %d times", n)
 		}
