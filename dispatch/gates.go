@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"herosup/dispatch/store"
@@ -40,13 +41,13 @@ type gates struct {
 	r     *reporter
 	want  map[string]*gate
 	names map[string]struct{}
-	ring  bool // all names are still to be rung
+	deaf  map[string]struct{} // names still to be rung
 	ringR pace
 	due   time.Time // of the ring
 }
 
 func (c *Component) runGates(ctx context.Context) error {
-	g := &gates{c: c, r: c.reporter("gates"), want: map[string]*gate{}, names: map[string]struct{}{}}
+	g := &gates{c: c, r: c.reporter("gates"), want: map[string]*gate{}, names: map[string]struct{}{}, deaf: map[string]struct{}{}}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -66,7 +67,7 @@ func (c *Component) runGates(ctx context.Context) error {
 					g.try(ctx, one)
 				}
 			}
-			if g.ring && !g.due.After(now) {
+			if len(g.deaf) > 0 && !g.due.After(now) {
 				g.ringThem(ctx)
 			}
 		case <-ctx.Done():
@@ -83,7 +84,7 @@ func (g *gates) next(now time.Time) time.Duration {
 			least = min(least, one.due.Sub(now))
 		}
 	}
-	if g.ring {
+	if len(g.deaf) > 0 {
 		least = min(least, g.due.Sub(now))
 	}
 	return max(least, time.Millisecond)
@@ -92,9 +93,12 @@ func (g *gates) next(now time.Time) time.Duration {
 func (g *gates) order(ctx context.Context, v any) {
 	switch v := v.(type) {
 	case name:
-		g.know(string(v))
+		if g.know(string(v)) { // it may be the first word about it, behind the ring for all
+			g.deaf[string(v)] = struct{}{}
+			g.ringThem(ctx)
+		}
 	case ringAll:
-		g.ring = true
+		maps.Copy(g.deaf, g.names)
 		g.ringThem(ctx)
 	case exit:
 		// The next life of the name is another story, with orders of its own.
@@ -132,10 +136,13 @@ func (g *gates) hear(ctx context.Context, v any) {
 	}
 }
 
-func (g *gates) know(actor string) {
-	if len(g.names) < maxNames {
-		g.names[actor] = struct{}{}
+// know remembers a name; it reports whether that is new.
+func (g *gates) know(actor string) bool {
+	if _, known := g.names[actor]; known || len(g.names) >= maxNames {
+		return false
 	}
+	g.names[actor] = struct{}{}
+	return true
 }
 
 func (g *gates) begin(ctx context.Context, one *gate) {
@@ -227,7 +234,7 @@ func (g *gates) ping(ctx context.Context, e events.PingIntake) {
 }
 
 func (g *gates) ringThem(ctx context.Context) {
-	for actor := range g.names {
+	for actor := range g.deaf {
 		err := limited(ctx, func(ctx context.Context) error {
 			_, err := g.c.d().Ring(ctx, actor)
 			return err
@@ -236,8 +243,8 @@ func (g *gates) ringThem(ctx context.Context) {
 			g.due = time.Now().Add(g.ringR.next())
 			return
 		}
+		delete(g.deaf, actor)
 	}
-	g.ring = false
 	g.ringR.reset()
 }
 

@@ -41,6 +41,28 @@ func TestFlushInTheMiddle(t *testing.T) {
 	})
 }
 
+// After a refill everybody known is rung. Who is spoken of for the first time only then, as after a restart of the
+// daemon, waits on a list that is gone as well.
+func TestWhoIsHeardOfBehindTheRingIsRung(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		first := b.up()
+		b.actor("bash_1", nil)
+		expect(b, any1[events.ActorRegistered])
+		b.eventually("it is idle", func() bool { return b.rdb.ZCard(b.soon(), "hero:idle:bash").Val() == 1 })
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		b.up()
+		expect(b, any1[events.RedisRefilled])
+		b.publish(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", To: "idle"})
+		expectNth(b, 2, any1[events.ActorRegistered])
+	})
+}
+
 // An idle system is flushed: the daemon notices by itself, and idle actors, which
 // wait on lists that are gone, are rung and take the next job.
 func TestFlushOfAnIdleSystem(t *testing.T) {
