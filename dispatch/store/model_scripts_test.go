@@ -45,7 +45,7 @@ func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay b
 		w.jobs[id] = &wjob{typ: typ, script: script, status: "dispatched", logged: true, seq: seq, retries: retries}
 		delete(w.dead, id)
 		if delay {
-			w.delayed[typ] = append(w.delayed[typ], id)
+			w.delayed[typ] = append(without(w.delayed[typ], id), id)
 		} else {
 			w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
 			w.serve(typ)
