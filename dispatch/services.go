@@ -26,10 +26,11 @@ const (
 // its subject is the log's.
 func (c *Component) serve() (*events.Service, error) {
 	return c.bus.Serve(events.ServiceConfig{
-		Name: "dispatch", Description: "jobs: run, await, create, cancel, retry, remove, purge, list, show",
+		Name: "dispatch", Description: "jobs: run, await, create, cancel, retry, remove, purge, list, show, explain",
 		Patterns: []events.Pattern{
 			events.Of(events.JobRun{}), events.Of(events.JobAwait{}), events.Of(events.JobCreate{}), events.Of(events.JobCancel{}),
 			events.Of(events.JobRetry{}), events.Of(events.JobRemove{}), events.Of(events.JobPurge{}), events.Of(events.JobList{}), events.Of(events.JobShow{}),
+			events.Of(events.JobExplain{}),
 		},
 	})
 }
@@ -70,6 +71,8 @@ func (c *Component) request(ctx context.Context, m events.Message) {
 		c.listJobs(ctx, m, e)
 	case events.JobShow:
 		c.showJob(ctx, m, e)
+	case events.JobExplain:
+		c.explainJob(ctx, m, e)
 	}
 }
 

@@ -71,6 +71,7 @@ var catalogue = []*Kind{
 	declare[JobPurge](Command, "job", "purge"),
 	declare[JobList](Command, "job", "list"),
 	declare[JobShow](Command, "job", "show"),
+	declare[JobExplain](Command, "job", "explain"),
 	declare[ActorStart](Command, "actor", "start"),
 	declare[ActorStop](Command, "actor", "stop"),
 	declare[ActorRestart](Command, "actor", "restart"),
@@ -205,6 +206,7 @@ func (JobRemove) isEvent()      {}
 func (JobPurge) isEvent()       {}
 func (JobList) isEvent()        {}
 func (JobShow) isEvent()        {}
+func (JobExplain) isEvent()     {}
 func (ActorStart) isEvent()     {}
 func (ActorStop) isEvent()      {}
 func (ActorRestart) isEvent()   {}

@@ -92,6 +92,11 @@ type JobShow struct {
 	Job string `json:"job" subject:"0"`
 }
 
+// JobExplain asks why a job is not running.
+type JobExplain struct {
+	Job string `json:"job" subject:"0"`
+}
+
 // ActorStart, ActorStop, ActorRestart, ActorPing and ActorReset are intents: the
 // keeper alone turns them into orders.
 type ActorStart struct {

@@ -39,6 +39,39 @@ func (a *app) describeCommand() *cobra.Command {
 	return c
 }
 
+func (a *app) explainCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "explain job JOB", Short: "Why a job is not running",
+		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	job := &cobra.Command{
+		Use: "job JOB", Short: "Why a job is not running: the decisive reason first", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.list(cmd, func(d *remote, asJSON bool) error {
+				x, err := d.jobs.Explain(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				out := cmd.OutOrStdout()
+				if asJSON {
+					return printJSON(out, x)
+				}
+				fmt.Fprintf(out, "job %s is %s\n", x.Job, x.State)
+				for _, r := range x.Reasons {
+					fmt.Fprintln(out, "  "+oneLine(r.Text))
+					if r.Hint != "" {
+						fmt.Fprintln(out, "    hint: "+oneLine(r.Hint))
+					}
+				}
+				return nil
+			})
+		},
+	}
+	a.outputFlag(job)
+	c.AddCommand(job)
+	return c
+}
+
 // describe prints a job; what does not apply is left out.
 func describe(out io.Writer, j client.Job) {
 	line := func(name, value string) {

@@ -53,7 +53,7 @@ func newRoot() *cobra.Command {
 		a.statusCommand(), a.getCommand(), a.eventsCommand(), a.logsCommand(),
 		a.scaleCommand(), a.pauseCommand(), a.resumeCommand(), a.scheduleCommand(),
 		a.startCommand(), a.stopCommand(), a.restartCommand(), a.pingCommand(), a.resetCommand(),
-		a.cancelCommand(), a.retryCommand(), a.removeCommand(), a.describeCommand(),
+		a.cancelCommand(), a.retryCommand(), a.removeCommand(), a.describeCommand(), a.explainCommand(),
 		a.natsContextCommand(), a.demoCommand(), a.versionCommand(),
 		a.actorCommand(), a.demoActorCommand(), a.zinitCommand(), a.redisCommand(), exitStatusHelp(),
 	)

@@ -15,6 +15,14 @@ func (c *Client) Show(ctx context.Context, id string) (Job, error) {
 	return j, c.ask(ctx, events.JobShow{Job: id}, &j)
 }
 
+// Explain says why a job is not running: the reason that has the last word first. The
+// error is a *Refusal of status 503 while Redis is away or being filled from the log,
+// and then that is why.
+func (c *Client) Explain(ctx context.Context, id string) (dispatch.Explanation, error) {
+	var x dispatch.Explanation
+	return x, c.ask(ctx, events.JobExplain{Job: id}, &x)
+}
+
 // Filter says which jobs are meant; zero values mean all.
 type Filter struct {
 	// State is one of dispatch.States ("waiting", "dead", ...).

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -122,4 +123,51 @@ func (s *Store) Records(ctx context.Context, ids []string, scripts bool) ([]Reco
 		return s.recordsWith(ctx, ids, append([]string{"script"}, recordFields...))
 	}
 	return s.records(ctx, ids)
+}
+
+// aheadMost bounds how far Ahead looks from the serving end of a queue.
+const aheadMost = 100_000
+
+// Ahead counts the jobs of a waiting job's level that are served before it; -1 if it
+// is in no queue, or behind aheadMost others.
+func (s *Store) Ahead(ctx context.Context, r Record) (int, error) {
+	if err := bad("script type", r.Type); err != nil {
+		return -1, err
+	}
+	k := s.keys.queue(r.Type)
+	if r.Priority != 0 {
+		return s.aheadOfLevels(ctx, r)
+	}
+	at, err := s.rdb.LPos(ctx, k.name, r.ID, redis.LPosArgs{Rank: -1, MaxLen: aheadMost}).Result()
+	if errors.Is(err, redis.Nil) {
+		return -1, nil
+	}
+	if err != nil {
+		return -1, s.fault(ctx, err, []key{k})
+	}
+	n, err := s.rdb.LLen(ctx, k.name).Result()
+	if err != nil {
+		return -1, s.fault(ctx, err, []key{k})
+	}
+	return int(max(n-1-at, 0)), nil
+}
+
+// aheadOfLevels finds the place among jobs of other levels: members are "<order> <id>".
+func (s *Store) aheadOfLevels(ctx context.Context, r Record) (int, error) {
+	for from := uint64(0); from < aheadMost; {
+		p, err := s.zpage(ctx, s.keys.prio(r.Type), false, from, pageMax)
+		if err != nil {
+			return -1, err
+		}
+		for i, id := range p.IDs {
+			if id == r.ID {
+				return int(from) + i, nil
+			}
+		}
+		if !p.More {
+			break
+		}
+		from = p.Next
+	}
+	return -1, nil
 }
