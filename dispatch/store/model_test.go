@@ -257,7 +257,7 @@ func (w *world) endHeld(e wend, typ, name, inc string) {
 		j.retried++
 		j.status, j.holder, j.gaveBack = "dispatched", "", gaveBack(e.token, inc)
 		w.delayed[typ] = append(without(w.delayed[typ], e.id), e.id) // others may have pushed it while it was delayed: a set has it once
-		w.due[e.id] = true // pauses are drawn as none here
+		w.due[e.id] = true                                           // pauses are drawn as none here
 		w.fact("retried", e.id, name, j.attempt)
 	case j.retries > 0:
 		w.end(e.id, "dead", "error", ReasonRetries)
