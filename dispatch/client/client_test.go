@@ -2,10 +2,13 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go/micro"
 
 	"herosup/dispatch/client"
 	"herosup/events/embedded"
@@ -46,7 +49,7 @@ func TestRunSurvivesTheDaemon(t *testing.T) {
 	}
 	defer op.Close()
 	for {
-		if j, err := op.Show(soon(t), "long"); err == nil && j.Status == "started" {
+		if j, err := op.Show(soon(t), "long"); err == nil && j.Status == "started" && d.asked(t, "job-await") > 0 {
 			break
 		}
 	}
@@ -71,6 +74,30 @@ func TestRunSurvivesTheDaemon(t *testing.T) {
 	case <-soon(t).Done():
 		t.Fatal("no result")
 	}
+}
+
+// asked is how many requests an endpoint of dispatch has had.
+func (d *daemon) asked(t *testing.T, endpoint string) (n int) {
+	t.Helper()
+	bus, err := d.nats.Connect("look")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close()
+	m, err := bus.Conn().RequestWithContext(soon(t), "$SRV.STATS.dispatch", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s micro.Stats
+	if err := json.Unmarshal(m.Data, &s); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range s.Endpoints {
+		if e.Name == endpoint {
+			n += e.NumRequests
+		}
+	}
+	return n
 }
 
 func TestQueuedTellsWhatTheDaemonFinds(t *testing.T) {
