@@ -330,12 +330,14 @@ func (m *machine) promote() {
 
 func (m *machine) timePasses(typ string) {
 	for _, id := range m.w.delayed[typ] {
-		m.s.rdb.ZAddXX(m.ctx, m.s.keys.delayed(typ).name, redis.Z{Score: 1, Member: id})
 		m.w.due[id] = true
 	}
 }
 
 func (m *machine) promoteOne(typ string) {
+	for id := range m.w.due { // retries without a pause are due at the milliseconds they failed in: the model's all at once
+		m.s.rdb.ZAddXX(m.ctx, m.s.keys.delayed(typ).name, redis.Z{Score: 1, Member: id})
+	}
 	m.serving(typ, "promote", func() string {
 		r, err := m.d.Promote(m.ctx, typ)
 		return m.text(err, "OK", r.Moved, r.Ready)
