@@ -50,41 +50,62 @@ func about(params []any) string {
 	return ""
 }
 
-// send has the request answered over a kept connection, or over a new one when
-// there is none or the kept one is broken.
+// send has the request answered in the dialect that zinit spoke last, or in the
+// one that its answer is of.
 func (c *Client) send(ctx context.Context, m method, params []any) (json.RawMessage, error) {
-	if params == nil {
-		params = []any{} // "params":[]: some servers mind an absent member
-	}
 	k, err := c.take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var usable *conn
 	defer func() { c.put(usable) }()
+	for first := true; ; first = false {
+		var result json.RawMessage
+		if c.spoken() == Text {
+			result, err = c.asText(ctx, m, params)
+		} else {
+			result, usable, err = c.asJSONRPC(ctx, k, m, params)
+			k = nil
+		}
+		other, ok := errors.AsType[foreign](err)
+		if !ok || !first || c.opts.Dialect != "" {
+			if k != nil {
+				k.close() // of the other dialect's time
+			}
+			return result, err
+		}
+		c.dialect.Store(other.speaks)
+	}
+}
+
+// asJSONRPC has the request answered over the kept connection k, or over a new one
+// when there is none or it is broken. usable is the one to keep.
+func (c *Client) asJSONRPC(ctx context.Context, k *conn, m method, params []any) (_ json.RawMessage, usable *conn, err error) {
+	if params == nil {
+		params = []any{} // "params":[]: some servers mind an absent member
+	}
 	kept := k != nil
 	for {
 		if k == nil {
 			if k, err = dial(ctx, c.socket); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		result, sent, err := k.exchange(ctx, m.name, params)
 		if _, refused := errors.AsType[*Error](err); err == nil || refused {
-			usable = k
-			return result, err
+			return result, k, err
 		}
 		k.close()
 		k = nil
 		switch {
 		case errors.Is(err, ErrDialect), ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
-			return nil, err
+			return nil, nil, err
 		case kept && (!sent || m.reads):
 			kept = false // it was broken before this call: once more on a new one
 		case sent:
-			return nil, fmt.Errorf("%w: %w", ErrUnanswered, err)
+			return nil, nil, fmt.Errorf("%w: %w", ErrUnanswered, err)
 		default:
-			return nil, err
+			return nil, nil, err
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,11 @@ type Options struct {
 	Timeout time.Duration
 	// StopTimeout bounds Stop and Shutdown; 0 is DefaultStopTimeout.
 	StopTimeout time.Duration
+	// Dialect is the only one to speak; "" finds out what zinit speaks.
+	Dialect Dialect
+	// Dir is the folder of zinit's service files, which is asked for by the text
+	// dialect alone; "" is the folder that the zinit's process works in.
+	Dir string
 }
 
 // Client speaks to one zinit. It is for concurrent use; it starts no goroutine
@@ -41,6 +47,8 @@ type Options struct {
 type Client struct {
 	socket string
 	opts   Options
+
+	dialect atomic.Value // a Dialect: the last that was heard
 
 	turns chan struct{} // a token per running call
 	idle  chan *conn    // kept connections, never more than turns holds
@@ -57,13 +65,17 @@ func NewClient(socket string, o Options) *Client {
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = DefaultStopTimeout
 	}
-	return &Client{
+	c := &Client{
 		socket: socket,
 		opts:   o,
 		turns:  make(chan struct{}, MaxCalls),
 		idle:   make(chan *conn, MaxCalls),
 		closed: make(chan struct{}),
 	}
+	if o.Dialect != "" {
+		c.dialect.Store(o.Dialect)
+	}
+	return c
 }
 
 // Dial makes a client and asks for the service list, so that a wrong path is

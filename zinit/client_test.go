@@ -38,9 +38,6 @@ func TestDialSaysWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	text := newPeer(t, func(wire.Request) (string, bool) {
-		return `{"state":"error","body":"unknown command"}`, true
-	})
 	silent := newPeer(t, func(wire.Request) (string, bool) { return "", false })
 	hangsUp := newPeer(t, func(wire.Request) (string, bool) { return "", true })
 	other := newPeer(t, func(wire.Request) (string, bool) { return "220 ready\r\n{}", true })
@@ -55,7 +52,6 @@ func TestDialSaysWhatIsWrong(t *testing.T) {
 		{"file", file, ErrNotASocket, "a file"},
 		{"folder", dir, ErrNotASocket, "a folder"},
 		{"stale", stale, ErrNoServer, "nobody listens"},
-		{"text dialect", text.socket, ErrDialect, "text dialect"},
 		{"silent", silent.socket, ErrDialect, "deadline"},
 		{"hangs up", hangsUp.socket, ErrDialect, ""},
 		{"something else", other.socket, ErrDialect, ""},

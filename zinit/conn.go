@@ -1,7 +1,6 @@
 package zinit
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,17 +53,19 @@ func kindOfFile(fi os.FileInfo) string {
 
 func (k *conn) close() { _ = k.net.Close() }
 
+// bound ends reading and writing with ctx, until stop is called.
+func (k *conn) bound(ctx context.Context) (stop func()) {
+	deadline, _ := ctx.Deadline()
+	_ = k.net.SetDeadline(deadline) // fails on a closed connection, as what follows will
+	after := context.AfterFunc(ctx, func() { _ = k.net.SetDeadline(time.Unix(1, 0)) })
+	return func() { after() }
+}
+
 // exchange sends one request and waits for its answer, until ctx ends. sent
 // says whether the request may have reached zinit whole. An error that is not
 // an *Error leaves the connection unusable.
 func (k *conn) exchange(ctx context.Context, method string, params any) (result json.RawMessage, sent bool, err error) {
-	deadline, _ := ctx.Deadline()
-	if err := k.net.SetDeadline(deadline); err != nil {
-		return nil, false, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = k.net.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-
+	defer k.bound(ctx)()
 	k.last++
 	id := strconv.FormatUint(k.last, 10)
 	raw, err := json.Marshal(params)
@@ -91,7 +92,10 @@ func (k *conn) exchange(ctx context.Context, method string, params any) (result 
 			return nil, true, fmt.Errorf("%w: answer %.80q: %w", ErrDialect, answer, err)
 		}
 		if r.Version != wire.Version {
-			return nil, true, fmt.Errorf("%w: answer %.80q%s", ErrDialect, answer, textHint(answer))
+			if d, known := speaker(answer); known {
+				return nil, false, foreign{d, answer}
+			}
+			return nil, true, fmt.Errorf("%w: answer %.80q", ErrDialect, answer)
 		}
 		// An answer to nobody in particular can only be about our request, since
 		// it is the only one here; any other id is of somebody who gave up.
@@ -113,15 +117,6 @@ func ended(ctx context.Context, err error) error {
 		return context.DeadlineExceeded // the deadline is a moment before ctx's
 	}
 	return err
-}
-
-// textHint recognises the dialect before ours, which answers a JSON-RPC request
-// as an unknown command.
-func textHint(answer []byte) string {
-	if bytes.Contains(answer, []byte(`"state":"error"`)) {
-		return "; this is the text dialect of zinit v0.2.0 to v0.2.14, which is not supported yet"
-	}
-	return ""
 }
 
 // refusal is the typed form of an error answer. Data in another shape than

@@ -4,8 +4,10 @@
 //
 // It is three things, each usable by itself:
 //
-//   - Client speaks to a zinit's unix socket (the JSON-RPC dialect of v0.2.15
-//     and later, research/zinit.md 3), be it the original or zinit/server.
+//   - Client speaks to a zinit's unix socket, be it the original or zinit/server,
+//     in its dialect (research/zinit.md 2 and 3): JSON-RPC since v0.2.15, text in
+//     the versions before. Which one shows in the first answer: a request of one
+//     is refused in the other, at once and without an effect.
 //   - Service is a service file as a value: what is to run, said as an
 //     argument list, so that no text of a user is ever pasted into a command.
 //   - Executor is the component: it obeys hero.int.process.<verb>.<node>.<actor>

@@ -100,8 +100,9 @@ var (
 	ErrNoServer = errors.New("no zinit there")
 	// ErrNotASocket says that the path names something else.
 	ErrNotASocket = errors.New("not a socket")
-	// ErrDialect says that who answers does not speak the JSON-RPC dialect.
-	ErrDialect = errors.New("does not speak zinit's JSON-RPC dialect")
+	// ErrDialect says that who answers speaks no dialect of zinit's, or not the one
+	// that Options ask for.
+	ErrDialect = errors.New("does not speak zinit's dialect")
 	// ErrUnanswered says that a request was sent and the connection ended
 	// before its answer: it may have been done or not.
 	ErrUnanswered = errors.New("connection lost before the answer")

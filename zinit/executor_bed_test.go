@@ -27,13 +27,14 @@ const (
 // bed is an executor with all that is real around it: a bus, and a zinit in a
 // process of its own. The test plays the keeper and dispatch.
 type bed struct {
-	t      *testing.T
-	nats   *embedded.Server
-	zinit  *zinittest.Server
-	client *zinit.Client
-	bus    *events.Bus
-	facts  *events.Subscription
-	stop   func() // ends the executor, and waits
+	options zinit.Options // of the executor's client
+	t       *testing.T
+	nats    *embedded.Server
+	zinit   *zinittest.Server
+	client  *zinit.Client
+	bus     *events.Bus
+	facts   *events.Subscription
+	stop    func() // ends the executor, and waits
 }
 
 // config changes what an executor is made with.
@@ -95,7 +96,7 @@ func (b *bed) execute(cfg ...config) {
 
 func (b *bed) executeSoon(cfg ...config) (ready <-chan struct{}) {
 	b.t.Helper()
-	client := zinit.NewClient(b.zinit.Socket, zinit.Options{})
+	client := zinit.NewClient(b.zinit.Socket, b.options)
 	c := zinit.ExecutorConfig{Client: client, Prefix: prefix}
 	withChild(b.t, "say", "hello")(&c)
 	for _, f := range cfg {

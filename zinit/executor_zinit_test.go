@@ -2,6 +2,8 @@ package zinit_test
 
 import (
 	"errors"
+	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -255,4 +257,30 @@ func TestExecutorIsHammered(t *testing.T) {
 	if !life.Alive() {
 		t.Error("the actor was touched")
 	}
+}
+
+// An actor under a zinit of the text dialect, from its start to its end.
+func TestExecutorSpeaksText(t *testing.T) {
+	b := newBed(t)
+	b.options = zinit.Options{Dialect: zinit.Text, Dir: b.zinit.Dir}
+	b.execute()
+	life := b.up()
+	kill(t, life.PID, syscall.SIGKILL)
+	if got := expect[events.ProcessExited](b, events.ProcessReady{}); got.Incarnation != life || got.Signal != "SIGKILL" {
+		t.Errorf("exited: %+v", got)
+	}
+	next := expect[events.ProcessStarted](b).Incarnation
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	if got := expect[events.ProcessExited](b, events.ProcessReady{}); got.Incarnation != next {
+		t.Errorf("stopped: %+v, want %s", got, next)
+	}
+	zinittest.Eventually(t, "nothing of it is left", func() error {
+		if all, err := b.client.List(t.Context()); err != nil || len(all) > 0 {
+			return fmt.Errorf("%v, %w", all, err)
+		}
+		if left, err := filepath.Glob(b.zinit.Dir + "/*.yaml"); err != nil || len(left) > 0 {
+			return fmt.Errorf("%v, %w", left, err)
+		}
+		return nil
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"herosup/zinit/wire"
@@ -15,6 +16,9 @@ import (
 type LogStream struct {
 	conn *conn
 	id   uint64
+
+	text bool   // lines follow each other, in the text dialect
+	name string // whose lines are wanted there; "" for all
 }
 
 // SubscribeLogs begins to receive the lines that a service (or all for "")
@@ -24,6 +28,12 @@ func (c *Client) SubscribeLogs(ctx context.Context, name string) (*LogStream, er
 	const method = "stream_subscribeLogs"
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
+	if d, err := c.Dialect(ctx); err != nil || d == Text {
+		if err == nil {
+			return c.followAsText(ctx, name)
+		}
+		return nil, err
+	}
 	k, err := dial(ctx, c.socket)
 	if err != nil {
 		return nil, err
@@ -48,6 +58,9 @@ func (s *LogStream) Next(ctx context.Context) (string, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.net.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
+	if s.text {
+		return s.line(ctx)
+	}
 	for {
 		msg, err := s.conn.scan.Next()
 		if err != nil {
@@ -65,6 +78,23 @@ func (s *LogStream) Next(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("read log: %w: %.80q", ErrDialect, msg)
 		}
 		return line, nil
+	}
+}
+
+// line is Next in the text dialect. io.EOF ends what does not go on.
+func (s *LogStream) line(ctx context.Context) (string, error) {
+	for {
+		line, err := s.conn.scan.Line()
+		if err != nil {
+			return "", fmt.Errorf("read log: %w", ended(ctx, err))
+		}
+		var r wire.Reply
+		if strings.HasPrefix(line, `{"state":"error"`) && json.Unmarshal([]byte(line), &r) == nil {
+			return "", fmt.Errorf("read log: %w", textRefusal(string(r.Body)))
+		}
+		if s.name == "" || of(line, s.name) {
+			return line, nil
+		}
 	}
 }
 

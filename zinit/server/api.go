@@ -14,7 +14,7 @@ import (
 // api is what the methods work on.
 type api struct {
 	loop    *loop
-	files   files
+	files   zinit.Folder
 	logs    *logs
 	methods []endpoint
 }
@@ -47,7 +47,7 @@ func (a *api) monitor(ctx context.Context, p params) (any, error) {
 	if err := zinit.ValidName(name); err != nil {
 		return nil, badName(action, name, err)
 	}
-	spec, err := a.files.load(name)
+	spec, err := a.files.Load(name)
 	if err != nil {
 		// A monitored service is named as that, whatever became of its file.
 		if _, statusErr := a.loop.status(ctx, action, name); statusErr == nil {
@@ -72,8 +72,8 @@ func (a *api) create(_ context.Context, p params) (any, error) {
 	if err != nil {
 		return nil, refuse(zinit.ConfigError, action, name, err.Error(), "no service could be loaded from this")
 	}
-	switch err := a.files.create(name, p["content"]); {
-	case errors.Is(err, errExists):
+	switch err := a.files.Create(name, p["content"]); {
+	case errors.Is(err, zinit.ErrExists):
 		return nil, refuse(zinit.ServiceAlreadyExists, action, name,
 			fmt.Sprintf("service '%s' already exists", name), "delete it first")
 	case err != nil:
@@ -88,7 +88,7 @@ func (a *api) remove(_ context.Context, p params) (any, error) {
 	if err := zinit.ValidName(name); err != nil {
 		return nil, badName(action, name, err)
 	}
-	switch err := a.files.remove(name); {
+	switch err := a.files.Remove(name); {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, notFound(action, name)
 	case err != nil:
@@ -103,7 +103,7 @@ func (a *api) get(_ context.Context, p params) (any, error) {
 	if err := zinit.ValidName(name); err != nil {
 		return nil, badName(action, name, err)
 	}
-	content, err := a.files.get(name)
+	content, err := a.files.Get(name)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, notFound(action, name)

@@ -37,6 +37,7 @@ type conn struct {
 	end  context.CancelFunc
 	out  chan []byte
 	subs *subscriptions
+	last func() // what is done when the client has its answer; nil for nothing
 }
 
 // serve works for one client until it goes, or until ctx ends and what it asked
@@ -67,11 +68,21 @@ func serve(ctx context.Context, nc net.Conn, a *api) {
 	close(c.out)
 	writer.Wait()
 	end()
+	if c.last != nil {
+		_ = nc.Close()
+		c.last()
+	}
 }
 
 // read takes messages until there are no more.
 func (c *conn) read(server context.Context, calls *sync.WaitGroup) {
 	scan := wire.NewScanner(c.net)
+	if text, err := scan.Text(); err != nil {
+		return
+	} else if text {
+		c.readText(server, scan, calls)
+		return
+	}
 	turns := make(chan struct{}, maxInFlight)
 	for server.Err() == nil {
 		if err := scan.Wait(); err != nil {
@@ -125,6 +136,11 @@ func (c *conn) send(v any) {
 	if err != nil {
 		msg, _ = wire.Encode(failure(idOf(v), &zinit.Error{Code: zinit.InternalError, Message: err.Error()}))
 	}
+	c.put(msg)
+}
+
+// put is send for what is encoded.
+func (c *conn) put(msg []byte) {
 	select {
 	case c.out <- msg:
 	case <-c.ctx.Done():

@@ -3,12 +3,20 @@ package server_test
 import (
 	"testing"
 
+	"herosup/zinit"
 	"herosup/zinit/zinittest"
 )
 
-// The server is held to the same contract as the original.
+// The server is held to the same contract as the original, in both dialects.
 func TestContract(t *testing.T) {
-	zinittest.Run(t, func(t *testing.T) string { return zinittest.Start(t).Socket })
+	for _, d := range []zinit.Dialect{zinit.JSONRPC, zinit.Text} {
+		t.Run(string(d), func(t *testing.T) {
+			zinittest.Run(t, func(t *testing.T) (string, zinit.Options) {
+				s := zinittest.Start(t)
+				return s.Socket, zinit.Options{Dialect: d, Dir: s.Dir}
+			})
+		})
+	}
 }
 
 // The contract is held against the original, where there is one.

@@ -1,5 +1,6 @@
 // Package server is a process manager of our own that any zinit client can
-// talk to (the JSON-RPC dialect, research/zinit.md 3). Herosup starts it,
+// talk to: JSON-RPC and text on one socket, told apart by a connection's first
+// byte (research/zinit.md 2 and 3). Herosup starts it,
 // detached, where no zinit is found, so that actors outlive the daemon exactly
 // as they do under the original.
 //
@@ -65,6 +66,9 @@
 //   - Names are checked on every method, and may not hold control characters.
 //   - system_reboot, as in the original's container mode, ends the server and
 //     leaves the machine alone.
+//   - In the text dialect stop, start and monitor answer when it is done, too;
+//     names are checked there as well; a log that is followed ends with the
+//     client's side of the connection, and tells what it lost.
 //   - The HTTP door (system_start_http_server) is refused: it would let anybody
 //     who reaches the port run commands.
 //   - Bytes that are not UTF-8 in the output become U+FFFD; the original stops

@@ -29,8 +29,9 @@ func say(t testing.TB, c net.Conn, text string) {
 func TestBadClientsStallNobody(t *testing.T) {
 	s := zinittest.Start(t)
 	say(t, dial(t, s), `{"jsonrpc":"2.0","id":1,"meth`)
+	say(t, dial(t, s), "status with no end of its line")
 	garbage := dial(t, s)
-	say(t, garbage, "list\nstatus x\n")
+	say(t, garbage, `{"jsonrpc":"2.0","id":8,"method":"service_list"}`+"list\nstatus x\n")
 	deaf := dial(t, s)
 	// It reads nothing: after some answers its socket is full, and after some
 	// more calls nothing of it is read either.
@@ -48,12 +49,14 @@ func TestBadClientsStallNobody(t *testing.T) {
 		t.Errorf("a good client waited %v", took)
 	}
 	scan := wire.NewScanner(garbage)
-	for range 2 {
+	refused := 0
+	for range 3 { // the call's answer is in no order with them
 		msg, err := scan.Next()
 		ok(t, err)
-		if !strings.Contains(string(msg), "-32700") {
-			t.Errorf("garbage was answered %s", msg)
-		}
+		refused += strings.Count(string(msg), "-32700")
+	}
+	if refused != 2 {
+		t.Errorf("two lines of garbage were refused %d times", refused)
 	}
 	say(t, garbage, `{"jsonrpc":"2.0","id":9,"method":"service_list"}`)
 	msg, err := scan.Next()
@@ -84,6 +87,20 @@ func TestEndlessMessage(t *testing.T) {
 	}
 	if got := residentMiB(t, s.PID()); got > 200 {
 		t.Errorf("the server uses %d MiB", got)
+	}
+}
+
+// So is a command of the text dialect without end.
+func TestEndlessCommand(t *testing.T) {
+	s := zinittest.Start(t)
+	c := dial(t, s)
+	_, err := c.Write([]byte(strings.Repeat("x", 4*wire.MaxLine)))
+	msg, nextErr := wire.NewScanner(c).Next()
+	if nextErr == nil && !strings.Contains(string(msg), "too long") {
+		t.Errorf("answered %s", msg)
+	}
+	if nextErr != nil && err == nil {
+		t.Errorf("neither answered nor cut off: %v", nextErr)
 	}
 }
 

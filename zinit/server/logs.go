@@ -111,18 +111,31 @@ func (g *logs) banner(label string) {
 // snapshot is what the ring holds, oldest first.
 func (g *logs) snapshot(label string) []string {
 	reply := make(chan []string, 1)
-	if !g.do(func() {
-		lines := []string{}
-		for _, l := range g.ring {
-			if l.matches(label) {
-				lines = append(lines, l.String())
-			}
-		}
-		reply <- lines
-	}) {
+	if !g.do(func() { reply <- g.kept(label) }) {
 		return nil
 	}
 	return <-reply
+}
+
+// kept is the ring's content; for the owner.
+func (g *logs) kept(label string) []string {
+	lines := []string{}
+	for _, l := range g.ring {
+		if l.matches(label) {
+			lines = append(lines, l.String())
+		}
+	}
+	return lines
+}
+
+// tail is what the ring holds, and a follower of all that comes behind it.
+func (g *logs) tail() ([]string, *follower) {
+	f := &follower{lines: make(chan string, followLines)}
+	reply := make(chan []string, 1)
+	if !g.do(func() { g.followers[f] = true; reply <- g.kept("") }) {
+		return nil, f
+	}
+	return <-reply, f
 }
 
 // follow begins to hand out new lines; unfollow ends it.

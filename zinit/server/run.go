@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"herosup/zinit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -50,8 +52,8 @@ func Run(ctx context.Context, cfg Config) error {
 
 // serveAll runs everything, from the first service to the last answer.
 func serveAll(ctx context.Context, cfg Config, rec records) error {
-	fs := files{cfg.Dir}
-	services, err := fs.loadAll(cfg.Log)
+	fs := zinit.Folder(cfg.Dir)
+	services, err := fs.LoadAll(cfg.Log)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
-// Package wire is the grammar of a zinit socket in its JSON-RPC dialect
-// (zinit v0.2.15 and later): how messages are cut out of a byte stream, what
-// the JSON-RPC envelope looks like, and how the socket is reached.
+// Package wire is the grammar of a zinit socket in both dialects: JSON-RPC
+// (zinit v0.2.15 and later), how messages are cut out of a byte stream and what
+// their envelope looks like; text (the versions before), one line and one reply a
+// connection; and how the socket is reached.
 //
 // The client (package zinit) and the server (package zinit/server) both stand
 // on it, so that neither can drift from the other by itself.

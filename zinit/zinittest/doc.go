@@ -1,7 +1,7 @@
 // Package zinittest holds what tests of a process manager stand on.
 //
-// Run is the contract: what a client may expect of any zinit that speaks the
-// JSON-RPC dialect, whoever wrote it. Our own server has to pass it, and so has
+// Run is the contract: what a client may expect of any zinit, in the JSON-RPC and
+// in the text dialect, whoever wrote it. Our own server has to pass it, and so has
 // the original: with HEROSUP_ZINIT naming its binary the suite runs against that
 // one too (OriginalOrSay). Where the two may differ (how long a restart takes,
 // what a stop waits for) the suite asks for no more than both give.

@@ -18,10 +18,10 @@ import (
 // originalAbsent is for the closing line of a test run.
 var originalAbsent atomic.Bool
 
-// OriginalOrSay starts the original zinit that HEROSUP_ZINIT names, and returns
-// its socket. ok is false when it names none: then the closing line of the test
+// OriginalOrSay starts the original zinit that HEROSUP_ZINIT names, of whatever
+// version up to v0.2.28, and returns its socket. ok is false when it names none: then the closing line of the test
 // run says so (Main), and where HEROSUP_REQUIRE names zinit the test fails.
-func OriginalOrSay(t *testing.T) (newServer func(*testing.T) string, ok bool) {
+func OriginalOrSay(t *testing.T) (newServer func(*testing.T) (string, zinit.Options), ok bool) {
 	t.Helper()
 	binary := os.Getenv("HEROSUP_ZINIT")
 	if binary == "" {
@@ -31,7 +31,7 @@ func OriginalOrSay(t *testing.T) (newServer func(*testing.T) string, ok bool) {
 		originalAbsent.Store(true)
 		return nil, false
 	}
-	return func(t *testing.T) string {
+	return func(t *testing.T) (string, zinit.Options) {
 		t.Helper()
 		dir := t.TempDir()
 		socket := filepath.Join(dir, "z.sock")
@@ -52,6 +52,6 @@ func OriginalOrSay(t *testing.T) (newServer func(*testing.T) string, ok bool) {
 			}
 			return err
 		})
-		return socket
+		return socket, zinit.Options{}
 	}, true
 }

@@ -121,7 +121,12 @@ func (s *Server) Client(t testing.TB) *zinit.Client { return Dial(t, s.Socket) }
 // Dial is a client of whoever answers at socket, closed at the end of the test.
 func Dial(t testing.TB, socket string) *zinit.Client {
 	t.Helper()
-	c, err := zinit.Dial(t.Context(), socket, zinit.Options{Timeout: Patience})
+	return dial(t, socket, zinit.Options{Timeout: Patience})
+}
+
+func dial(t testing.TB, socket string, o zinit.Options) *zinit.Client {
+	t.Helper()
+	c, err := zinit.Dial(t.Context(), socket, o)
 	if err != nil {
 		t.Fatal(err)
 	}

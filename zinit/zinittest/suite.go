@@ -13,12 +13,13 @@ import (
 	"herosup/zinit"
 )
 
-// Run is what every zinit has to do. newServer gives the socket of one that runs
-// until the end of the test it is given. Each case uses services of its own, so
-// that a server may be shared.
-func Run(t *testing.T, newServer func(*testing.T) (socket string)) {
-	socket := newServer(t)
-	for name, test := range map[string]func(*testing.T, *kit){
+// Run is what every zinit has to do, in the dialect that it speaks or that the
+// options ask for. newServer gives one that runs until the end of the test it is
+// given. Each case uses services of its own, so that a server may be shared.
+func Run(t *testing.T, newServer func(*testing.T) (socket string, o zinit.Options)) {
+	socket, o := newServer(t)
+	o.Timeout = Patience
+	cases := map[string]func(*testing.T, *kit){
 		"a monitored service runs and leads its group": testRuns,
 		"the process gets what was said":               testArguments,
 		"an unknown service is named as such":          testUnknown,
@@ -32,14 +33,24 @@ func Run(t *testing.T, newServer func(*testing.T) (socket string)) {
 		"a service waits for those before it":          testAfter,
 		"a service is running when its test passes":    testReadiness,
 		"output is kept and followed":                  testLogs,
-		"stats":                                        testStats,
-		"the server describes itself":                  testDiscover,
-		"the wire":                                     testWire,
-		"an answer overtakes a slower one":             testOutOfOrder,
-	} {
+	}
+	d, err := dial(t, socket, o).Dialect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d == zinit.Text {
+		cases["the wire"] = testTextWire
+		cases["a stop that needs KILL"] = testStubborn
+	} else {
+		cases["stats"] = testStats
+		cases["the server describes itself"] = testDiscover
+		cases["the wire"] = testWire
+		cases["an answer overtakes a slower one"] = testOutOfOrder
+	}
+	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, &kit{Client: Dial(t, socket), t: t, socket: socket})
+			test(t, &kit{Client: dial(t, socket, o), t: t, socket: socket, dialect: d})
 		})
 	}
 }
@@ -47,8 +58,9 @@ func Run(t *testing.T, newServer func(*testing.T) (socket string)) {
 // kit is a client with what the cases need.
 type kit struct {
 	*zinit.Client
-	t      *testing.T
-	socket string
+	t       *testing.T
+	socket  string
+	dialect zinit.Dialect
 }
 
 // up creates and monitors a service, and takes it away at the end.
@@ -166,7 +178,11 @@ func testUnknown(t *testing.T, k *kit) {
 	k.refused(k.Forget(ctx, name), zinit.ServiceNotFound)
 	k.refused(k.Kill(ctx, name, "SIGTERM"), zinit.ServiceNotFound)
 	_, err = k.Stats(ctx, name)
-	k.refused(err, zinit.ServiceNotFound)
+	if k.dialect == zinit.Text {
+		k.refused(err, zinit.MethodNotFound)
+	} else {
+		k.refused(err, zinit.ServiceNotFound)
+	}
 }
 
 func testFiles(t *testing.T, k *kit) {

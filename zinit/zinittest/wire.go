@@ -39,6 +39,14 @@ func (p *peer) say(text string) {
 	}
 }
 
+// endInput says that no more will be said.
+func (p *peer) endInput() {
+	p.t.Helper()
+	if err := p.conn.(*net.UnixConn).CloseWrite(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // hears wants the next message to hold all of these.
 func (p *peer) hears(want ...string) string {
 	p.t.Helper()

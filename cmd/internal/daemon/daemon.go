@@ -109,7 +109,11 @@ func (d *Daemon) start(ctx context.Context, o Options) (err error) {
 	if err := d.startBus(ctx); err != nil {
 		return err
 	}
-	d.say(fmt.Sprintf("zinit: %s%s; bus: %s", d.socket, map[bool]string{true: " (ours)"}[d.ownZinit], d.nats.URL()))
+	speaks, err := d.zinit.Dialect(ctx)
+	if err != nil {
+		return err
+	}
+	d.say(fmt.Sprintf("zinit: %s (%s%s); bus: %s", d.socket, map[bool]string{true: "ours, "}[d.ownZinit], speaks, d.nats.URL()))
 	return d.startParts(ctx)
 }
 

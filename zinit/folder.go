@@ -1,0 +1,109 @@
+package zinit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// suffix is what makes a file in the folder a service file.
+const suffix = ".yaml"
+
+// Folder is the path of a folder with service files. It is for concurrent use:
+// each operation is one step of the file system. Names are checked by the caller.
+type Folder string
+
+func (f Folder) path(name string) string { return filepath.Join(string(f), name+suffix) }
+
+// LoadAll reads every service file. What is no service is told and left out.
+func (f Folder) LoadAll(log *slog.Logger) (map[string]Service, error) {
+	entries, err := os.ReadDir(string(f))
+	if err != nil {
+		return nil, fmt.Errorf("start zinit: read service files: %w", err)
+	}
+	all := make(map[string]Service)
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), suffix)
+		if !ok || !e.Type().IsRegular() {
+			continue
+		}
+		err := ValidName(name)
+		var s Service
+		if err == nil {
+			s, err = f.Load(name)
+		}
+		if err != nil {
+			log.Warn("service file skipped", "file", e.Name(), "err", err)
+			continue
+		}
+		all[name] = s
+	}
+	return all, nil
+}
+
+// Load reads one service file. os.ErrNotExist if there is none.
+func (f Folder) Load(name string) (Service, error) {
+	text, err := f.read(name)
+	if err != nil {
+		return Service{}, err
+	}
+	return ParseFile(text)
+}
+
+func (f Folder) read(name string) ([]byte, error) {
+	file, err := os.Open(f.path(name))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, MaxFile+1))
+	if err == nil && len(text) > MaxFile {
+		err = fmt.Errorf("service file is over the limit of %d bytes", MaxFile)
+	}
+	return text, err
+}
+
+// Get is a service file as JSON, keys that we do not know included.
+func (f Folder) Get(name string) ([]byte, error) {
+	text, err := f.read(name)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.YAMLToJSON(text)
+}
+
+// ErrExists says that there is a file of that name.
+var ErrExists = errors.New("the service's file is there already")
+
+// Create writes a new service file: all of it or nothing, and never over
+// another. It is not flushed to the disk: services are made anew after a power
+// cut by whoever wants them, and a flush costs more than a process.
+func (f Folder) Create(name string, content []byte) error {
+	text, err := EncodeFile(content)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(string(f), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }()
+	_, err = tmp.Write(text)
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	err = os.Link(tmp.Name(), f.path(name)) // unlike a rename, refuses to replace
+	if errors.Is(err, os.ErrExist) {
+		return ErrExists
+	}
+	return err
+}
+
+// Remove takes a service file away.
+func (f Folder) Remove(name string) error { return os.Remove(f.path(name)) }
