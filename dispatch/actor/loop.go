@@ -62,7 +62,9 @@ func (l *loop) run() error {
 	err := l.hello()
 	for err == nil {
 		l.gather()
-		l.fill()
+		if l.fill() {
+			l.linger()
+		}
 		switch {
 		case l.fatal != nil:
 			err = l.fatal
@@ -101,13 +103,27 @@ func (l *loop) inHand() int {
 	return n
 }
 
-// gather takes the ends that are there.
-func (l *loop) gather() {
+// gather takes the ends that are there, and reports whether there were any.
+func (l *loop) gather() (some bool) {
 	for {
 		select {
 		case e := <-l.ends:
 			l.ended(e)
+			some = true
 		default:
+			return some
+		}
+	}
+}
+
+// lingers bounds linger: each is a moment in which the other goroutines run.
+const lingers = 8
+
+// linger lets jobs that end at once do so, so that their ends go together: for as long as it brings any.
+func (l *loop) linger() {
+	for range lingers {
+		runtime.Gosched()
+		if !l.gather() || len(l.running) == 0 {
 			return
 		}
 	}
@@ -125,7 +141,7 @@ func (l *loop) wait(renew <-chan time.Time) error {
 	select {
 	case e := <-l.ends:
 		l.ended(e)
-		runtime.Gosched() // others that are about to end go with this one
+		l.linger()
 	case w := <-l.wake.heard:
 		return l.woken(w)
 	case <-renew:

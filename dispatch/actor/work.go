@@ -31,15 +31,17 @@ type ending struct {
 	cause error // of the job's context; nil if it had not ended
 }
 
-// fill begins jobs in free slots.
-func (l *loop) fill() {
+// fill begins jobs in free slots, and reports whether it did.
+func (l *loop) fill() (begun bool) {
 	for len(l.waiting) > 0 && len(l.running) < l.cfg.Concurrency {
 		job := l.waiting[0]
 		l.waiting = l.waiting[1:]
 		ctx, stop := context.WithCancelCause(l.work)
 		l.running[holdOf(job)] = &slot{job: job, stop: stop}
 		go l.runJob(ctx, stop, job)
+		begun = true
 	}
+	return begun
 }
 
 // runJob is a slot's goroutine: it calls the handler and tells the loop, whatever the handler does short of a panic.

@@ -478,7 +478,7 @@ func TestLinearizabilityFindsBrokenScripts(t *testing.T) {
 		},
 		{
 			"recover forgets a job in hand", "recover",
-			"enqueue(id, j, 'back')", "redis.call('HSET', job_key(id), 'status', 'dispatched')",
+			"rare.enqueue(id, j, 'back')", "redis.call('HSET', job_key(id), 'status', 'dispatched')",
 		},
 		{
 			"an attempt is not counted", "exchange",

@@ -112,11 +112,16 @@ func loadScript(name string, c constants) (*script, error) {
 	for i, a := range s.args {
 		fmt.Fprintf(&b, "local a_%s = ARGV[%d]\n", a, i+1)
 	}
+	b.WriteString("local rare = {}\n")
+	var rare strings.Builder
 	have := map[string]bool{}
 	for _, p := range parts {
-		if err := writePart(&b, p, have); err != nil {
+		if err := writePart(&b, &rare, p, have); err != nil {
 			return nil, err
 		}
+	}
+	if rare.Len() > 0 {
+		b.WriteString("setmetatable(rare, { __index = function(_, name)\nsetmetatable(rare, nil)\n" + rare.String() + "return rare[name]\nend })\n")
 	}
 	// What the parts gathered is written at the end, whichever way the script returns.
 	b.WriteString("local function main()\n")
@@ -135,8 +140,12 @@ func loadScript(name string, c constants) (*script, error) {
 	return s, nil
 }
 
+// rareMark divides a part: what stands below it is made when one of its functions is called for the first time. Redis
+// makes every function of a script anew at each call, which for all of them took a fourth of the time of an exchange.
+const rareMark = "-- RARE\n"
+
 // writePart writes a part, behind those that it USEs itself; each once.
-func writePart(b *strings.Builder, name string, have map[string]bool) error {
+func writePart(b, rare *strings.Builder, name string, have map[string]bool) error {
 	if have[name] {
 		return nil
 	}
@@ -148,12 +157,14 @@ func writePart(b *strings.Builder, name string, have map[string]bool) error {
 	first, _, _ := strings.Cut(string(lib), "\n")
 	if uses, ok := strings.CutPrefix(first, "-- USE "); ok {
 		for _, u := range strings.Fields(uses) {
-			if err := writePart(b, u, have); err != nil {
+			if err := writePart(b, rare, u, have); err != nil {
 				return err
 			}
 		}
 	}
-	writeLean(b, string(lib))
+	always, later, _ := strings.Cut(string(lib), rareMark)
+	writeLean(b, always)
+	writeLean(rare, later)
 	return nil
 }
 

@@ -16,14 +16,14 @@ local function reached()
 end
 
 local function ready_now(opts)
-  enqueue(a_id, { opts = opts, ready = now })
+  rare.enqueue(a_id, { opts = opts, ready = now })
   local status, name, inc = 'dispatched', '', ''
-  for _, h in ipairs(serve(100)) do
+  for _, h in ipairs(rare.serve(100)) do
     if h.id == a_id then
       status, name, inc = 'started', h.actor, h.incarnation
     end
   end
-  return { 'OK', status, a_sequence, 0, waiting(), '', name, inc, '' }
+  return { 'OK', status, a_sequence, 0, rare.waiting(), '', name, inc, '' }
 end
 
 local f = redis.call('HMGET', k_job, 'status', 'script')
@@ -34,7 +34,7 @@ if f[1] or f[2] then
   local alike = j.script == a_script and (types[1] == a_type or not types[1] and string.lower(types[2] or a_type) == string.lower(a_type))
   -- A later message than that of its end: the same one again finds it revived, and perhaps ended since.
   if a_again == '1' and j.ended and alike and before(j.sequence or '0', a_sequence) then
-    revive(a_id, j, a_sequence)
+    rare.revive(a_id, j, a_sequence)
     reached()
     return ready_now(j.opts)
   end
@@ -54,14 +54,14 @@ if f[1] or f[2] then
   reached()
   local due = redis.call('ZSCORE', k_delayed, a_id) or ''
   local mine = j.holder ~= '' and not j.ended
-  return { code, j.status, j.sequence or '0', adopted, waiting(), due,
+  return { code, j.status, j.sequence or '0', adopted, rare.waiting(), due,
     mine and j.actor or '', mine and j.holder or '', '' }
 end
 
 local open, failed = {}, nil
 if a_needs ~= '' then
   local unknown
-  open, failed, unknown = look_at_needs(a_needs, a_refilled == '1')
+  open, failed, unknown = rare.look_at_needs(a_needs, a_refilled == '1')
   if unknown then
     reached()
     return { 'NO_PREREQUISITE', unknown }
@@ -92,24 +92,24 @@ reached()
 redis.call('SADD', k_types, a_type)
 redis.call('ZREM', k_dead, a_id) -- it may lie there as an id without a record
 if failed then
-  end_unrun(a_id, { attempt = '0', sequence = a_sequence, opts = opts }, 'prerequisite ' .. failed,
+  rare.end_unrun(a_id, { attempt = '0', sequence = a_sequence, opts = opts }, 'prerequisite ' .. failed,
     'its prerequisite ' .. failed .. ' did not finish')
-  return { 'OK', 'error', a_sequence, 0, waiting(), '', '', '', '' }
+  return { 'OK', 'error', a_sequence, 0, rare.waiting(), '', '', '', '' }
 end
 local by = opts and opt(opts, 'b')
 if by then
   redis.call('ZADD', c_prefix .. ':startby:' .. a_type, by, a_id)
 end
 if open[1] then
-  wait_for(a_id, opts, open)
+  rare.wait_for(a_id, opts, open)
   local names = {}
   for i, o in ipairs(open) do
     names[i] = o[1]
   end
-  return { 'OK', status, a_sequence, 0, waiting(), later and a_due or '', '', '', table.concat(names, ' ') }
+  return { 'OK', status, a_sequence, 0, rare.waiting(), later and a_due or '', '', '', table.concat(names, ' ') }
 end
 if later then
   redis.call('ZADD', k_delayed, ready, a_id)
-  return { 'OK', status, a_sequence, 0, waiting(), ready, '', '', '' }
+  return { 'OK', status, a_sequence, 0, rare.waiting(), ready, '', '', '' }
 end
 return ready_now(opts)

@@ -17,7 +17,7 @@ for _, id in ipairs(redis.call('LRANGE', k_queue, a_offset, a_offset + a_count -
 end
 if length > 0 then
   redis.call('SADD', k_types, a_type)
-  answer[3] = #serve(100)
-  serve_others()
+  answer[3] = #rare.serve(100)
+  rare.serve_others()
 end
 return answer

@@ -21,14 +21,14 @@ if j.status == 'started' and j.holder ~= '' then
   end
   redis.call('HSET', k_job, 'status', 'dispatched', 'token', j.epoch .. ' ' .. j.attempt .. '  ' .. j.started .. ' ' .. j.actor,
     'ready_ms', now, 'updated_at', stamp())
-  enqueue(a_id, j, 'back')
-  fact('retried', a_id, j.sequence, j.actor, j.holder, j.attempt, 'crashes', '0', 'reason', 'in nobody\'s hand')
+  rare.enqueue(a_id, j, 'back')
+  rare.fact('retried', a_id, j.sequence, j.actor, j.holder, j.attempt, 'crashes', '0', 'reason', 'in nobody\'s hand')
 elseif j.status == 'dispatched' and j.holder == '' then
   if redis.call('ZSCORE', k_delayed, a_id) then
     return { 'KEPT' }
   end
   if j.opts and opt(j.opts, 'h') then
-    if redis.call('ZSCORE', prio(), member(a_id, j.opts)) then
+    if redis.call('ZSCORE', prio(), rare.member(a_id, j.opts)) then
       return { 'KEPT' }
     end
   elseif redis.call('LPOS', k_queue, a_id, 'RANK', -1, 'MAXLEN', 1000) then
@@ -41,9 +41,9 @@ elseif j.status == 'dispatched' and j.holder == '' then
     end
   end
   redis.call('HSET', k_job, 'updated_at', stamp()) -- a first write that a full Redis refuses
-  enqueue(a_id, j, 'back')
+  rare.enqueue(a_id, j, 'back')
 else
   return { 'KEPT' }
 end
-serve(100)
+rare.serve(100)
 return { 'OK' }

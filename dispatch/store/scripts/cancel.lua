@@ -34,7 +34,7 @@ if redis.call('LLEN', k_queue) <= 1000 then
   redis.call('LREM', k_queue, 0, a_id)
 end
 if j.opts then
-  serve(100) -- jobs that it kept waiting
-  serve_others()
+  rare.serve(100) -- jobs that it kept waiting
+  rare.serve_others()
 end
 return { 'OK', 'error', 'cancelled', '', j.sequence or '0' }

@@ -21,7 +21,7 @@ while ARGV[i] do
     i = i + 3
   end
   local code, now_status, sequence, started, opts = fence(job_key(id), a_epoch .. ' ' .. attempt .. ' ' .. a_incarnation .. ' ')
-  if code == 'STALE' and told_before(id, attempt) then
+  if code == 'STALE' and rare.told_before(id, attempt) then
     code = 'OK'
   end
   told = told .. string.sub(code, 1, 1)
@@ -46,7 +46,7 @@ if mine then
       redis.call('LREM', k_held, 1, id)
     end
     ended = {}
-    local found = in_hand(answer)
+    local found = rare.in_hand(answer)
     dropped, held = found < held, found
   end
   local room = a_slots - held
@@ -75,7 +75,7 @@ if mine then
     redis.call('ZADD', k_lease, 'GT', now, a_incarnation)
   end
   if not open and held == 0 and (#forgotten > 0 or dropped) then
-    fact('drained', '', '0', a_name, a_incarnation, '0')
+    rare.fact('drained', '', '0', a_name, a_incarnation, '0')
   end
   if i == 8 and #new == 0 then
     redis.call('HSET', k_actor, 'seen_ms', now)
@@ -87,9 +87,11 @@ end
 if #forgotten > 0 and redis.call('EXISTS', k_groups) == 1 then
   redis.call('HDEL', k_groups, unpack(forgotten))
 end
-if code ~= 'IDLE' then
-  serve(100) -- a backlog beside idle actors: a push that told nobody
+if code ~= 'IDLE' and redis.call('EXISTS', k_idle) == 1 then
+  rare.serve(100) -- a backlog beside idle actors: a push that told nobody
 end
-serve_others()
+if next(touched) then
+  rare.serve_others()
+end
 answer[1] = code
 return answer

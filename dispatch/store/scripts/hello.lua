@@ -28,5 +28,5 @@ end
 redis.call('HSET', k_incarnations, a_incarnation, reg)
 redis.call('ZADD', k_lease, 'GT', now, a_incarnation)
 redis.call('SADD', k_types, a_type)
-fact('hello', '', '0', a_name, a_incarnation, '0')
+rare.fact('hello', '', '0', a_name, a_incarnation, '0')
 return { 'OK', 'open', redis.call('LLEN', k_held) }

@@ -11,6 +11,6 @@ if a[1] ~= a_incarnation then
 end
 redis.call('HSET', k_actor, 'seen_ms', now, 'pong', a_nonce)
 if a[2] ~= a_nonce then
-  fact('pong', '', '0', a_name, a_incarnation, '0', 'nonce', a_nonce)
+  rare.fact('pong', '', '0', a_name, a_incarnation, '0', 'nonce', a_nonce)
 end
 return { 'OK' }

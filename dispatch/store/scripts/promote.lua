@@ -8,7 +8,7 @@ local late_ones = redis.call('ZRANGEBYSCORE', k_startby, '-inf', now, 'LIMIT', 0
 for _, id in ipairs(late_ones) do
   local j = read(id)
   if j.known and not j.ended and j.holder == '' then
-    expire(id, j)
+    rare.expire(id, j)
     redis.call('ZREM', k_delayed, id)
   end
   redis.call('ZREM', k_startby, id)
@@ -22,23 +22,23 @@ for _, id in ipairs(due) do
     redis.call('ZADD', k_delayed, 'XX', now, id) -- a first write that a full Redis refuses
     redis.call('ZREM', k_delayed, id)
     if j.ended or not j.known then -- else it was revived, and ends once more
-      release(over, j.opts, j.status == 'finished')
+      rare.release(over, j.opts, j.status == 'finished')
     end
   else
     if not j.script then
-      bury_unusable(id, j)
+      rare.bury_unusable(id, j)
     elseif waits(id, j) then
-      enqueue(id, j)
+      rare.enqueue(id, j)
       moved = moved + 1
     end
     redis.call('ZREM', k_delayed, id)
   end
 end
-serve(100)
+rare.serve(100)
 if #late_ones > 0 then
   next_ready() -- at the queue's head those go now: nobody may come to claim
   trim_queue()
 end
-serve_others()
+rare.serve_others()
 local more = redis.call('ZCOUNT', k_delayed, '-inf', now) + redis.call('ZCOUNT', k_startby, '-inf', now)
-return { 'OK', moved, more, waiting() }
+return { 'OK', moved, more, rare.waiting() }

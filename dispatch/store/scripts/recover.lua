@@ -14,10 +14,10 @@ for i = #ids, 1, -1 do -- the oldest last: the right end is served next
   forgotten[#forgotten + 1] = a_incarnation .. ' ' .. id
   local j = read(id)
   if j.script and j.status == 'started' and j.holder == a_incarnation then
-    local crashes, ended = crashed(id, j)
+    local crashes, ended = rare.crashed(id, j)
     table.insert(back, 1, { id, crashes, ended, '' })
   elseif not j.script then
-    bury_unusable(id, j)
+    rare.bury_unusable(id, j)
   end
 end
 if #ids > 0 then
@@ -34,8 +34,8 @@ redis.call('ZREM', k_idle, a_name .. ' ' .. a_incarnation)
 if redis.call('HGET', k_actor, 'incarnation') == a_incarnation then
   redis.call('DEL', k_actor, k_wake)
 end
-local handed = serve(100)
-serve_others()
+local handed = rare.serve(100)
+rare.serve_others()
 local answer = { code }
 for _, b in ipairs(back) do
   for _, h in ipairs(handed) do

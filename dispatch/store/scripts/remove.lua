@@ -10,7 +10,7 @@ if not j.known then
   if redis.call('ZREM', k_dead, a_id) == 0 then
     return { 'UNKNOWN' }
   end
-  fact('removed', a_id, '0', '', '', '0')
+  rare.fact('removed', a_id, '0', '', '', '0')
   return { 'OK', '' }
 end
 if not j.ended then
@@ -21,5 +21,5 @@ if (j.sequence or '0') ~= a_sequence then
 end
 redis.call('UNLINK', k_job, k_reply)
 redis.call('ZREM', k_dead, a_id)
-fact('removed', a_id, j.sequence, '', '', j.attempt)
+rare.fact('removed', a_id, j.sequence, '', '', j.attempt)
 return { 'OK', j.status }

@@ -19,7 +19,7 @@ for i = 2, #ARGV do
         redis.call('EXPIRE', key, c_keep)
       end
       redis.call('EXPIRE', c_prefix .. ':q:reply:' .. id, c_keep)
-      retain(id, sequence)
+      rare.retain(id, sequence)
     end
   end
 end

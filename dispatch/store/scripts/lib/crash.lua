@@ -1,11 +1,12 @@
 -- USE history
+-- RARE
 -- One job of an actor that died. Whose fault it was decides where the job goes:
 --   cancelled    it ends: the death is how its cancel was carried out
 --   interrupted  we ended the actor: to the front of the queue, counted as nothing
 --   crash        counted; the first runs again at once, the second after up to 1 s, further ones up to 10 s
 --                (full jitter); at the limit within 72 hours it is dead
 -- Returns the crashes that count, and 1 for a job that ended.
-local function crashed(id, j)
+function rare.crashed(id, j)
   local key = job_key(id)
   local f = redis.call('HMGET', key, 'crash_ms', 'cancel')
   local times = {}
@@ -31,7 +32,7 @@ local function crashed(id, j)
   -- Nobody's token is good any more: the dead actor's last finish may still be on its way.
   redis.call('HSET', key, 'status', 'dispatched', 'token', j.epoch .. ' ' .. j.attempt .. '  ' .. j.started .. ' ' .. j.actor,
     'crashes', crashes, 'crash_ms', table.concat(times, ' '), 'ready_ms', ready, 'updated_at', stamp())
-  remember(id, { attempt = j.attempt, actor = a_name, incarnation = a_incarnation, began = j.started, ended = now,
+  rare.remember(id, { attempt = j.attempt, actor = a_name, incarnation = a_incarnation, began = j.started, ended = now,
     outcome = outcome, reason = a_cause, exit_code = a_exit_code ~= '' and a_exit_code or nil,
     signal = a_signal ~= '' and a_signal or nil, oom = a_oom == '1' and '1' or nil })
   if outcome == 'cancelled' then
@@ -45,7 +46,7 @@ local function crashed(id, j)
       error = 'its actor died ' .. crashes .. ' times while running it, the last time by: ' .. a_cause,
       reason = 'its actor died while running it', cause = a_cause, actor = a_name, holder = a_incarnation,
       attempt = j.attempt, sequence = j.sequence, opts = j.opts, crashes = crashes, started = j.started })
-    bury(id)
+    rare.bury(id)
     return crashes, 1
   end
   local said = { 'crashes', crashes, 'how', outcome, 'reason', a_cause }
@@ -53,8 +54,8 @@ local function crashed(id, j)
     redis.call('ZADD', c_prefix .. ':delayed:' .. a_type, ready, id)
     said[#said + 1], said[#said + 2] = 'next', ready
   else
-    enqueue(id, j, 'back')
+    rare.enqueue(id, j, 'back')
   end
-  fact('retried', id, j.sequence, a_name, a_incarnation, j.attempt, unpack(said))
+  rare.fact('retried', id, j.sequence, a_name, a_incarnation, j.attempt, unpack(said))
   return crashes, 0
 end

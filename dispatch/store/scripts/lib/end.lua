@@ -3,7 +3,7 @@
 -- e: id kind status output error reason exit_code | actor holder attempt sequence started crashes cause failed opts (false: none; nil: not read)
 -- The list for the log is written when the script ends (end_all), one command for all.
 local gone = {}
-function end_job(e)
+local function end_job(e)
   local key = c_prefix .. ':job:' .. e.id
   local opts = e.opts
   if opts == nil then
@@ -28,7 +28,7 @@ function end_job(e)
     if not opts or not flag(opts, 'u') then
       redis.call('EXPIRE', key, c_keep)
     end
-    retain(e.id, '0')
+    rare.retain(e.id, '0')
     if e.kind == 'dead' then -- it goes to the bucket of the dead all the same
       gone[#gone + 1] = '0 ' .. e.id .. ' dead'
     end
@@ -37,11 +37,11 @@ function end_job(e)
     tell(e.actor, e.holder, e.kind .. ' ' .. e.id .. ' ' .. sequence .. ' ' .. e.attempt .. ' outcome=' .. e.status ..
       ' since=' .. (e.started or ''))
   else
-    fact(e.kind, e.id, e.sequence, e.actor, e.holder, e.attempt, 'outcome', e.status, 'since', e.started or '',
+    rare.fact(e.kind, e.id, e.sequence, e.actor, e.holder, e.attempt, 'outcome', e.status, 'since', e.started or '',
       'exit_code', e.exit_code, 'crashes', e.crashes or '', 'reason', e.reason, 'cause', e.cause or '', 'failed', e.failed or '')
   end
   if opts then
-    after_end(e.id, opts, e.status == 'finished')
+    rare.after_end(e.id, opts, e.status == 'finished')
   end
 end
 
@@ -51,8 +51,9 @@ local function end_all()
   end
 end
 
+-- RARE
 -- Into the list of the dead, which is capped by age and number: the oldest go.
-local function bury(id)
+function rare.bury(id)
   redis.call('ZADD', k_dead, now, id)
   redis.call('ZREMRANGEBYSCORE', k_dead, '-inf', '(' .. string.format('%d', now - c_dead_age))
   local over = redis.call('ZCARD', k_dead) - c_dead_most
@@ -62,7 +63,7 @@ local function bury(id)
 end
 
 -- An id that can not be run: without a record there is nothing to write the reason into.
-local function bury_unusable(id, j)
+function rare.bury_unusable(id, j)
   if j.ended then
     return -- buried before, and pushed again
   end
@@ -70,23 +71,23 @@ local function bury_unusable(id, j)
     end_job({ id = id, kind = 'dead', status = 'error', output = '', error = 'the record has no script',
       reason = 'no script', exit_code = '', actor = '', holder = '', attempt = j.attempt, sequence = j.sequence, opts = j.opts })
   else
-    fact('dead', id, '0', '', '', '0', 'outcome', 'error', 'reason', 'no record')
-    release(id, false, false)
+    rare.fact('dead', id, '0', '', '', '0', 'outcome', 'error', 'reason', 'no record')
+    rare.release(id, false, false)
   end
-  bury(id)
+  rare.bury(id)
 end
 
 -- An end without a run.
-function end_unrun(id, j, reason, text)
+function rare.end_unrun(id, j, reason, text)
   end_job({ id = id, kind = 'ended', status = 'error', output = '', error = text, reason = reason, exit_code = '',
     actor = '', holder = '', attempt = j.attempt, sequence = j.sequence, opts = j.opts })
 end
 
-local function late(opts)
+function rare.late(opts)
   local by = opt(opts, 'b')
   return by and tonumber(by) <= tonumber(now)
 end
 
-local function expire(id, j)
-  end_unrun(id, j, 'expired', 'not begun in time')
+function rare.expire(id, j)
+  rare.end_unrun(id, j, 'expired', 'not begun in time')
 end

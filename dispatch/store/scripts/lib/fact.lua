@@ -16,6 +16,16 @@ local function tell(name, inc, line)
   told[#told + 1] = line
 end
 
+local function tell_all()
+  if #told > 0 then
+    entries[#entries + 1] = table.concat(told, '\n')
+  end
+  for _, text in ipairs(entries) do
+    redis.call('XADD', k_facts, 'MAXLEN', '~', '5000', '*', 'f', text)
+  end
+end
+
+-- RARE
 -- Free text as one word: what splits words and lines is written as in a URL.
 local function word(text)
   if string.find(text, '[%c %%]') then
@@ -24,7 +34,7 @@ local function word(text)
   return text
 end
 
-local function fact(kind, id, sequence, name, inc, attempt, ...)
+function rare.fact(kind, id, sequence, name, inc, attempt, ...)
   local line = kind .. ' ' .. word(id) .. ' ' .. (sequence or '0') .. ' ' .. attempt
   local more = { ... }
   for i = 1, #more, 2 do
@@ -33,13 +43,4 @@ local function fact(kind, id, sequence, name, inc, attempt, ...)
     end
   end
   tell(name, inc, line)
-end
-
-local function tell_all()
-  if #told > 0 then
-    entries[#entries + 1] = table.concat(told, '\n')
-  end
-  for _, text in ipairs(entries) do
-    redis.call('XADD', k_facts, 'MAXLEN', '~', '5000', '*', 'f', text)
-  end
 end

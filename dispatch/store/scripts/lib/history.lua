@@ -1,6 +1,7 @@
+-- RARE
 -- What became of an attempt that was not the job's good end: the last ten are kept in the record, as JSON.
 -- h: attempt actor incarnation began ended outcome reason exit_code signal oom, all text, absent if not known
-local function remember(id, h)
+function rare.remember(id, h)
   local key = c_prefix .. ':job:' .. id
   local all = {}
   local text = redis.call('HGET', key, 'history')

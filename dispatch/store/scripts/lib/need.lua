@@ -1,13 +1,13 @@
 -- Prerequisites. need:<id> is a hash of what a job waits for still, each with its rule; unlocks:<id> a zset of who waits for
 -- it, of equal score and so in the order of the log; score 1: a bad end came, and that job holds. An edge is
 -- gone when its field in need is: what then still stands in unlocks is skipped.
-local end_job, end_unrun -- in end.lua: the end of one job may be the end of others
+-- RARE
 local edges = 500 -- looked at by one script, a failed job counting as five; the rest is left to promote
 local ends = nil -- jobs whose edges are to be looked at, while that is being done
 
 -- Nobody waits for it any more: from now on its record may expire, if its message has left the log.
 local function unlocked(id, opts)
-  unset(id, opts, 'u')
+  rare.unset(id, opts, 'u')
   local f = redis.call('HMGET', job_key(id), 'status', 'sequence', 'settled')
   if (f[1] == 'finished' or f[1] == 'error') and (f[3] or not f[2] or f[2] == '0') then
     redis.call('EXPIRE', job_key(id), c_keep)
@@ -21,14 +21,14 @@ local function ready(id, sequence, opts)
   if later then
     redis.call('ZADD', c_prefix .. ':delayed:' .. a_type, due, id)
   else
-    enqueue(id, { opts = opts, ready = now })
+    rare.enqueue(id, { opts = opts, ready = now })
   end
-  fact('released', id, sequence, '', '', '0', 'ready', waiting(), 'until', later and due or '')
+  rare.fact('released', id, sequence, '', '', '0', 'ready', rare.waiting(), 'until', later and due or '')
 end
 
 local function fail(id, f, by)
   edges = edges - 4
-  end_unrun(id, { attempt = string.match(f[4] or '', '^%d+ (%d+) ') or '0', sequence = f[3], opts = f[5] },
+  rare.end_unrun(id, { attempt = string.match(f[4] or '', '^%d+ (%d+) ') or '0', sequence = f[3], opts = f[5] },
     'prerequisite ' .. by, 'its prerequisite ' .. by .. ' did not finish')
 end
 
@@ -45,10 +45,10 @@ local function edge(id, by, good, place, unlocks)
     if good or rule == 'run' then
       redis.call('HDEL', need, by)
       if f[1] == 'waiting_for_prerequisites' and redis.call('EXISTS', need) == 0 then
-        for_type(f[2], ready, id, f[3], f[5])
+        rare.for_type(f[2], ready, id, f[3], f[5])
       end
     elseif f[1] == 'waiting_for_prerequisites' then
-      for_type(f[2], fail, id, f, by)
+      rare.for_type(f[2], fail, id, f, by)
     end
   end
   redis.call('ZREM', unlocks, place)
@@ -56,7 +56,7 @@ end
 
 -- What a job's end means to those that wait for it. All or nothing is not promised: what is over the bound
 -- stands in delayed:<type> as ">" and the ended id, and promote goes on with it.
-local function release(id, opts, good)
+function rare.release(id, opts, good)
   if ends then
     ends[#ends + 1] = { id, opts, good, a_type } -- one of them failed by it: its own are looked at below
     return
@@ -80,7 +80,7 @@ local function release(id, opts, good)
       end
     elseif #redis.call('ZRANGEBYSCORE', unlocks, '0', well and '1' or '0', 'LIMIT', '0', '1') > 0 then
       redis.call('ZADD', c_prefix .. ':delayed:' .. of, now, '>' .. by) -- no id has that character
-      fact('more', by, '0', '', '', '0')
+      rare.fact('more', by, '0', '', '', '0')
     end
     i = i + 1
   end
@@ -95,7 +95,7 @@ local function forget_needs(id, opts)
   for i = 1, #all, 2 do
     if all[i + 1] == 'hold' then
       local unlocks = c_prefix .. ':unlocks:' .. all[i]
-      if redis.call('ZREM', unlocks, member(id, opts)) == 1 and redis.call('EXISTS', unlocks) == 0 then
+      if redis.call('ZREM', unlocks, rare.member(id, opts)) == 1 and redis.call('EXISTS', unlocks) == 0 then
         local theirs = redis.call('HGET', job_key(all[i]), 'opts')
         if theirs and flag(theirs, 'u') then
           unlocked(all[i], theirs)
@@ -108,32 +108,32 @@ local function forget_needs(id, opts)
 end
 
 -- What the end of a job with opts brings beside its record.
-local function after_end(id, opts, good)
+function rare.after_end(id, opts, good)
   if opt(opts, 'b') then
     redis.call('ZREM', c_prefix .. ':startby:' .. a_type, id)
-    opts = unset(id, opts, 'b') or '' -- one that is run again by hand is not late
+    opts = rare.unset(id, opts, 'b') or '' -- one that is run again by hand is not late
   end
   if opt(opts, 'h') then
-    redis.call('ZREM', prio(), member(id, opts))
+    redis.call('ZREM', prio(), rare.member(id, opts))
   end
   if flag(opts, 'n') then
     forget_needs(id, opts)
   end
   if flag(opts, 'u') then
-    release(id, opts, good)
+    rare.release(id, opts, good)
   end
 end
 
 -- A job with opts goes into a hand: its start-by is met, also for its next attempt.
-local function begun(id, opts)
+function rare.begun(id, opts)
   if opt(opts, 'b') then
     redis.call('ZREM', c_prefix .. ':startby:' .. a_type, id)
-    unset(id, opts, 'b')
+    rare.unset(id, opts, 'b')
   end
 end
 
 -- text: "<id> <rule> ..." of a job to be. What is open, the first that failed it, the first that nobody knows.
-local function look_at_needs(text, refilled)
+function rare.look_at_needs(text, refilled)
   local open, failed = {}, nil
   for p, rule in string.gmatch(text, '(%S+) (%S+)') do
     local f = redis.pcall('HMGET', job_key(p), 'status', 'opts', 'script')
@@ -151,10 +151,10 @@ local function look_at_needs(text, refilled)
   return open, failed
 end
 
-local function wait_for(id, opts, open)
+function rare.wait_for(id, opts, open)
   for _, o in ipairs(open) do
     redis.call('HSET', c_prefix .. ':need:' .. id, o[1], o[2])
-    redis.call('ZADD', c_prefix .. ':unlocks:' .. o[1], o[3], member(id, opts))
+    redis.call('ZADD', c_prefix .. ':unlocks:' .. o[1], o[3], rare.member(id, opts))
     if not o[4] or not flag(o[4], 'u') then
       redis.call('HSET', job_key(o[1]), 'opts', o[4] and o[4] .. ' u' or 'u')
     end

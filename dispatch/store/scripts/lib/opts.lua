@@ -8,8 +8,9 @@ local function flag(opts, letter)
   return string.find(' ' .. opts .. ' ', ' ' .. letter .. ' ', 1, true)
 end
 
+-- RARE
 -- Writes the record's opts without a word, and returns them.
-local function unset(id, opts, letter)
+function rare.unset(id, opts, letter)
   opts = string.gsub(' ' .. opts .. ' ', ' ' .. letter .. '%-?%d* ', ' ', 1)
   opts = string.match(opts, '^ *(.-) *$')
   if opts == '' then
@@ -21,6 +22,6 @@ local function unset(id, opts, letter)
 end
 
 -- How a job stands in a set whose scores are equal: in the order of the log.
-local function member(id, opts)
+function rare.member(id, opts)
   return (string.match(' ' .. opts, ' o(%d+)') or '') .. ' ' .. id
 end

@@ -5,8 +5,9 @@ local function prio()
   return c_prefix .. ':prio:' .. a_type
 end
 
+-- RARE
 -- j: opts ready. back: it was in a hand; to the front, where its first time puts it.
-local function enqueue(id, j, back)
+function rare.enqueue(id, j, back)
   local first = j.ready
   if back then
     redis.call('HSETNX', job_key(id), 'first_ms', j.ready)
@@ -14,19 +15,19 @@ local function enqueue(id, j, back)
   end
   local head = j.opts and opt(j.opts, 'h')
   if head then
-    redis.call('ZADD', prio(), string.format('%d', (tonumber(first) or now) - head), member(id, j.opts))
+    redis.call('ZADD', prio(), string.format('%d', (tonumber(first) or now) - head), rare.member(id, j.opts))
     levels = true
   else
     redis.call(back and 'RPUSH' or 'LPUSH', k_queue, id)
   end
 end
 
-local function waiting()
+function rare.waiting()
   return redis.call('LLEN', k_queue) + redis.call('ZCARD', prio())
 end
 
 -- The place of a job of another level that goes before the list's head id, if there is one.
-local function overtaker(id)
+function rare.overtaker(id)
   local top = redis.call('ZRANGE', prio(), '0', '0', 'WITHSCORES')
   if not top[1] then
     levels = false

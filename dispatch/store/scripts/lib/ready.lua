@@ -27,8 +27,8 @@ local function waits(id, j)
   if j.ended or j.holder ~= '' or j.status == 'waiting_for_prerequisites' then
     return false
   end
-  if j.opts and late(j.opts) then
-    expire(id, j)
+  if j.opts and rare.late(j.opts) then
+    rare.expire(id, j)
     return false
   end
   return true
@@ -46,7 +46,7 @@ local function next_ready(most)
       ahead = redis.call('LRANGE', k_queue, most and -most or '-1', '-1')
       id = ahead[#ahead]
     end
-    mark = levels and overtaker(id) or nil
+    mark = levels and rare.overtaker(id) or nil
     if mark then
       id = string.match(mark, '^%d* (.+)$')
     end
@@ -55,7 +55,7 @@ local function next_ready(most)
     end
     local j = read(id)
     if not j.script then
-      bury_unusable(id, j)
+      rare.bury_unusable(id, j)
     elseif waits(id, j) then
       return id, j
     end

@@ -1,7 +1,8 @@
+-- RARE
 -- Records of ended jobs are kept for a time and in a number. The list done has them in the order of their
 -- ends, as "<sequence> <id>"; what is over the number goes, two a call, so that a lowered one is reached too. A job that
 -- was revived since carries another sequence and stays.
-local function retain(id, sequence)
+function rare.retain(id, sequence)
   local done = c_prefix .. ':done'
   local over = redis.call('RPUSH', done, sequence .. ' ' .. id) - c_done
   for _ = 1, over < 2 and over or 2 do

@@ -1,9 +1,20 @@
 -- USE history
+-- The end of an attempt as its actor told it: the job's end, or another try.
+local function attempt_ended(e, jitter)
+  if e.status == 'finished' or not rare.retry(e, jitter) then
+    end_job(e)
+    if e.kind == 'dead' then
+      rare.bury(e.id)
+    end
+  end
+end
+
+-- RARE
 -- A script that failed runs once more after a pause, if it has retries left. The pause is drawn by full jitter:
 -- the caller's number from 0 to 1, since Redis' own are the same in each run, times min(cap, base * 2^n). true:
 -- the job waits again. Otherwise e says how the job ends.
 -- e: as end_job's, with what its actor said
-local function retry(e, jitter)
+function rare.retry(e, jitter)
   local key = c_prefix .. ':job:' .. e.id
   local f = redis.call('HMGET', key, 'retries', 'retried', 'cancel')
   if f[3] then -- it ended because it was told to, as far as anybody can know
@@ -23,25 +34,15 @@ local function retry(e, jitter)
   local count = string.format('%d', used + 1)
   redis.call('HSET', key, 'status', 'dispatched', 'token', a_epoch .. ' ' .. e.attempt .. '  ' .. e.started .. ' ' .. e.actor,
     'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'retried', count, 'ready_ms', ready, 'updated_at', stamp())
-  remember(e.id, { attempt = e.attempt, actor = e.actor, incarnation = e.holder, began = e.started, ended = now,
+  rare.remember(e.id, { attempt = e.attempt, actor = e.actor, incarnation = e.holder, began = e.started, ended = now,
     outcome = 'failed', reason = e.reason, exit_code = e.exit_code ~= '' and e.exit_code or nil })
   redis.call('ZADD', c_prefix .. ':delayed:' .. a_type, ready, e.id)
-  fact('retried', e.id, e.sequence, e.actor, e.holder, e.attempt, 'failed', '1', 'reason', e.reason, 'retries', count,
+  rare.fact('retried', e.id, e.sequence, e.actor, e.holder, e.attempt, 'failed', '1', 'reason', e.reason, 'retries', count,
     'next', ready)
   return true
 end
 
--- The end of an attempt as its actor told it: the job's end, or another try.
-local function attempt_ended(e, jitter)
-  if e.status == 'finished' or not retry(e, jitter) then
-    end_job(e)
-    if e.kind == 'dead' then
-      bury(e.id)
-    end
-  end
-end
-
 -- A repeat of what was told already: the job has gone on to wait, or to its next attempt, so its token says no more.
-local function told_before(id, attempt)
+function rare.told_before(id, attempt)
   return redis.call('HGET', c_prefix .. ':job:' .. id, 'gave_back') == a_epoch .. ' ' .. attempt .. ' ' .. a_incarnation
 end

@@ -1,3 +1,4 @@
+-- RARE
 -- Hand-over: while there is a job and an actor with an idle slot, the longest idle gets the oldest job,
 -- claimed on its behalf, and its wake list gets all it needs to run it.
 local function next_idle()
@@ -20,7 +21,7 @@ local function next_idle()
   end
 end
 
-local function serve(limit)
+function rare.serve(limit)
   local handed = {}
   while #handed < limit and redis.call('EXISTS', k_idle) == 1 do
     local id, j = next_ready()
@@ -52,8 +53,8 @@ local function serve(limit)
 end
 
 -- The same for the types that ends of this script's type have given something to.
-local function serve_others()
+function rare.serve_others()
   for t in pairs(touched) do
-    for_type(t, serve, 100)
+    rare.for_type(t, rare.serve, 100)
   end
 end

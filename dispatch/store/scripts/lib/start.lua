@@ -10,12 +10,12 @@ local function start(id, j, name, inc)
     redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'updated_at', stamp(), 'type', a_type, 'v', '1')
   end
   if j.opts then
-    begun(id, j.opts)
+    rare.begun(id, j.opts)
   end
   if j.sequence then
     tell(name, inc, 'started ' .. id .. ' ' .. j.sequence .. ' ' .. attempt .. ' timeout=' .. j.timeout .. ' since=' .. j.ready)
   else
-    fact('started', id, '0', name, inc, attempt, 'timeout', j.timeout, 'since', j.ready)
+    rare.fact('started', id, '0', name, inc, attempt, 'timeout', j.timeout, 'since', j.ready)
   end
   return attempt
 end

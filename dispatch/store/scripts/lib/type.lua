@@ -3,7 +3,8 @@
 local levels -- whether the type has jobs of other levels than 0; nil: not asked yet
 local touched = {} -- types, not the caller's, that have something new in their queue
 
-local function for_type(t, f, ...)
+-- RARE
+function rare.for_type(t, f, ...)
   if not t or t == '' or t == a_type then
     return f(...)
   end
