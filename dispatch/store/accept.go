@@ -28,7 +28,7 @@ type Accepted struct {
 	Status   Status // the record's now
 	Sequence uint64 // the record's: with Same and another than the submission's, the log holds it twice
 	Adopted  bool   // with Same: a foreign record took this submission's sequence
-	Ready    int    // length of the type's queue after
+	Ready    int    // length of the type's queue after this and those that were accepted with it
 	Due      time.Time
 	Handed   string   // actor that has it, "" for none
 	HandedTo string   // that actor's incarnation
@@ -36,8 +36,11 @@ type Accepted struct {
 	Missing  string   // with NoNeed: the first prerequisite that is not known
 }
 
-// MaxBatch bounds one Accept: a pipeline of scripts, kept short of a second even on miniredis.
+// MaxBatch bounds one Accept: a pipeline of calls, kept short of a second even on miniredis.
 const MaxBatch = 500
+
+// acceptGroup is how many jobs one call of the script takes: what a call costs beside its jobs is more than a job costs.
+const acceptGroup = 50
 
 // Accept puts submissions, in the order of the log, into Redis: one pipeline. It moves the
 // position with each, also with Same and Conflict. after is the sequence of the log message before
@@ -52,19 +55,20 @@ func (d *Daemon) Accept(ctx context.Context, after uint64, jobs []Submission) ([
 		return nil, nil
 	}
 	sc := d.s.scripts["accept"]
-	calls := make([]acceptCall, len(jobs))
-	for i, j := range jobs {
-		c, err := d.acceptCall(after, j)
+	var calls []acceptCall
+	for rest := jobs; len(rest) > 0; {
+		c, err := d.acceptCall(after, rest[:alike(rest)])
 		if err == nil {
 			err = sc.check(c.keys, c.args)
 		}
 		if err != nil {
 			return nil, err
 		}
-		calls[i] = c
-		if j.Sequence != 0 {
-			after = j.Sequence
+		calls = append(calls, c)
+		if last := rest[c.jobs-1].Sequence; last != 0 {
+			after = last
 		}
+		rest = rest[c.jobs:]
 	}
 	cmds, err := d.s.acceptAll(ctx, sc, calls, false)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
@@ -76,49 +80,76 @@ func (d *Daemon) Accept(ctx context.Context, after uint64, jobs []Submission) ([
 		if err != nil {
 			return out, d.s.fault(ctx, err, calls[i].keys)
 		}
-		a, err := readAccepted(v)
+		as, err := readAccepted(v)
+		out = append(out, as...)
 		if err != nil {
 			return out, err
 		}
-		out = append(out, a)
+		if len(as) > 0 && as[0].Code == Gap { // and so are all behind
+			for len(out) < len(jobs) {
+				out = append(out, as[0])
+			}
+			return out, nil
+		}
+		if len(as) == 0 || len(as) > calls[i].jobs {
+			return out, fmt.Errorf("accept %d jobs: %d answers", calls[i].jobs, len(as))
+		}
+		if len(as) < calls[i].jobs { // it ended before a record that is none: begun with that one it says so
+			before := jobs[len(out)-1].Sequence
+			more, err := d.Accept(ctx, before, jobs[len(out):])
+			return append(out, more...), err
+		}
 	}
-	if len(cmds) < len(jobs) {
+	if len(cmds) < len(calls) {
 		return out, d.s.fault(ctx, err, nil)
 	}
 	return out, nil
 }
 
+// alike is how many of the jobs go into the first call: of one type, and no more than it takes.
+func alike(jobs []Submission) int {
+	n := 1
+	for n < len(jobs) && n < acceptGroup && jobs[n].Type == jobs[0].Type {
+		n++
+	}
+	return n
+}
+
 type acceptCall struct {
+	jobs int
 	keys []key
 	args []any
 }
 
-func (d *Daemon) acceptCall(after uint64, j Submission) (acceptCall, error) {
-	if err := errors.Join(bad("job id", j.ID), bad("script type", j.Type)); err != nil {
-		return acceptCall{}, err
+func (d *Daemon) acceptCall(after uint64, jobs []Submission) (acceptCall, error) {
+	k, jobType := d.s.keys, jobs[0].Type
+	c := acceptCall{
+		jobs: len(jobs),
+		keys: d.s.jobKeys(jobType, k.position(), k.types(), k.delayed(jobType)),
+		args: append(make([]any, 0, 3+14*len(jobs)), d.s.jobArgs(d.epoch, jobType, dec(after))...),
 	}
-	env, created := "", ""
-	if len(j.Env) > 0 {
-		b, err := json.Marshal(j.Env)
-		if err != nil {
-			return acceptCall{}, fmt.Errorf("accept job %s: %w", j.ID, err)
+	for _, j := range jobs {
+		if err := errors.Join(bad("job id", j.ID), bad("script type", j.Type), checkRules(j)); err != nil {
+			return acceptCall{}, err
 		}
-		env = string(b)
-	}
-	if !j.CreatedAt.IsZero() {
-		created = j.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z07:00")
-	}
-	if err := checkRules(j); err != nil {
-		return acceptCall{}, err
-	}
-	limit := (j.Timeout + time.Second - 1) / time.Second
-	k := d.s.keys
-	return acceptCall{
-		keys: d.s.jobKeys(j.Type, k.job(j.ID), k.position(), k.types(), k.delayed(j.Type)),
-		args: d.s.jobArgs(d.epoch, j.Type, j.ID, dec(after), dec(j.Sequence), j.Script, j.Caller, j.Context,
+		env, created := "", ""
+		if len(j.Env) > 0 {
+			b, err := json.Marshal(j.Env)
+			if err != nil {
+				return acceptCall{}, fmt.Errorf("accept job %s: %w", j.ID, err)
+			}
+			env = string(b)
+		}
+		if !j.CreatedAt.IsZero() {
+			created = j.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+		}
+		limit := (j.Timeout + time.Second - 1) / time.Second
+		c.keys = append(c.keys, k.job(j.ID))
+		c.args = append(c.args, j.ID, dec(j.Sequence), j.Script, j.Caller, j.Context,
 			strconv.FormatInt(int64(limit), 10), strconv.Itoa(j.Retries), env, created,
-			millis(j.Due), d.s.rareOf(j), needs(j), boolArg(j.Refilled), boolArg(j.Again)),
-	}, nil
+			millis(j.Due), d.s.rareOf(j), needs(j), boolArg(j.Refilled), boolArg(j.Again))
+	}
+	return c, nil
 }
 
 // millis writes a time as the scripts count it; "" for none. Rounded up: not before means not before.
@@ -144,22 +175,29 @@ func (s *Store) acceptAll(ctx context.Context, sc *script, calls []acceptCall, l
 	return cmds, err
 }
 
-func readAccepted(v any) (Accepted, error) {
+// readAccepted reads the answers of one call: a Gap alone, or one for each job that it came to.
+func readAccepted(v any) ([]Accepted, error) {
+	const fields = 8
 	r, err := readReply("accept", v)
 	if err != nil {
-		return Accepted{}, err
+		return nil, err
 	}
-	a := Accepted{Code: r.code()}
-	switch a.Code {
-	case Gap:
-	case NoNeed:
-		a.Missing = r.str(1)
-	default:
-		a.Status, a.Sequence, a.Adopted, a.Ready = Status(r.str(1)), laxUint(r.str(2)), r.str(3) == "1", r.num(4)
-		a.Due, a.Handed, a.HandedTo = msTime(r.str(5)), r.str(6), r.str(7)
-		a.Waits = strings.Fields(r.str(8))
+	if r.code() == Gap {
+		return []Accepted{{Code: Gap}}, nil
 	}
-	return a, r.err
+	ready := r.num(1)
+	out := make([]Accepted, 0, len(r.fields)/fields)
+	for i := 2; i < len(r.fields) && r.err == nil; i += fields {
+		a := Accepted{
+			Code: Code(r.str(i)), Status: Status(r.str(i + 1)), Sequence: laxUint(r.str(i + 2)), Adopted: r.str(i+3) == "1", Ready: ready,
+			Due: msTime(r.str(i + 4)), Handed: r.str(i + 5), HandedTo: r.str(i + 6), Waits: strings.Fields(r.str(i + 7)),
+		}
+		if a.Code == NoNeed {
+			a = Accepted{Code: NoNeed, Missing: r.str(i + 7)}
+		}
+		out = append(out, a)
+	}
+	return out, r.err
 }
 
 // Position is the sequence of the last log message accepted; 0 for none.

@@ -55,7 +55,7 @@ var acceptCases = map[string]func(b *bed){
 	},
 	"accept is FIFO and counts": func(b *bed) {
 		rs := b.accept(Submission{ID: "j1", Type: "sh", Script: "1"}, Submission{ID: "j2", Type: "sh", Script: "2"})
-		if rs[0].Ready != 1 || rs[1].Ready != 2 || rs[1].Code != OK || rs[1].Status != StatusDispatched {
+		if rs[0].Ready != 2 || rs[1].Ready != 2 || rs[1].Code != OK || rs[1].Status != StatusDispatched {
 			b.Errorf("%+v", rs)
 		}
 		a := b.actor("p_1", "i1")

@@ -1,115 +1,156 @@
--- accept: a submission goes into Redis.
--- KEYS epoch facts ended dead queue idle lease job position types delayed
--- ARGV epoch type id after sequence script caller context timeout retries env created due opts needs refilled again
+-- accept: submissions of one type go into Redis, in the order of the log.
+-- KEYS epoch facts ended dead queue idle lease position types delayed
+-- ARGV epoch type after
 -- USE epoch now stamp fact record opts type queue need end revive ready start serve order
--- RETURNS NO_EPOCH | GAP position | NO_PREREQUISITE id | OK/SAME/CONFLICT status sequence adopted ready due actor incarnation waits
--- BOUND 100 prerequisites, 100 hand-overs, 100 spent ids
+-- RETURNS NO_EPOCH | GAP position | OK ready {OK/SAME/CONFLICT/NO_PREREQUISITE status sequence adopted due actor incarnation waits}...
+-- BOUND 50 jobs, 100 prerequisites each, 100 hand-overs, 100 spent ids
+-- More KEYS: the jobs' records, for Cluster and for the word WRONGTYPE.
+-- More ARGV: for each job id sequence script caller context timeout retries env created due opts needs refilled again.
+-- It ends before a job whose record is a key of another kind, and fails if that is the first. waits: what the
+-- job waits for, with NO_PREREQUISITE the id that nobody knows.
 local position = redis.call('GET', k_position) or '0'
 if a_after ~= '0' and before(position, a_after) then
   return { 'GAP', position }
 end
+redis.call('LLEN', k_queue) -- fails on a key of another kind, before anything is written
+local answer = { 'OK', '' }
+local places = {} -- of the answers about jobs that went into the queue
+
 -- The position moves with a known id too: it says what was read. After the first other write.
-local function reached()
-  if before(position, a_sequence) then
-    redis.call('SET', k_position, a_sequence)
+local function reached(sequence)
+  if before(position, sequence) then
+    position = sequence
+    redis.call('SET', k_position, sequence)
   end
 end
 
-local function ready_now(opts)
-  rare.enqueue(a_id, { opts = opts, ready = now })
-  local status, name, inc = 'dispatched', '', ''
-  for _, h in ipairs(rare.serve(100)) do
-    if h.id == a_id then
-      status, name, inc = 'started', h.actor, h.incarnation
-    end
-  end
-  return { 'OK', status, a_sequence, 0, rare.waiting(), '', name, inc, '' }
+local function say(code, status, sequence, adopted, due, actor, inc, waits_for)
+  local n = #answer
+  answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = code, status, sequence, adopted
+  answer[n + 5], answer[n + 6], answer[n + 7], answer[n + 8] = due, actor, inc, waits_for
 end
 
-local f = redis.call('HMGET', k_job, 'status', 'script')
-if f[1] or f[2] then
-  local j = read(a_id)
+local function ready_now(id, sequence, opts)
+  rare.enqueue(id, { opts = opts, ready = now })
+  places[id] = #answer
+  say('OK', 'dispatched', sequence, 0, '', '', '', '')
+end
+
+-- A submission whose id has a record.
+local function known(id, sequence, script, again)
+  local j = read(id)
   local code, adopted = 'CONFLICT', 0
-  local types = redis.call('HMGET', k_job, 'type', 'script_type')
-  local alike = j.script == a_script and (types[1] == a_type or not types[1] and string.lower(types[2] or a_type) == string.lower(a_type))
+  local types = redis.call('HMGET', job_key(id), 'type', 'script_type')
+  local alike = j.script == script and (types[1] == a_type or not types[1] and string.lower(types[2] or a_type) == string.lower(a_type))
   -- A later message than that of its end: the same one again finds it revived, and perhaps ended since.
-  if a_again == '1' and j.ended and alike and before(j.sequence or '0', a_sequence) then
-    rare.revive(a_id, j, a_sequence)
-    reached()
-    return ready_now(j.opts)
+  if again == '1' and j.ended and alike and before(j.sequence or '0', sequence) then
+    rare.revive(id, j, sequence)
+    reached(sequence)
+    return ready_now(id, sequence, j.opts)
   end
   if alike then
     code = 'SAME'
-    if not logged(j) and a_sequence ~= '0' then
+    if not logged(j) and sequence ~= '0' then
       -- Pushed by others, in the log by now: from here on it ends as the log's.
       adopted = 1
-      j.sequence = a_sequence
-      redis.call('HSET', k_job, 'sequence', a_sequence, 'v', '1')
+      j.sequence = sequence
+      redis.call('HSET', job_key(id), 'sequence', sequence, 'v', '1')
       if j.ended then
-        redis.call('RPUSH', k_ended, a_sequence .. ' ' .. a_id .. ' ' .. j.status)
-        redis.call('PERSIST', k_job)
+        redis.call('RPUSH', k_ended, sequence .. ' ' .. id .. ' ' .. j.status)
+        redis.call('PERSIST', job_key(id))
       end
     end
   end
-  reached()
-  local due = redis.call('ZSCORE', k_delayed, a_id) or ''
+  reached(sequence)
   local mine = j.holder ~= '' and not j.ended
-  return { code, j.status, j.sequence or '0', adopted, rare.waiting(), due,
-    mine and j.actor or '', mine and j.holder or '', '' }
+  say(code, j.status, j.sequence or '0', adopted, redis.call('ZSCORE', k_delayed, id) or '',
+    mine and j.actor or '', mine and j.holder or '', '')
 end
 
-local open, failed = {}, nil
-if a_needs ~= '' then
-  local unknown
-  open, failed, unknown = rare.look_at_needs(a_needs, a_refilled == '1')
-  if unknown then
-    reached()
-    return { 'NO_PREREQUISITE', unknown }
+local typed = false
+local function new(id, sequence, script, caller, context, timeout, retries, env, created, due, opts, needs, refilled)
+  local open, failed = {}, nil
+  if needs ~= '' then
+    local unknown
+    open, failed, unknown = rare.look_at_needs(needs, refilled == '1')
+    if unknown then
+      reached(sequence)
+      return say('NO_PREREQUISITE', '', sequence, 0, '', '', '', unknown)
+    end
+  end
+  local later = due ~= '' and tonumber(due) > tonumber(now)
+  local status, ready = 'dispatched', later and due or now
+  if open[1] and not failed then
+    status, ready = 'waiting_for_prerequisites', ''
+  end
+  local at = created ~= '' and created or stamp()
+  -- What is read most comes first: Redis looks through a small hash from its begin.
+  local set = { 'status', status, 'token', '0 0   ', 'sequence', sequence, 'script', script, 'type', a_type,
+    'ready_ms', ready, 'timeout', timeout, 'caller_id', caller, 'context_id', context, 'id', id,
+    'script_type', a_type, 'retries', retries, 'concurrent', 'false', 'created_at', at,
+    'updated_at', at, 'queued_ms', now, 'v', '1' }
+  if env ~= '' then
+    set[#set + 1] = 'env_vars'
+    set[#set + 1] = env
+  end
+  if opts ~= '' then
+    set[#set + 1] = 'opts'
+    set[#set + 1] = opts
+  else
+    opts = false
+  end
+  redis.call('HSET', job_key(id), unpack(set))
+  reached(sequence)
+  if not typed then
+    redis.call('SADD', k_types, a_type)
+    typed = true
+  end
+  redis.call('ZREM', k_dead, id) -- it may lie there as an id without a record
+  if failed then
+    rare.end_unrun(id, { attempt = '0', sequence = sequence, opts = opts }, 'prerequisite ' .. failed,
+      'its prerequisite ' .. failed .. ' did not finish')
+    return say('OK', 'error', sequence, 0, '', '', '', '')
+  end
+  local by = opts and opt(opts, 'b')
+  if by then
+    redis.call('ZADD', c_prefix .. ':startby:' .. a_type, by, id)
+  end
+  if open[1] then
+    rare.wait_for(id, opts, open)
+    local names = {}
+    for i, o in ipairs(open) do
+      names[i] = o[1]
+    end
+    return say('OK', status, sequence, 0, later and due or '', '', '', table.concat(names, ' '))
+  end
+  if later then
+    redis.call('ZADD', k_delayed, ready, id)
+    return say('OK', status, sequence, 0, ready, '', '', '')
+  end
+  ready_now(id, sequence, opts)
+end
+
+for i = 4, #ARGV, 14 do
+  local id, sequence, again = ARGV[i], ARGV[i + 1], ARGV[i + 13]
+  local f = redis.pcall('HMGET', job_key(id), 'status', 'script')
+  if f.err then
+    if i == 4 then
+      return f
+    end
+    break
+  elseif f[1] or f[2] then
+    known(id, sequence, ARGV[i + 2], again)
+  else
+    new(id, sequence, unpack(ARGV, i + 2, i + 12))
   end
 end
-local later = a_due ~= '' and tonumber(a_due) > tonumber(now)
-local status, ready = 'dispatched', later and a_due or now
-if open[1] and not failed then
-  status, ready = 'waiting_for_prerequisites', ''
-end
-local at = a_created ~= '' and a_created or stamp()
--- What is read most comes first: Redis looks through a small hash from its begin.
-local set = { 'status', status, 'token', '0 0   ', 'sequence', a_sequence, 'script', a_script, 'type', a_type,
-  'ready_ms', ready, 'timeout', a_timeout, 'caller_id', a_caller, 'context_id', a_context, 'id', a_id,
-  'script_type', a_type, 'retries', a_retries, 'concurrent', 'false', 'created_at', at,
-  'updated_at', at, 'queued_ms', now, 'v', '1' }
-if a_env ~= '' then
-  set[#set + 1] = 'env_vars'
-  set[#set + 1] = a_env
-end
-local opts = a_opts ~= '' and a_opts
-if opts then
-  set[#set + 1] = 'opts'
-  set[#set + 1] = a_opts
-end
-redis.call('HSET', k_job, unpack(set))
-reached()
-redis.call('SADD', k_types, a_type)
-redis.call('ZREM', k_dead, a_id) -- it may lie there as an id without a record
-if failed then
-  rare.end_unrun(a_id, { attempt = '0', sequence = a_sequence, opts = opts }, 'prerequisite ' .. failed,
-    'its prerequisite ' .. failed .. ' did not finish')
-  return { 'OK', 'error', a_sequence, 0, rare.waiting(), '', '', '', '' }
-end
-local by = opts and opt(opts, 'b')
-if by then
-  redis.call('ZADD', c_prefix .. ':startby:' .. a_type, by, a_id)
-end
-if open[1] then
-  rare.wait_for(a_id, opts, open)
-  local names = {}
-  for i, o in ipairs(open) do
-    names[i] = o[1]
+if next(places) and redis.call('EXISTS', k_idle) == 1 then
+  for _, h in ipairs(rare.serve(100)) do
+    local at = places[h.id]
+    if at then
+      answer[at + 2], answer[at + 6], answer[at + 7] = 'started', h.actor, h.incarnation
+    end
   end
-  return { 'OK', status, a_sequence, 0, rare.waiting(), later and a_due or '', '', '', table.concat(names, ' ') }
 end
-if later then
-  redis.call('ZADD', k_delayed, ready, a_id)
-  return { 'OK', status, a_sequence, 0, rare.waiting(), ready, '', '', '' }
-end
-return ready_now(opts)
+answer[2] = rare.waiting()
+return answer
