@@ -23,7 +23,10 @@ type Component struct {
 	bus   *events.Bus
 	log   *slog.Logger
 	ready chan struct{}
-	boot  string // of this machine, as incarnations have it
+	// reading is closed when the reader has its place among the actors' facts: what
+	// happens from then on is told.
+	reading chan struct{}
+	boot    string // of this machine, as incarnations have it
 
 	js     jetstream.JetStream
 	stream jetstream.Stream
@@ -100,7 +103,7 @@ func New(cfg Config, bus *events.Bus, log *slog.Logger) (*Component, error) {
 	}
 	one := func() chan struct{} { return make(chan struct{}, 1) }
 	c := &Component{
-		cfg: cfg, store: cfg.Store, bus: bus, log: log, ready: make(chan struct{}), boot: self.Boot, told: newProgress(),
+		cfg: cfg, store: cfg.Store, bus: bus, log: log, ready: make(chan struct{}), reading: make(chan struct{}), boot: self.Boot, told: newProgress(),
 		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), stateNow: one(),
 		reports: make(chan report, reportsBuffer), tell: make(chan telling, tellBuffer), exits: make(chan exit, exitsBuffer),
 		orders: make(chan any, ordersBuffer), heard: make(chan any, heardBuffer), asks: make(chan events.Message, asksBuffer),
@@ -213,6 +216,11 @@ func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Se
 	g.Go(func() error { return c.runForeign(ctx, g) })
 	for range workers {
 		g.Go(func() error { return c.runWorker(ctx, svc.C) })
+	}
+	select {
+	case <-c.reading:
+	case <-ctx.Done():
+		return nil
 	}
 	close(c.ready)
 	return c.runIntake(ctx, r, from)

@@ -41,6 +41,7 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 	}) {
 		return nil
 	}
+	close(c.reading)
 	next := chapter{reason: "start"}
 	for read := 0; ; {
 		next.last = after

@@ -1,12 +1,14 @@
 package events
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +27,11 @@ type Bus struct {
 	prefix string
 	source string
 	log    *slog.Logger
-	memo   *Memo
+	local  *Local
 	seq    atomic.Uint64
+	// speak makes numbering and sending one step, so that facts are sent in the order
+	// of their numbers.
+	speak sync.Mutex
 }
 
 // Config says how to make a Bus.
@@ -35,8 +40,8 @@ type Config struct {
 	Prefix string
 	// Source names the publisher in envelopes: "herosup/<state>/<component>".
 	Source string
-	// Memo is shared by the Buses of one process; nil does without.
-	Memo *Memo
+	// Local is shared by the Buses of one process; nil does without.
+	Local *Local
 	// Log takes what the connection has to say; nil discards it.
 	Log *slog.Logger
 }
@@ -56,7 +61,10 @@ func NewBus(nc *nats.Conn, cfg Config) (*Bus, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Bus{nc: nc, prefix: cfg.Prefix, source: cfg.Source, memo: cfg.Memo, log: cfg.Log}, nil
+	if cfg.Local == nil {
+		cfg.Local = &Local{nc: nc, memo: newMemo()}
+	}
+	return &Bus{nc: nc, prefix: cfg.Prefix, source: cfg.Source, local: cfg.Local, log: cfg.Log}, nil
 }
 
 // Conn is the connection below, for streams and key-value buckets.
@@ -73,13 +81,19 @@ func (b *Bus) Source() string { return b.source }
 func (b *Bus) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = b.nc.FlushWithContext(ctx) // a lost connection has nothing left to send
+	_ = b.Flush(ctx) // a lost connection has nothing left to send
+	b.local.forget(b)
 	b.nc.Close()
 }
 
 // Flush returns when the server has everything published so far. ctx must have
 // a deadline.
-func (b *Bus) Flush(ctx context.Context) error { return b.nc.FlushWithContext(ctx) }
+func (b *Bus) Flush(ctx context.Context) error {
+	if err := b.nc.FlushWithContext(ctx); err != nil || b.local.nc == b.nc {
+		return err
+	}
+	return b.local.nc.FlushWithContext(ctx)
+}
 
 // Option sets something beside the event itself.
 type Option func(*envelope)
@@ -98,11 +112,21 @@ func CausedBy(m Message) Option {
 // Publish sends an event. The error says that it was not sent: a bad token, or
 // a closed connection. Delivery itself is not confirmed.
 func (b *Bus) Publish(e Event, opts ...Option) error {
-	m, err := b.message(e, opts)
+	b.speak.Lock()
+	defer b.speak.Unlock()
+	m, said, err := b.message(e, opts)
 	if err != nil {
 		return err
 	}
-	if err := b.nc.PublishMsg(m); err != nil {
+	if b.nc.IsClosed() { // the shared connection may go on, but not for us
+		return fmt.Errorf("publish %s: %w", m.Subject, nats.ErrConnectionClosed)
+	}
+	if isLocal(m.Subject[len(b.prefix)+1:]) {
+		err = b.local.publish(b.prefix, m, said)
+	} else {
+		err = b.nc.PublishMsg(m)
+	}
+	if err != nil {
 		return fmt.Errorf("publish %s: %w", m.Subject, err)
 	}
 	return nil
@@ -117,30 +141,33 @@ func (b *Bus) Subject(e Event) (string, error) {
 	return k.subject(b.prefix, e)
 }
 
-func (b *Bus) message(e Event, opts []Option) (*nats.Msg, error) {
+// message is an event as it is sent, and as it will be read if that is known.
+func (b *Bus) message(e Event, opts []Option) (*nats.Msg, remembered, error) {
 	subject, err := b.Subject(e)
 	if err != nil {
-		return nil, err
+		return nil, remembered{}, err
 	}
 	k := KindOf(e)
 	if k.Raw {
-		return nil, fmt.Errorf("%s: its payload is a script, publish it as such", k.Name())
+		return nil, remembered{}, fmt.Errorf("%s: its payload is a script, publish it as such", k.Name())
 	}
 	data, err := json.Marshal(e)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", k.Name(), err)
+		return nil, remembered{}, fmt.Errorf("%s: %w", k.Name(), err)
 	}
 	env := envelope{
 		SpecVersion: specVersion, ID: nuid.Next(), Source: b.source, Type: k.Type(),
-		Time: time.Now().UTC(), Subject: subject[len(b.prefix)+1:], DataContentType: "application/json", Data: data,
+		Time: time.Now().UTC().Round(0), Subject: subject[len(b.prefix)+1:], DataContentType: "application/json", Data: data,
 	}
 	for _, o := range opts {
 		o(&env)
 	}
 	// Only facts are numbered: nobody reads all commands, so a counter over
 	// them would show gaps where nothing was lost.
+	var seq uint64
 	if k.Branch == Fact {
-		env.Sequence = strconv.FormatUint(b.seq.Add(1), 10)
+		seq = b.seq.Add(1)
+		env.Sequence = strconv.FormatUint(seq, 10)
 	}
 	if env.CorrelationID == "" {
 		env.CorrelationID = env.ID
@@ -148,8 +175,13 @@ func (b *Bus) message(e Event, opts []Option) (*nats.Msg, error) {
 	body, short := env.appendTo(make([]byte, 0, 320+len(data)))
 	if !short {
 		if body, err = json.Marshal(env); err != nil {
-			return nil, fmt.Errorf("%s: %w", k.Name(), err)
+			return nil, remembered{}, fmt.Errorf("%s: %w", k.Name(), err)
 		}
 	}
-	return &nats.Msg{Subject: subject, Data: body}, nil
+	said := remembered{}
+	if k.flat && !bytes.Contains(data, []byte(`\ufffd`)) { // what was no UTF-8 is read as something else
+		said = remembered{subject: subject, msg: Message{Event: e, On: subject}, seq: seq}
+		said.msg.open(env)
+	}
+	return &nats.Msg{Subject: subject, Data: body}, said, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func TestMembersBehindTheData(t *testing.T) {
 
 // A memo answers for the same bytes on the same subject only.
 func TestMemo(t *testing.T) {
-	memo := NewMemo()
+	memo := newMemo()
 	of := func(subject string) *nats.Msg {
 		return &nats.Msg{
 			Subject: subject,
@@ -95,5 +96,97 @@ func TestMemo(t *testing.T) {
 	}
 	if n := len(memo.now) + len(memo.old); n > 2*memoHalf {
 		t.Errorf("remembers %d messages", n)
+	}
+}
+
+// What is read by the short way, without being decoded, is what decoding gives.
+func TestWhatWasWrittenHereReadsAsIt(t *testing.T) {
+	b := &Bus{prefix: DefaultPrefix, source: "herosup/x/test"}
+	flats := 0
+	rapid.Check(t, func(t *rapid.T) {
+		flats = 0
+		for _, k := range Catalogue() {
+			if !k.flat || k.Raw {
+				continue
+			}
+			flats++
+			v := reflect.New(k.typ).Elem()
+			drawFlat(t, v)
+			for _, f := range k.fields {
+				v.Field(f).SetString(rapid.StringMatching(`[a-z0-9_-]{1,9}`).Draw(t, "token"))
+			}
+			cause := Message{ID: "c", CorrelationID: rapid.SampledFrom([]string{"", "r"}).Draw(t, "correlation")}
+			raw, said, err := b.message(v.Interface().(Event), []Option{CausedBy(cause)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			msg, seq, err := decode(DefaultPrefix, raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if said.subject == "" { // not all of it is UTF-8
+				continue
+			}
+			if d := cmp.Diff(said.msg, msg, cmp.AllowUnexported(Message{})); d != "" || said.seq != seq || said.subject != raw.Subject {
+				t.Errorf("%s: %d, %d\n%s", raw.Data, said.seq, seq, d)
+			}
+		}
+	})
+	if flats < 10 {
+		t.Errorf("%d kinds are flat", flats)
+	}
+}
+
+// drawFlat fills a value with what publishers may put there.
+func drawFlat(t *rapid.T, v reflect.Value) {
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		if rapid.Bool().Draw(t, "a time") {
+			v.Set(reflect.ValueOf(time.UnixMilli(rapid.Int64Range(0, 4e12).Draw(t, "ms")).UTC()))
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(rapid.Bool().Draw(t, "bool"))
+	case reflect.String:
+		v.SetString(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"a\xffb", "", "\u2028<&>"})).Draw(t, "text"))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(rapid.Int64().Draw(t, "int"))
+	case reflect.Uint64:
+		v.SetUint(rapid.Uint64().Draw(t, "uint"))
+	case reflect.Float64:
+		v.SetFloat(rapid.Float64Range(0, 1e9).Draw(t, "float"))
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[Incarnation]() {
+			if rapid.Bool().Draw(t, "an incarnation") {
+				v.Set(reflect.ValueOf(Incarnation{Boot: "0badcafe", PID: rapid.IntRange(1, 1<<22).Draw(t, "pid"), Start: rapid.Uint64().Draw(t, "start")}))
+			}
+			return
+		}
+		for i := range v.NumField() {
+			drawFlat(t, v.Field(i))
+		}
+	}
+}
+
+// Our matching is the server's.
+func TestMatches(t *testing.T) {
+	for _, c := range []struct {
+		pattern, subject string
+		want             bool
+	}{
+		{"evt.>", "evt.job.queued.t.j", true},
+		{"evt.>", "evt", false},
+		{"evt.job.>", "evt.jobs.queued", false},
+		{"evt.job.queued.*.j", "evt.job.queued.t.j", true},
+		{"evt.job.queued.*.j", "evt.job.queued.t.j.more", false},
+		{"evt.job.queued.*.j", "evt.job.queued.t", false},
+		{"int.process.*.local.*", "int.process.stop.local.a", true},
+		{"int.process.*.local.*", "int.process.stop.other.a", false},
+		{"evt.a", "evt.a", true},
+	} {
+		if got := matches(c.pattern, c.subject); got != c.want {
+			t.Errorf("%s of %s: %v", c.pattern, c.subject, got)
+		}
 	}
 }

@@ -27,6 +27,10 @@
 // counter and told with the next message as Message.Missed; the reader must then
 // read the truth again (zinit, Redis), not carry on with a hole.
 //
+// Between the components of one process facts and orders go straight from Publish
+// into the reader's channel (Local), and to the server once for all others: the
+// same order, the same loss, the same numbers.
+//
 // # Bad input
 //
 // Tokens that come from users are checked before they reach a subject: Publish

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Branch is the second token of a subject.
@@ -39,6 +40,7 @@ type Kind struct {
 	typ      reflect.Type
 	fields   []int    // index of the struct field of each token
 	required []string // JSON names that the data must have
+	flat     bool     // nothing in it is shared by its copies: it reads as it was written, and stays so
 }
 
 // Type is the CloudEvents type: "hero.<entity>.<verb>.v1".
@@ -58,7 +60,7 @@ func (k *Kind) Pattern() string {
 // and any test that imports the package shows it.
 func declare[T Event](b Branch, entity, verb string) *Kind {
 	t := reflect.TypeFor[T]()
-	k := &Kind{Branch: b, Entity: entity, Verb: verb, typ: t}
+	k := &Kind{Branch: b, Entity: entity, Verb: verb, typ: t, flat: flat(t)}
 	for n := 0; ; n++ {
 		i := fieldWithToken(t, n)
 		if i < 0 {
@@ -79,6 +81,25 @@ func declare[T Event](b Branch, entity, verb string) *Kind {
 		}
 	}
 	return k
+}
+
+// flat tells of a type that a copy of it shares nothing with it.
+func flat(t reflect.Type) bool {
+	if t == reflect.TypeFor[time.Time]() {
+		return true
+	}
+	switch t.Kind() {
+	case reflect.Bool, reflect.String, reflect.Int, reflect.Int64, reflect.Uint64, reflect.Float64:
+		return true
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !flat(t.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // raw marks the kind's payload as a script rather than JSON.

@@ -75,7 +75,7 @@ var ErrNobody = errors.New("nobody answers")
 // (nil: it is not looked at). The error is a *Refusal when the command was
 // refused, ErrNobody when there is no daemon, or the context's.
 func (b *Bus) Request(ctx context.Context, e Event, out any, opts ...Option) error {
-	m, err := b.message(e, opts)
+	m, _, err := b.message(e, opts)
 	if err != nil {
 		return err
 	}

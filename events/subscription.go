@@ -3,6 +3,7 @@ package events
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 )
@@ -22,9 +23,12 @@ type Subscription struct {
 	// C holds raw messages; pass each to Open. It is never closed.
 	C <-chan *nats.Msg
 
-	bus  *Bus
-	subs []*nats.Subscription
-	last map[string]uint64 // source -> number of its last fact; nil when not all facts are read
+	bus      *Bus
+	c        chan *nats.Msg
+	subs     []*nats.Subscription
+	patterns []string // those that the short way serves
+	full     atomic.Bool
+	last     map[string]uint64 // source -> number of its last fact; nil when not all facts are read
 }
 
 // Subscribe starts delivery of what matches any of the patterns. It returns
@@ -36,9 +40,14 @@ func (b *Bus) Subscribe(patterns ...Pattern) (*Subscription, error) {
 		size = CommandBacklog
 	}
 	c := make(chan *nats.Msg, size)
-	s := &Subscription{C: c, bus: b}
+	s := &Subscription{C: c, c: c, bus: b}
 	for _, p := range patterns {
-		sub, err := b.nc.ChanSubscribe(b.prefix+"."+string(p), c)
+		nc := b.nc
+		if isLocal(string(p)) {
+			nc = b.local.nc
+			s.patterns = append(s.patterns, string(p))
+		}
+		sub, err := nc.ChanSubscribe(b.prefix+"."+string(p), c)
 		if err != nil {
 			s.Unsubscribe()
 			return nil, fmt.Errorf("subscribe to %s: %w", p, err)
@@ -48,6 +57,7 @@ func (b *Bus) Subscribe(patterns ...Pattern) (*Subscription, error) {
 			s.last = map[string]uint64{}
 		}
 	}
+	b.local.join(s)
 	ctx, cancel := flushContext()
 	defer cancel()
 	if err := b.Flush(ctx); err != nil {
@@ -59,6 +69,7 @@ func (b *Bus) Subscribe(patterns ...Pattern) (*Subscription, error) {
 
 // Unsubscribe ends delivery. Messages already in C can still be read.
 func (s *Subscription) Unsubscribe() {
+	s.bus.local.leave(s)
 	for _, sub := range s.subs {
 		_ = sub.Unsubscribe() // fails only when the connection is gone, and with it the interest
 	}
@@ -68,7 +79,7 @@ func (s *Subscription) Unsubscribe() {
 // with the message; the Message then still has On and can be answered.
 // Call it from one goroutine only.
 func (s *Subscription) Open(raw *nats.Msg) (Message, error) {
-	m, seq, err := s.bus.memo.decode(s.bus.prefix, raw)
+	m, seq, err := s.bus.local.memo.decode(s.bus.prefix, raw)
 	if err != nil {
 		return Message{On: raw.Subject, answer: s.bus.answerTo(raw.Reply)}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -55,8 +56,9 @@ type Server struct {
 	srv *server.Server
 	key nkeys.KeyPair
 	url string
-	// memo is for all components of this process.
-	memo *events.Memo
+	// local is what the components of this process share; made by the first Connect.
+	mu    sync.Mutex
+	local *events.Local
 }
 
 // Start runs the server and returns when it accepts connections with all roles
@@ -89,7 +91,7 @@ func Start(cfg Config) (*Server, error) {
 	logs := &logger{log: cfg.Log}
 	srv.SetLoggerV2(logs, false, false, false)
 	srv.Start()
-	s := &Server{cfg: cfg, srv: srv, key: key, memo: events.NewMemo()}
+	s := &Server{cfg: cfg, srv: srv, key: key}
 	if err := s.settle(logs); err != nil {
 		s.Stop()
 		return nil, err
@@ -167,22 +169,55 @@ func (s *Server) URL() string { return s.url }
 // Connect opens an in-process connection with the system's rights and makes it
 // the Bus of one component.
 func (s *Server) Connect(component string) (*events.Bus, error) {
+	local, err := s.share()
+	if err != nil {
+		return nil, err
+	}
+	nc, err := s.dial(component)
+	if err != nil {
+		return nil, err
+	}
+	return events.NewBus(nc, events.Config{
+		Prefix: s.cfg.Prefix, Source: "herosup/" + s.cfg.State + "/" + component, Local: local, Log: s.cfg.Log,
+	})
+}
+
+func (s *Server) dial(component string, more ...nats.Option) (*nats.Conn, error) {
 	pub, err := s.key.PublicKey()
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", component, err)
 	}
-	nc, err := nats.Connect("", append(events.ConnectOptions(component, s.cfg.Log),
-		nats.InProcessServer(s.srv), nats.Nkey(pub, s.key.Sign))...)
+	opts := append(events.ConnectOptions(component, s.cfg.Log), nats.InProcessServer(s.srv), nats.Nkey(pub, s.key.Sign))
+	nc, err := nats.Connect("", append(opts, more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", component, err)
 	}
-	return events.NewBus(nc, events.Config{
-		Prefix: s.cfg.Prefix, Source: "herosup/" + s.cfg.State + "/" + component, Memo: s.memo, Log: s.cfg.Log,
-	})
+	return nc, nil
+}
+
+// share is the components' own way past the server.
+func (s *Server) share() (*events.Local, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.local != nil {
+		return s.local, nil
+	}
+	nc, err := s.dial("facts", nats.NoEcho())
+	if err != nil {
+		return nil, err
+	}
+	s.local = events.NewLocal(nc)
+	return s.local, nil
 }
 
 // Stop ends the server and returns when it has written everything.
 func (s *Server) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.local != nil {
+		s.local.Close()
+		s.local = nil
+	}
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
 }

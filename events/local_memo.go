@@ -6,12 +6,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Memo remembers what messages were decoded to, for the Buses of one process: every
+// memo remembers what messages were decoded to, for the Buses of one process: every
 // component reads every fact, and decoding each of them anew was a third of the
 // daemon's work under load. Decoding depends on nothing but the subject and the
 // bytes, so what is remembered is what decoding would give. Events are values that
 // nobody changes.
-type Memo struct {
+type memo struct {
 	mu       sync.Mutex
 	now, old map[string]remembered // by the message's bytes; two generations
 }
@@ -30,10 +30,9 @@ const (
 	memoBytes = 4096
 )
 
-// NewMemo makes an empty one.
-func NewMemo() *Memo { return &Memo{now: map[string]remembered{}} }
+func newMemo() *memo { return &memo{now: map[string]remembered{}} }
 
-func (m *Memo) get(raw *nats.Msg) (Message, uint64, bool) {
+func (m *memo) get(raw *nats.Msg) (Message, uint64, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, ok := m.now[string(raw.Data)] // no copy: the compiler sees that it is only looked up
@@ -47,24 +46,26 @@ func (m *Memo) get(raw *nats.Msg) (Message, uint64, bool) {
 	return r.msg, r.seq, true
 }
 
-func (m *Memo) put(raw *nats.Msg, msg Message, seq uint64) {
+func (m *memo) put(raw *nats.Msg, msg Message, seq uint64) {
+	msg.Header, msg.answer = nil, nil
+	m.keep(raw, remembered{subject: raw.Subject, msg: msg, seq: seq})
+}
+
+// keep remembers what the message reads as; also what was never decoded, because it was written here.
+func (m *memo) keep(raw *nats.Msg, r remembered) {
 	if len(raw.Data) == 0 || len(raw.Data) > memoBytes {
 		return
 	}
-	msg.Header, msg.answer = nil, nil
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.now) >= memoHalf {
 		m.old, m.now = m.now, make(map[string]remembered, memoHalf)
 	}
-	m.now[string(raw.Data)] = remembered{subject: raw.Subject, msg: msg, seq: seq}
+	m.now[string(raw.Data)] = r
 }
 
-// decode is decode with the Memo in front; a nil one remembers nothing.
-func (m *Memo) decode(prefix string, raw *nats.Msg) (Message, uint64, error) {
-	if m == nil {
-		return decode(prefix, raw)
-	}
+// decode is decode with the memo in front.
+func (m *memo) decode(prefix string, raw *nats.Msg) (Message, uint64, error) {
 	if msg, seq, ok := m.get(raw); ok {
 		return msg, seq, nil
 	}

@@ -1,0 +1,127 @@
+package events
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Local is what the Buses of one process share: a connection for facts and orders,
+// a short way between them, and what messages were decoded to.
+//
+// Every component reads every fact, so a server that hands each of them to each
+// component, over a connection of its own, costs more than all that the components do
+// with it. Instead a fact or order goes straight into the channels of those in this
+// process who asked for it, in the order of its publisher, and to the server once, for
+// the streams and for everybody outside. The connection has no echo, so nothing comes
+// twice; what others publish comes by it as ever.
+type Local struct {
+	nc   *nats.Conn
+	memo *memo
+
+	mu   sync.RWMutex // the short way is walked under a read lock
+	subs []*Subscription
+}
+
+// NewLocal takes a connection that does not echo (nats.NoEcho), which it owns.
+func NewLocal(nc *nats.Conn) *Local { return &Local{nc: nc, memo: newMemo()} }
+
+// Close ends the connection. The Buses that share it can not publish any more.
+func (l *Local) Close() {
+	ctx, cancel := flushContext()
+	defer cancel()
+	_ = l.nc.FlushWithContext(ctx) // a lost connection has nothing left to send
+	l.nc.Close()
+}
+
+// isLocal tells the subjects and patterns (without the prefix) that take the short
+// way. Commands do not: they are for services, of which one answers.
+func isLocal(subject string) bool {
+	return strings.HasPrefix(subject, string(Fact)+".") || strings.HasPrefix(subject, string(Order)+".")
+}
+
+// echoes: the connection is a Bus' own, and the server gives it what it says.
+func (l *Local) echoes() bool { return !l.nc.Opts.NoEcho }
+
+// publish sends to the server and gives to those who are here. One publisher's
+// messages come one at a time.
+func (l *Local) publish(prefix string, m *nats.Msg, said remembered) error {
+	if err := l.nc.PublishMsg(m); err != nil || l.echoes() {
+		return err
+	}
+	if said.subject != "" {
+		l.memo.keep(m, said)
+	}
+	subject := m.Subject[len(prefix)+1:]
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for _, s := range l.subs {
+		if s.bus.prefix == prefix && s.wants(subject) {
+			s.put(m)
+		}
+	}
+	return nil
+}
+
+// join begins the short way to a subscription, leave ends it.
+func (l *Local) join(s *Subscription) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(s.patterns) > 0 {
+		l.subs = append(l.subs, s)
+	}
+}
+
+func (l *Local) leave(s *Subscription) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.subs = slices.DeleteFunc(l.subs, func(x *Subscription) bool { return x == s })
+}
+
+// forget ends what a Bus that closes has subscribed to.
+func (l *Local) forget(b *Bus) {
+	l.mu.RLock()
+	subs := slices.Clone(l.subs)
+	l.mu.RUnlock()
+	for _, s := range subs {
+		if s.bus == b {
+			s.Unsubscribe()
+		}
+	}
+}
+
+func (s *Subscription) wants(subject string) bool {
+	return slices.ContainsFunc(s.patterns, func(p string) bool { return matches(p, subject) })
+}
+
+// put never waits: a reader that is Backlog behind loses the newest, as it would by
+// the server, and sees it by their numbers.
+func (s *Subscription) put(m *nats.Msg) {
+	select {
+	case s.c <- m:
+		s.full.Store(false)
+	default:
+		if !s.full.Swap(true) {
+			s.bus.log.Warn("bus", "reason", s.bus.source+" does not read", "err", nats.ErrSlowConsumer)
+		}
+	}
+}
+
+// matches tells whether a pattern of NATS matches a subject.
+func matches(pattern, subject string) bool {
+	for {
+		p, restP, moreP := strings.Cut(pattern, ".")
+		t, restT, moreT := strings.Cut(subject, ".")
+		switch {
+		case p == ">":
+			return true
+		case p != "*" && p != t, moreP != moreT:
+			return false
+		case !moreP:
+			return true
+		}
+		pattern, subject = restP, restT
+	}
+}
