@@ -30,8 +30,8 @@
 //
 // # Rights
 //
-// The role submitter may Submit, Batch, Run, Await, Cancel and Retry. Queued, Watch,
-// Show, List, Explain and Remove need the role operator.
+// The role submitter may Submit, Batch, Run, Await, Cancel and Retry. Queued,
+// Show, List, Explain and Remove need the role operator; Watch that or observer.
 //
 // # Ownership
 //
