@@ -50,22 +50,24 @@ func TestWatch(t *testing.T) {
 // A job whose end nobody will tell any more is found to have ended.
 func TestWatchOfAnEndedJob(t *testing.T) {
 	_, c := bed(t, embedded.Operator)
-	if _, err := c.Run(soon(t), "echo", "print 1", client.Options{ID: "over"}); err != nil {
+	first, err := c.Watch("over")
+	if err != nil {
 		t.Fatal(err)
+	}
+	defer first.Close()
+	if _, err := c.Submit(soon(t), "echo", "print 1", client.Options{ID: "over"}); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil { // all of it is told then
+		_, err = first.Next(soon(t))
 	}
 	w, err := c.Watch("over")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	for {
-		_, err := w.Next(soon(t)) // some facts may still be on their way
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	if m, err := w.Next(soon(t)); !errors.Is(err, io.EOF) {
+		t.Errorf("%+v, %v", m, err)
 	}
 	if _, err := c.Watch("a.b"); err == nil {
 		t.Error("a bad id got into a subject")
