@@ -22,6 +22,7 @@ type Watch struct {
 	sub   *events.Subscription
 	back  chan nats.Status
 	ended bool
+	over  time.Time // it has ended, and from then on nothing more is waited for; zero: not known
 
 	ctx     context.Context // of the looks
 	stop    context.CancelFunc
@@ -57,12 +58,19 @@ func (c *Client) Watch(job string) (*Watch, error) {
 // lookEvery is how often a job that is quiet is looked at, should its last fact be lost.
 const lookEvery = 30 * time.Second
 
+// lastFact is how long a fact may be on its way behind what it tells.
+const lastFact = time.Second
+
 // Next waits for the next fact. The error is io.EOF when the job has ended, also if it
 // had before the Watch began; or ctx's.
 func (w *Watch) Next(ctx context.Context) (Fact, error) {
 	quiet := time.NewTicker(lookEvery)
 	defer quiet.Stop()
 	for !w.ended {
+		var late <-chan time.Time
+		if !w.over.IsZero() {
+			late = time.After(time.Until(w.over))
+		}
 		select {
 		case raw := <-w.sub.C:
 			if m, ok := w.read(raw); ok {
@@ -73,8 +81,11 @@ func (w *Watch) Next(ctx context.Context) (Fact, error) {
 		case <-quiet.C:
 			w.look()
 		case over := <-w.looked:
-			// A fact that is here already comes first, and says the end itself.
-			w.ended = over && len(w.sub.C) == 0
+			if over { // its last fact may be on its way, and says so itself
+				w.over = time.Now().Add(lastFact)
+			}
+		case <-late:
+			w.ended = len(w.sub.C) == 0
 		case <-ctx.Done():
 			return Fact{}, context.Cause(ctx)
 		}
