@@ -233,8 +233,8 @@ func (in *intake) refilled() {
 		return // nothing was lost
 	}
 	c.toDead(deadRestore{})
-	c.log.Info("redis refilled", "event", "RedisRefilled", "depth", f.jobs, "reason", f.reason)
-	c.publish(events.RedisRefilled{Epoch: int64(f.epoch), Jobs: f.jobs, Reason: f.reason})
+	c.log.Info("redis refilled", "event", "RedisRefilled", "depth", f.jobs, "kept", f.kept, "silent", f.silent, "reason", f.reason)
+	c.publish(events.RedisRefilled{Epoch: int64(f.epoch), Jobs: f.jobs, Kept: f.kept, Silent: f.silent, Reason: f.reason})
 	select {
 	case c.orders <- ringAll{}: // those that were deaf the first time
 	default:

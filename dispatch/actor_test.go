@@ -143,7 +143,9 @@ func (a *actor) work(ctx context.Context) {
 				pause(ctx, 5*time.Millisecond)
 				continue
 			}
-			registered = true
+			_, code, err := a.a.Assert(ctx, nil) // it drops what it had
+			registered = err == nil && code == store.OK
+			continue
 		}
 		c, err := a.a.Claim(ctx)
 		switch {

@@ -86,6 +86,12 @@ func TestBlips(t *testing.T) {
 					t.Errorf("job %s ran %d times, with two blips", id, runs)
 				}
 			}
+			// A job that a living actor held stays with it, unless that was too slow to say so.
+			silent := count(b, func(e events.RedisRefilled) bool { return e.Silent > 0 })
+			if cut := len(l.count("lost")); cut > 0 && silent == 0 && c.again >= 0 {
+				t.Errorf("%d jobs were taken from the actors that ran them", cut)
+			}
+			t.Logf("%d of %d jobs ran more than once", again, n)
 			if c.again >= 0 && again > c.again {
 				t.Errorf("%d jobs ran more than once, want %d at most", again, c.again)
 			}

@@ -127,7 +127,11 @@ func (d *deaths) sweep(ctx context.Context, now time.Time) {
 			}
 			continue
 		}
-		if d.open[inc] != nil || len(d.open) >= maxDeaths || inc.Alive() {
+		if inc.Alive() {
+			d.c.keepers.note(inc)
+			continue
+		}
+		if d.open[inc] != nil || len(d.open) >= maxDeaths {
 			continue
 		}
 		one := &death{incarnation: inc, actor: reg.Actor, due: now.Add(deathGrace)}

@@ -46,6 +46,7 @@ type Component struct {
 	againSecret []byte // see again.go; read only once loops run
 
 	endings endings
+	keepers keepers
 
 	// mark is how far Redis was known to have come; oldCopy why the last one was not good.
 	markLock sync.Mutex

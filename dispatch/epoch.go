@@ -28,6 +28,8 @@ type refill struct {
 	first  bool   // there was no epoch before: nothing can have been lost
 	until  uint64 // done when this message is told; 0: the log is empty
 	jobs   int
+	kept   int // jobs that living actors had in hand
+	silent int // living actors that did not say what they hold
 	reason string
 }
 
@@ -152,6 +154,7 @@ func (c *Component) beginRefill(ctx context.Context, r *reporter, epoch uint64, 
 	}
 	c.log.Log(ctx, level, "refill redis from the log", "event", "RedisRefilled", "reason", reason)
 	c.toGates(ringAll{})
+	f.kept, f.silent = c.collect(ctx, r)
 	return start{refill: f}, nil
 }
 

@@ -41,6 +41,61 @@ func TestFlushInTheMiddle(t *testing.T) {
 	})
 }
 
+// A refill waits for the living actors to say what they hold, but not for long, and for the dead not at all.
+func TestARefillWaitsForWhoLives(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		b.up()
+		p := b.spawn()
+		a, err := r.open(b).Actor("bash_1", "bash", p.inc.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello := func() {
+			t.Helper()
+			b.eventually("it is registered", func() bool {
+				h, err := a.Hello(b.soon())
+				return err == nil && h.Code == store.OK
+			})
+		}
+		flush := func() {
+			t.Helper()
+			if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hello()
+		expect(b, any1[events.ActorRegistered])
+		id := b.submit("x", Options{})
+		expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		got, err := a.Claim(b.soon())
+		if err != nil || got.Job == nil {
+			t.Fatalf("%+v %v", got, err)
+		}
+		expect(b, any1[events.JobStarted])
+		flush()
+		hello()
+		if codes, code, err := a.Assert(b.soon(), []store.InHand{{Claimed: *got.Job}}); err != nil || code != store.OK || codes[0] != store.OK {
+			t.Fatalf("%v %v %v", codes, code, err)
+		}
+		if f := expect(b, any1[events.RedisRefilled]); f.Kept != 1 || f.Silent != 0 {
+			t.Errorf("it spoke: %+v", f)
+		}
+		expectNth(b, 2, any1[events.JobStarted]) // told anew to who counts what runs
+		flush()
+		if f := expectNth(b, 2, any1[events.RedisRefilled]); f.Kept != 0 || f.Silent != 1 {
+			t.Errorf("it did not speak: %+v", f)
+		}
+		hello()
+		expectNth(b, 3, any1[events.ActorRegistered])
+		p.kill()
+		flush()
+		if f := expectNth(b, 3, any1[events.RedisRefilled]); f.Kept != 0 || f.Silent != 0 {
+			t.Errorf("it is dead: %+v", f)
+		}
+	})
+}
+
 // After a refill everybody known is rung. Who is spoken of for the first time only then, as after a restart of the
 // daemon, waits on a list that is gone as well.
 func TestWhoIsHeardOfBehindTheRingIsRung(t *testing.T) {

@@ -172,6 +172,7 @@ func (t *teller) fact(ctx context.Context, f store.Fact) {
 	switch e := e.(type) {
 	case events.ActorRegistered:
 		t.toGates(hello{actor: e.Actor, incarnation: e.Incarnation})
+		c.keepers.note(e.Incarnation)
 		if !e.Incarnation.Alive() {
 			kick(c.sweepNow) // its hello was on the way when it died
 		}

@@ -36,7 +36,9 @@ type RedisBack struct{}
 // RedisRefilled: Redis had lost its data and was filled again from the log.
 type RedisRefilled struct {
 	Epoch  int64  `json:"epoch"`
-	Jobs   int    `json:"jobs"`
+	Jobs   int    `json:"jobs"`             // taken from the log
+	Kept   int    `json:"kept,omitempty"`   // jobs that stayed in the hands of living actors
+	Silent int    `json:"silent,omitempty"` // living actors that did not say in time what they hold: it runs again
 	Reason string `json:"reason"`
 }
 

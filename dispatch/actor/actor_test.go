@@ -143,32 +143,56 @@ func (t *tap) Hello(ctx context.Context) (store.Hello, error) {
 	return h, err
 }
 
-// Redis is flushed under a running job; the daemon fills it again: the result of the old token is dropped, the job runs again.
+// Redis is flushed under a running job, and the daemon fills it again: the job stays with its actor, which tells its end to the new
+// Redis, whether the job ends before that is there or goes on longer.
 func TestFlushInMidJob(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server) {
-		b := newBed(t, srv)
-		begun, end := make(chan int, 2), make(chan struct{})
-		b.start("p_1", func(ctx context.Context, j Job) Outcome {
-			begun <- 1
-			<-end
-			return echo(ctx, j)
-		}, nil, nil)
-		id := b.script("x")
-		recv(t, begun)
-		b.flush()
-		close(end) // finish meets NO_EPOCH, hello too
-		b.raise(2)
-		b.accept(store.Submission{ID: id, Script: "x"})
-		b.hello("p_1")
-		if r := b.ended(id); r.Status != store.StatusFinished || r.Token.Epoch != 2 && r.Token != (store.Token{}) {
-			t.Errorf("got %+v", r)
-		}
-		recv(t, begun)
-		if b.count(store.FactStarted) != 1 || b.count(store.FactEnded) != 1 {
-			t.Errorf("facts of the new epoch: %s", b.kinds())
-		}
-		if !strings.Contains(b.logs.String(), "result dropped") {
-			t.Errorf("the drop is not logged:\n%s", b.logs.String())
+		for _, longer := range []bool{false, true} {
+			t.Run(fmt.Sprintf("longer=%v", longer), func(t *testing.T) {
+				b := newBed(t, srv)
+				b.flush()
+				b.raise(1)
+				begun, end := make(chan int, 2), make(chan struct{})
+				a := b.start("p_1", func(ctx context.Context, j Job) Outcome {
+					if err := j.RecordGroup(ctx, 4242, events.Incarnation{Start: 7}); err != nil {
+						t.Error(err)
+					}
+					begun <- 1
+					select {
+					case <-end:
+					case <-ctx.Done():
+						t.Error(context.Cause(ctx))
+					}
+					return echo(ctx, j)
+				}, nil, nil)
+				id := b.script("x")
+				recv(t, begun)
+				b.flush()
+				if !longer {
+					close(end) // its end meets NO_EPOCH, hello too
+				}
+				b.raise(2)
+				b.hello("p_1")
+				if longer {
+					c := b.client()
+					for over := soonest(); c.HLen(t.Context(), "hero:groups").Val() == 0; { // said after what it holds
+						if over() {
+							t.Fatal("it did not say what it holds")
+						}
+					}
+					close(end)
+				}
+				b.accept(store.Submission{ID: id, Script: "x"})
+				if r := b.ended(id); r.Status != store.StatusFinished || r.Attempts != 1 || r.Sequence == 0 {
+					t.Errorf("got %+v", r)
+				}
+				if err := a.end(b); err != nil {
+					t.Error(err)
+				}
+				if len(begun) > 0 || b.count(store.FactStarted) != 0 || b.count(store.FactEnded) != 1 {
+					t.Errorf("begun %d times more; facts of the new epoch: %s", len(begun), b.kinds())
+				}
+			})
 		}
 	})
 }
@@ -200,11 +224,11 @@ func redisClient(t testing.TB, url string) *redis.Client {
 	return c
 }
 
-// A long job learns of the flush by its renewal, and ends: its result could not count.
-func TestFlushEndsALongJob(t *testing.T) {
+// An actor that says too late what it holds: another has the job by then, and its own run ends and counts for nothing.
+func TestALateWordIsStale(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server) {
 		b := newBed(t, srv)
-		begun, causes := make(chan int, 2), make(chan error, 2)
+		begun, causes, another := make(chan int, 2), make(chan error, 2), make(chan struct{})
 		b.start("p_1", func(ctx context.Context, j Job) Outcome {
 			begun <- 1
 			if j.Script == "long" {
@@ -212,16 +236,41 @@ func TestFlushEndsALongJob(t *testing.T) {
 				causes <- context.Cause(ctx)
 			}
 			return echo(ctx, j)
-		}, func(c *Config) { c.Lease = 60 * time.Millisecond }, nil)
-		b.script("long")
+		}, nil, func(s side) side { return &late{side: s, until: another} })
+		id := b.script("long")
 		recv(t, begun)
 		b.flush()
 		b.raise(2)
+		b.accept(store.Submission{ID: id, Script: "long"})
+		other, err := b.s.Actor("p_2", "t", "i2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		patient(b, func() (store.Hello, error) { return other.Hello(t.Context()) })
+		got := patient(b, func() (store.ClaimResult, error) { return other.Claim(t.Context()) })
+		if got.Job == nil || got.Job.ID != id {
+			t.Fatalf("the other got %+v", got)
+		}
+		close(another)
 		if cause := recv(t, causes); !errors.Is(cause, ErrLost) {
 			t.Errorf("cause %v", cause)
 		}
 		b.ended(b.script("next"))
+		if r := b.record(id); r.Token != got.Job.Token || r.Status != store.StatusStarted {
+			t.Errorf("the other's job: %+v", r)
+		}
 	})
+}
+
+// late says what it holds only when another has come before it.
+type late struct {
+	side
+	until chan struct{}
+}
+
+func (l *late) Assert(ctx context.Context, jobs []store.InHand) ([]store.Code, store.Code, error) {
+	<-l.until
+	return l.side.Assert(ctx, jobs)
 }
 
 // The lease is renewed while a job runs; a job taken away ends.

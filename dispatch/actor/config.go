@@ -19,6 +19,8 @@ const (
 	endGrace = 10 * time.Second
 	// waitTime bounds one wait on the wake list: then a claim makes sure that nothing was missed.
 	waitTime = 60 * time.Second
+	// beatEvery is how often an actor at work that has nothing to say looks whether Redis was rebuilt.
+	beatEvery = 500 * time.Millisecond
 	// renewTime bounds one renewal, so that a slow Redis does not keep the loop from a job's end.
 	renewTime = 2 * time.Second
 )

@@ -54,7 +54,7 @@ func (l *loop) answered(told []store.Ended, want int, res store.ExchangeResult) 
 	if err != nil {
 		return err
 	}
-	l.recall = false
+	l.recall, l.spoke = false, true
 	for _, j := range res.Jobs {
 		l.take(j.Claimed, j.Held)
 	}

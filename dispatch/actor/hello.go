@@ -8,8 +8,7 @@ import (
 	"herosup/dispatch/store"
 )
 
-// hello registers, for as long as it takes. Jobs that are at work under an earlier epoch are lost: what is in
-// hand now has tokens of its own.
+// hello registers, for as long as it takes, and says to a Redis of a new epoch what is in hand since an earlier one.
 func (l *loop) hello() error {
 	if l.hellos > 0 {
 		pause(l.until(), l.hellos-1)
@@ -34,40 +33,21 @@ func (l *loop) hello() error {
 	if err := afterHello(h.Code); err != nil {
 		return err
 	}
-	l.registered(h)
-	return nil
+	return l.registered(h)
 }
 
-func (l *loop) registered(h store.Hello) {
+func (l *loop) registered(h store.Hello) error {
 	if h.Epoch != l.epoch {
+		if l.epoch != 0 {
+			if err := l.keep(h.Epoch); err != nil {
+				return err
+			}
+		}
 		l.epoch = h.Epoch
-		l.dropEarlier()
 	}
 	l.ask, l.recall, l.among = true, true, false
 	l.log.Info("actor registered", "state", gate(h.Open), "depth", h.Held)
-}
-
-// dropEarlier gives up what came under another epoch: it was, or will be, given out again.
-func (l *loop) dropEarlier() {
-	for h, s := range l.running {
-		if h.epoch != l.epoch {
-			s.end(ErrLost)
-		}
-	}
-	waiting, results := l.waiting, l.results
-	l.waiting, l.results = nil, nil
-	for _, j := range waiting {
-		if j.Token.Epoch == l.epoch {
-			l.waiting = append(l.waiting, j)
-		}
-	}
-	for _, r := range results {
-		if r.Job.Token.Epoch == l.epoch {
-			l.results = append(l.results, r)
-		} else {
-			l.drop(r.Job, "redis was rebuilt while it ran")
-		}
-	}
+	return nil
 }
 
 // awaitEpoch waits for a ring, which the daemon gives when it has filled Redis, or the backoff.

@@ -14,6 +14,8 @@ import (
 // side is the store as the loop uses it: *store.Actor, or that with something broken on purpose.
 type side interface {
 	Hello(ctx context.Context) (store.Hello, error)
+	Epoch(ctx context.Context) (uint64, error)
+	Assert(ctx context.Context, jobs []store.InHand) ([]store.Code, store.Code, error)
 	Exchange(ctx context.Context, ended []store.Ended, known, want int) (store.ExchangeResult, error)
 	Renew(ctx context.Context, jobs ...store.Claimed) ([]store.Code, error)
 	RecordGroup(ctx context.Context, job store.Claimed, pgid int, start uint64) (store.Code, error)
@@ -43,6 +45,9 @@ type loop struct {
 	fatal  error // ends the loop once nothing runs
 	epoch  uint64
 	hellos int // since the last call that found us registered
+
+	renewed time.Time // last
+	spoke   bool      // with Redis since the last beat
 }
 
 // hold names a job in hand; another attempt of it is another.
@@ -57,8 +62,8 @@ func holdOf(j store.Claimed) hold { return hold{j.ID, j.Token.Epoch, j.Token.Att
 // run goes on until the caller's end with nothing in hand, or an error that ends it.
 func (l *loop) run() error {
 	defer l.wake.stop()
-	renew := time.NewTicker(l.cfg.Lease / 3)
-	defer renew.Stop()
+	beat := time.NewTicker(min(l.cfg.Lease/3, beatEvery))
+	defer beat.Stop()
 	err := l.hello()
 	for err == nil {
 		l.gather()
@@ -75,9 +80,9 @@ func (l *loop) run() error {
 		case l.stopping() && len(l.running)+len(l.waiting) == 0:
 			return nil
 		default:
-			err = l.wait(renew.C)
+			err = l.wait(beat.C)
 		}
-		if errors.Is(err, store.ErrNoEpoch) {
+		for errors.Is(err, store.ErrNoEpoch) { // also while we say what we keep
 			err = l.hello()
 		}
 	}
@@ -130,7 +135,7 @@ func (l *loop) linger() {
 }
 
 // wait is for an end, a message, the time to renew, or the stop.
-func (l *loop) wait(renew <-chan time.Time) error {
+func (l *loop) wait(beat <-chan time.Time) error {
 	var stop <-chan struct{}
 	if !l.stopping() {
 		stop = l.caller.Done()
@@ -144,8 +149,8 @@ func (l *loop) wait(renew <-chan time.Time) error {
 		l.linger()
 	case w := <-l.wake.heard:
 		return l.woken(w)
-	case <-renew:
-		l.renew()
+	case <-beat:
+		return l.beat()
 	case <-stop:
 	case <-l.last.Done():
 		for h := range l.running {
@@ -173,7 +178,7 @@ func (l *loop) abandon(err error) error {
 	for len(l.running) > 0 && l.last.Err() == nil {
 		select {
 		case e := <-l.ends:
-			delete(l.running, holdOf(e.job))
+			delete(l.running, holdOf(e.slot.job))
 		case <-l.last.Done():
 		case <-late.C:
 			for h := range l.running {

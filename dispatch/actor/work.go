@@ -3,6 +3,8 @@ package actor
 import (
 	"context"
 	"errors"
+	"sync/atomic"
+	"time"
 
 	"herosup/dispatch/store"
 	"herosup/events"
@@ -13,9 +15,14 @@ const pingScript, pongOutput = "ping", "pong"
 
 // slot is one job at work.
 type slot struct {
-	job  store.Claimed
-	stop context.CancelCauseFunc // of the job's context
-	lost bool                    // no longer ours, or this actor ends
+	job   store.Claimed // its token changes when Redis is rebuilt
+	begun time.Time
+	stop  context.CancelCauseFunc // of the job's context
+	lost  bool                    // no longer ours, or this actor ends
+
+	// For the handler's goroutine: the token's epoch, and the script's group once it is known.
+	epoch atomic.Uint64
+	group atomic.Pointer[group]
 }
 
 // end ends the job's context; it is not told what becomes of it then.
@@ -26,7 +33,7 @@ func (s *slot) end(cause error) {
 
 // ending is what a slot tells the loop.
 type ending struct {
-	job   store.Claimed
+	slot  *slot
 	out   Outcome
 	cause error // of the job's context; nil if it had not ended
 }
@@ -37,25 +44,27 @@ func (l *loop) fill() (begun bool) {
 		job := l.waiting[0]
 		l.waiting = l.waiting[1:]
 		ctx, stop := context.WithCancelCause(l.work)
-		l.running[holdOf(job)] = &slot{job: job, stop: stop}
-		go l.runJob(ctx, stop, job)
+		s := &slot{job: job, begun: time.Now(), stop: stop}
+		s.epoch.Store(job.Token.Epoch)
+		l.running[holdOf(job)] = s
+		go l.runJob(ctx, s, job)
 		begun = true
 	}
 	return begun
 }
 
 // runJob is a slot's goroutine: it calls the handler and tells the loop, whatever the handler does short of a panic.
-func (l *loop) runJob(ctx context.Context, stop context.CancelCauseFunc, claimed store.Claimed) {
+func (l *loop) runJob(ctx context.Context, s *slot, claimed store.Claimed) {
 	out := Failed(ReasonNoOutcome, "the handler ended its goroutine (runtime.Goexit)")
 	defer func() {
 		cause := context.Cause(ctx)
-		stop(nil)
-		l.ends <- ending{claimed, out, cause} // there is room for one of each slot
+		s.stop(nil)
+		l.ends <- ending{s, out, cause} // there is room for one of each slot
 	}()
-	out = l.outcome(ctx, stop, claimed)
+	out = l.outcome(ctx, s, claimed)
 }
 
-func (l *loop) outcome(ctx context.Context, stop context.CancelCauseFunc, claimed store.Claimed) Outcome {
+func (l *loop) outcome(ctx context.Context, s *slot, claimed store.Claimed) Outcome {
 	if claimed.Script == pingScript {
 		return Outcome{Output: pongOutput}
 	}
@@ -65,7 +74,7 @@ func (l *loop) outcome(ctx context.Context, stop context.CancelCauseFunc, claime
 	}
 	job := Job{
 		ID: claimed.ID, Type: claimed.Type, Script: claimed.Script, Env: env, CallerID: claimed.Caller, ContextID: claimed.Context,
-		Attempt: claimed.Token.Attempt, Timeout: claimed.Timeout, record: l.recorder(claimed, stop),
+		Attempt: claimed.Token.Attempt, Timeout: claimed.Timeout, record: l.recorder(claimed, s),
 	}
 	if job.Timeout <= 0 {
 		job.Timeout = l.cfg.Timeout
@@ -80,22 +89,23 @@ func (l *loop) outcome(ctx context.Context, stop context.CancelCauseFunc, claime
 
 // ended decides what becomes of a job that has come to its end here.
 func (l *loop) ended(e ending) {
-	delete(l.running, holdOf(e.job))
+	job := e.slot.job
+	delete(l.running, holdOf(job))
 	switch {
 	case errors.Is(e.cause, ErrLost), errors.Is(e.cause, ErrSuperseded):
-		l.drop(e.job, ErrLost.Error())
+		l.recall = true // given up on the word of a call that a rebuild overtook, it is in our hand still
+		l.drop(job, ErrLost.Error())
 	case errors.Is(e.cause, ErrStopped) && e.out.Failed:
-		l.cut[e.job.ID] = struct{}{}
-		l.log.Warn("job cut short by the stop, it is given back when this process has ended", "job", e.job.ID)
-	case e.job.Token.Epoch != l.epoch:
-		l.drop(e.job, "redis was rebuilt while it ran")
+		l.cut[job.ID] = struct{}{}
+		l.log.Warn("job cut short by the stop, it is given back when this process has ended", "job", job.ID)
 	default:
-		l.results = append(l.results, store.Ended{Job: e.job, Outcome: e.out})
+		l.results = append(l.results, store.Ended{Job: job, Outcome: e.out})
 	}
 }
 
 // renew says that we live, and finds jobs that are no longer ours.
-func (l *loop) renew() {
+func (l *loop) renew() error {
+	l.renewed, l.spoke = time.Now(), true
 	var jobs []store.Claimed
 	for h, s := range l.running {
 		if h.epoch == l.epoch && !s.lost {
@@ -103,18 +113,17 @@ func (l *loop) renew() {
 		}
 	}
 	if len(jobs) == 0 {
-		return
+		return nil
 	}
 	ctx, end := context.WithTimeout(l.last, renewTime)
 	defer end()
 	codes, err := l.redis.Renew(ctx, jobs...)
 	if errors.Is(err, store.ErrNoEpoch) {
-		l.helloAtWork(ctx)
-		return
+		return l.helloAtWork(ctx)
 	}
 	if err != nil {
 		l.link.gone(l.last, err) // the lease is only a net: the next third tries again
-		return
+		return nil
 	}
 	l.link.back()
 	for i, code := range codes {
@@ -126,35 +135,60 @@ func (l *loop) renew() {
 			l.running[holdOf(jobs[i])].end(ErrLost)
 		}
 	}
+	return nil
+}
+
+// beat renews when it is time to. In between, while a job runs and nothing else is said to Redis, it looks whether that was rebuilt: the
+// daemon waits only a moment for what we hold.
+func (l *loop) beat() error {
+	spoke := l.spoke
+	l.spoke = false
+	switch {
+	case len(l.running) == 0:
+		return nil
+	case time.Since(l.renewed) >= l.cfg.Lease/3:
+		return l.renew()
+	case spoke:
+		return nil
+	}
+	ctx, end := context.WithTimeout(l.last, renewTime)
+	defer end()
+	if epoch, err := l.redis.Epoch(ctx); err == nil && epoch != l.epoch {
+		return l.helloAtWork(ctx)
+	}
+	return nil
 }
 
 // helloAtWork registers again while jobs run, so that our death would be seen; not for as long as it takes, since ends
 // wait for the loop.
-func (l *loop) helloAtWork(ctx context.Context) {
+func (l *loop) helloAtWork(ctx context.Context) error {
 	h, err := l.redis.Hello(ctx)
 	switch {
-	case err != nil: // no epoch yet, or away: the next third tries again
+	case err != nil: // no epoch yet, or away: the next beat tries again
 	case h.Code == store.OK:
-		l.registered(h)
+		return l.registered(h)
 	default:
 		l.fatal = afterHello(h.Code)
 	}
+	return nil
 }
 
 // recorder is what Job.RecordGroup calls, on the handler's goroutine.
-func (l *loop) recorder(claimed store.Claimed, stop context.CancelCauseFunc) func(context.Context, int, events.Incarnation) error {
+func (l *loop) recorder(claimed store.Claimed, s *slot) func(context.Context, int, events.Incarnation) error {
 	return func(ctx context.Context, pgid int, leader events.Incarnation) error {
+		s.group.Store(&group{pgid, leader})
 		var code store.Code
 		err := l.link.repeat(ctx, false, func() (err error) {
+			claimed.Token.Epoch = s.epoch.Load()
 			code, err = l.redis.RecordGroup(ctx, claimed, pgid, leader.Start)
 			return err
 		})
 		switch {
 		case err == nil && code == store.CancelCode:
-			stop(ErrCancelled)
+			s.stop(ErrCancelled)
 			return ErrCancelled
 		case errors.Is(err, store.ErrNoEpoch), err == nil && code != store.OK:
-			stop(ErrLost) // not begun: whoever holds it by now will
+			s.stop(ErrLost) // not begun: whoever holds it by now will
 			return ErrLost
 		case err != nil:
 			return err

@@ -78,6 +78,9 @@ func (a *Actor) Hello(ctx context.Context) (Hello, error) {
 	return h, r.err
 }
 
+// Epoch reads the epoch Redis carries now, which a Hello would take; 0 for none.
+func (a *Actor) Epoch(ctx context.Context) (uint64, error) { return a.s.Epoch(ctx) }
+
 // token is what fences a call that only the holder of the job may make.
 func (a *Actor) token(job Claimed) (incarnation, id, attempt string) {
 	return a.incarnation, job.ID, strconv.Itoa(job.Token.Attempt)

@@ -125,6 +125,7 @@ func everyCall(b *bed, a *Actor, j Claimed) map[string]error {
 	out := map[string]error{}
 	ctx := b.ctx()
 	_, out["claim"] = a.Claim(ctx)
+	_, _, out["assert"] = a.Assert(ctx, []InHand{{Claimed: j}})
 	_, out["finish"] = a.Finish(ctx, j, Outcome{}, true)
 	_, out["renew"] = a.Renew(ctx, j)
 	_, out["group"] = a.RecordGroup(ctx, j, 42, 7)

@@ -88,6 +88,11 @@
 // NO_EPOCH (ErrNoEpoch here). A Redis that came back empty therefore serves
 // nobody until the daemon has raised the epoch and filled it from the log.
 //
+// Actors that live through that assert what they hold: the record is written as it would stand, under the new epoch, without the log's
+// sequence (field asserted), and accept completes it when it comes to that message. A claim is good against a record that is older than
+// it, also one in a queue; not against a hand-out of the new epoch, an end, or a
+// closed gate. Failed before it was completed, a job waits for that (asserted is "failed" then), since only the log knows its retries.
+//
 // # Which Redis
 //
 // One client for what does not block (redis.UniversalClient), and one of a single connection for each blocked call. With

@@ -107,7 +107,7 @@ func TestKeys(t *testing.T) {
 	seen := map[string]string{}
 	for _, key := range []key{
 		k.job("a"), k.queue("a"), k.reply("a"), k.actor("a"), k.wake("a"), k.held("a"), k.idle("a"), k.lease("a"), k.delayed("a"),
-		k.dead(), k.ended(), k.facts(), k.incarnations(), k.groups(), k.types(), k.epoch(), k.position(), k.owner(), k.script("a"),
+		k.dead(), k.ended(), k.facts(), k.incarnations(), k.groups(), k.types(), k.epoch(), k.position(), k.owner(), k.asserted(), k.script("a"),
 	} {
 		if !strings.HasPrefix(key.name, "{x}:") {
 			t.Errorf("%s has no prefix", key.name)

@@ -124,6 +124,7 @@ func (m *machine) read() seen {
 			attempt: tok.Attempt, crashes: laxInt(f["crashes"]), epoch: tok.Epoch,
 			retries: laxInt(f["retries"]), retried: laxInt(f["retried"]), cancel: f["cancel"] != "", gaveBack: f["gave_back"], dead: f["dead_ms"] != "",
 			holder: tok.Incarnation, actor: actor, logged: logged, seq: laxUint(f["sequence"]),
+			asserted: f["asserted"],
 		}
 	}
 	return seen{w: w, facts: facts.Val()}

@@ -35,6 +35,7 @@ func (k keys) incarnations() key     { return k.at("incarnations", "incarnations
 func (k keys) groups() key           { return k.at("groups", "groups", "hash") }             // "<incarnation> <job>" -> "<pgid> <start> <attempt>"
 func (k keys) types() key            { return k.at("types", "types", "set") }                // job types seen
 func (k keys) epoch() key            { return k.at("epoch", "epoch", "string") }             // decimal
+func (k keys) asserted() key         { return k.at("asserted", "asserted", "hash") }         // "<epoch> <incarnation>" -> jobs it kept over a rebuild, and the same with " done"; for a minute
 func (k keys) position() key         { return k.at("position", "position", "string") }       // last log sequence accepted, decimal
 func (k keys) vouched() key          { return k.at("vouched", "vouched", "string") }         // run id of the server process that the daemon looked at
 func (k keys) owner() key            { return k.at("owner", "owner", "string") }             // "<state id> <until ms>"

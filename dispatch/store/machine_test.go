@@ -114,6 +114,8 @@ func runMachine(ctx context.Context, rt *rapid.T, s *Store) {
 		"finish4":  m.act(m.finishRight),
 		"stale":    m.act(m.finishAny),
 		"hold":     m.act(m.hold),
+		"assert":   m.act(m.assert),
+		"assert2":  m.act(m.assert),
 		"close":    m.act(m.close),
 		"open":     m.act(m.open),
 		"recover":  m.act(m.recover),

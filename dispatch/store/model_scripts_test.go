@@ -59,6 +59,15 @@ func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay b
 		code = "SAME"
 		if (!j.logged || j.seq == 0) && seq != 0 {
 			j.logged, j.seq = true, seq
+			if j.asserted != "" {
+				j.retries = retries
+				if j.asserted == "failed" && j.status == "dispatched" {
+					code = "OK"
+					w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
+					w.serve(typ)
+				}
+				j.asserted = ""
+			}
 			if j.isEnded() {
 				w.ended = append(w.ended, fmt.Sprint(seq, " ", id, " ", j.status))
 			}
@@ -72,6 +81,49 @@ func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay b
 		handed = j.actor
 	}
 	return fmt.Sprint(code, " ", j.status, " ", j.seq, " ", len(w.queue[typ]), " ", handed)
+}
+
+// assert keeps what is in a hand since an earlier epoch. script: the job's as its holder knows it.
+func (w *world) assert(epoch uint64, typ, name, inc, id, script string, tok Token) string {
+	if epoch != w.epoch || epoch == 0 {
+		return ""
+	}
+	a := w.actors[name]
+	if a == nil || a.inc != inc {
+		return "UNREGISTERED"
+	}
+	j := w.jobs[id]
+	held := slices.Contains(w.held[inc], id)
+	room := len(w.held[inc]) < a.slots || held
+	switch {
+	case j != nil && j.status == "started" && j.epoch == epoch && j.attempt == tok.Attempt && j.holder == inc:
+		return "OK OK"
+	case !a.open || !room || tok.Epoch >= epoch || j != nil && !j.older(inc, script, epoch, tok):
+		return "OK STALE"
+	case j == nil:
+		j = &wjob{typ: typ, script: script, asserted: "1"}
+		w.jobs[id] = j
+		delete(w.dead, id)
+	}
+	j.status, j.epoch, j.attempt, j.holder, j.actor = "started", epoch, tok.Attempt, inc, name
+	if !held {
+		w.held[inc] = append(w.held[inc], id)
+	}
+	w.lease[typ] = append(without(w.lease[typ], inc), inc)
+	drop(w.idle, typ, without(w.idle[typ], name+" "+inc))
+	return "OK OK"
+}
+
+// older reports whether a record is of a time before the hand-out that a claim speaks of, or of that one itself.
+func (j *wjob) older(inc, script string, epoch uint64, tok Token) bool {
+	the := j.epoch == tok.Epoch && j.attempt == tok.Attempt
+	switch {
+	case j.isEnded(), j.script != script, j.epoch >= epoch, j.epoch > tok.Epoch, j.epoch == tok.Epoch && j.attempt > tok.Attempt:
+		return false
+	case j.status == "started":
+		return j.holder == inc || j.holder != "" && !the
+	}
+	return j.status == "dispatched" && !the
 }
 
 func (w *world) holds(inc, id string, tok Token) string {

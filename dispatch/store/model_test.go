@@ -39,6 +39,7 @@ type wjob struct {
 	epoch          uint64
 	holder, actor  string
 	logged         bool // has the field sequence
+	asserted       string
 	seq            uint64
 }
 
@@ -253,6 +254,8 @@ func (w *world) endHeld(e wend, typ, name, inc string) {
 		w.end(e.id, "ended", "finished", "")
 	case j.cancel:
 		w.end(e.id, "ended", "error", ReasonCancelled)
+	case j.asserted != "":
+		j.status, j.holder, j.gaveBack, j.asserted = "dispatched", "", gaveBack(e.token, inc), "failed"
 	case j.retried < j.retries:
 		j.retried++
 		j.status, j.holder, j.gaveBack = "dispatched", "", gaveBack(e.token, inc)

@@ -13,7 +13,7 @@ import (
 var update = flag.Bool("update", false, "write the generated part of dispatch/PROTOCOL.md anew")
 
 // actorScripts are those that an actor calls, in the order of its life.
-var actorScripts = []string{"hello", "exchange", "group", "renew", "pong"}
+var actorScripts = []string{"hello", "assert", "exchange", "group", "renew", "pong"}
 
 // The page for people who write an actor in another language says of each script what its header says, and
 // names the keys as they are made.
@@ -57,7 +57,7 @@ func protocolPage(t *testing.T) string {
 	k := keys("hero")
 	named := k.fixed()
 	for _, key := range []key{
-		k.queue("<type>"), k.idle("<type>"), k.lease("<type>"), k.actor("<name>"), k.wake("<name>"), k.held("<incarnation>"), k.job("<id>"),
+		k.queue("<type>"), k.idle("<type>"), k.lease("<type>"), k.actor("<name>"), k.wake("<name>"), k.held("<incarnation>"), k.job("<id>"), k.asserted(),
 	} {
 		named[key.role] = key
 	}

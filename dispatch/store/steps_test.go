@@ -283,6 +283,37 @@ func (m *machine) hold() {
 		func() string { return m.w.group(h.incarnation, j.ID, j.Token, pgid) }, m.same)
 }
 
+// assert is what an actor does after its hello to a new epoch, with any job it was ever given: most often the last one.
+func (m *machine) assert() {
+	h := m.pickHand()
+	if rapid.Bool().Draw(m.T, "hello") {
+		m.sayHello(h)
+	}
+	if len(h.seen) == 0 {
+		m.Skip("was given nothing")
+	}
+	j := h.seen[len(h.seen)-1]
+	if rapid.IntRange(0, 3).Draw(m.T, "any") == 0 {
+		j = rapid.SampledFrom(h.seen).Draw(m.T, "seen")
+	}
+	var kept bool
+	m.twice("assert", func() string {
+		codes, code, err := h.Assert(m.ctx, []InHand{{Claimed: j}})
+		if err != nil || code != OK {
+			return m.text(err, code)
+		}
+		kept = codes[0] == OK
+		return m.text(nil, code, codes[0])
+	}, func() string {
+		return m.w.assert(h.epoch.Load(), h.jobType, h.name, h.incarnation, j.ID, j.Script, j.Token)
+	}, m.same)
+	if kept {
+		m.tries[j.ID] = max(m.tries[j.ID], j.Token.Attempt)
+		j.Token.Epoch = h.epoch.Load()
+		h.seen = append(h.seen, j)
+	}
+}
+
 func (m *machine) close() {
 	name := m.pickName()
 	m.twice("close", func() string { return m.gateText(m.d.CloseGate(m.ctx, name)) },

@@ -36,8 +36,23 @@ local function ready_now(id, sequence, opts)
   say('OK', 'dispatched', sequence, 0, '', '', '', '')
 end
 
+-- A job that its actor kept over a rebuild: the log adds what only it knows. Given back by then, as it failed before the
+-- log could say how often it may be tried, it waits for another try.
+local function completed(id, j, retries, created, opts)
+  local set = { 'sequence', j.sequence, 'retries', retries }
+  if created ~= '' then
+    set[#set + 1], set[#set + 2] = 'created_at', created
+  end
+  j.opts = opts ~= '' and opts
+  if j.opts then
+    set[#set + 1], set[#set + 2] = 'opts', opts
+  end
+  redis.call('HSET', job_key(id), unpack(set))
+  redis.call('HDEL', job_key(id), 'asserted')
+end
+
 -- A submission whose id has a record.
-local function known(id, sequence, script, again)
+local function known(id, sequence, script, again, retries, created, opts)
   local j = read(id)
   local code, adopted = 'CONFLICT', 0
   local types = redis.call('HMGET', job_key(id), 'type', 'script_type')
@@ -52,9 +67,18 @@ local function known(id, sequence, script, again)
     code = 'SAME'
     if not logged(j) and sequence ~= '0' then
       -- Pushed by others, in the log by now: from here on it ends as the log's.
-      adopted = 1
+      local asserted = redis.call('HGET', job_key(id), 'asserted')
       j.sequence = sequence
-      redis.call('HSET', job_key(id), 'sequence', sequence, 'v', '1')
+      if asserted then
+        completed(id, j, retries, created, opts)
+        if asserted == 'failed' and j.status == 'dispatched' then
+          reached(sequence)
+          return ready_now(id, sequence, j.opts)
+        end
+      else
+        adopted = 1
+        redis.call('HSET', job_key(id), 'sequence', sequence, 'v', '1')
+      end
       if j.ended then
         redis.call('RPUSH', k_ended, sequence .. ' ' .. id .. ' ' .. j.status)
         redis.call('PERSIST', job_key(id))
@@ -139,7 +163,7 @@ for i = 4, #ARGV, 14 do
     end
     break
   elseif f[1] or f[2] then
-    known(id, sequence, ARGV[i + 2], again)
+    known(id, sequence, ARGV[i + 2], again, ARGV[i + 6], ARGV[i + 8], ARGV[i + 10])
   else
     new(id, sequence, unpack(ARGV, i + 2, i + 12))
   end

@@ -16,11 +16,16 @@ end
 -- e: as end_job's, with what its actor said
 function rare.retry(e, jitter)
   local key = c_prefix .. ':job:' .. e.id
-  local f = redis.call('HMGET', key, 'retries', 'retried', 'cancel')
+  local f = redis.call('HMGET', key, 'retries', 'retried', 'cancel', 'asserted')
   if f[3] then -- it ended because it was told to, as far as anybody can know
     e.reason = 'cancelled'
     e.error = e.error == '' and 'cancelled while it ran' or 'cancelled while it ran\n' .. e.error
     return false
+  end
+  if f[4] then -- kept over a rebuild, and the log has yet to say how often it may be tried: it runs again when that has come
+    redis.call('HSET', key, 'status', 'dispatched', 'token', a_epoch .. ' ' .. e.attempt .. '  ' .. e.started .. ' ' .. e.actor,
+      'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'asserted', 'failed', 'updated_at', stamp())
+    return true
   end
   local most, used = tonumber(f[1] or '') or 0, tonumber(f[2] or '') or 0
   if most <= 0 then

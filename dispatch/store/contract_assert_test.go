@@ -1,0 +1,195 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// lost empties Redis and raises the epoch; the actors say hello.
+func (b *bed) lost(epoch uint64, actors ...*Actor) {
+	b.Helper()
+	if err := b.s.rdb.FlushAll(b.ctx()).Err(); err != nil {
+		b.Fatal(err)
+	}
+	must[uint64](b)(raise(b, epoch))
+	for _, a := range actors {
+		b.wantCode(must[Hello](b)(a.Hello(b.ctx())).Code, OK)
+	}
+}
+
+// assert says that an actor holds one job still, and wants an answer to that; it returns the job under its new token.
+func (b *bed) assert(a *Actor, j Claimed, want Code) Claimed {
+	b.Helper()
+	codes, code, err := a.Assert(b.ctx(), []InHand{{Claimed: j, Ran: time.Minute}})
+	if err != nil || code != OK || !slices.Equal(codes, []Code{want}) {
+		b.Fatalf("assert of %s: %v %v %v, want %s", j.ID, codes, code, err, want)
+	}
+	j.Token.Epoch = a.epoch.Load()
+	return j
+}
+
+var assertCases = map[string]func(b *bed){
+	"assert keeps a job in its hand, and the log adds the rest": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		sub := Submission{ID: "j1", Type: "sh", Script: "x", Sequence: 7, Retries: 1, Env: map[string]string{"A": "b"}, Timeout: time.Hour, Priority: 3}
+		b.accept(sub)
+		j := b.take(a)
+		b.lost(2, a)
+		begun := time.Now()
+		j = b.assert(a, j, OK)
+		b.assert(a, Claimed{ID: j.ID, Script: j.Script, Token: Token{Epoch: 1, Attempt: 1}}, OK) // said before
+		got := b.accept(sub)[0]
+		if got.Code != Same || got.Status != StatusStarted || got.Sequence != 7 || got.Handed != "p_1" || got.Adopted {
+			b.Errorf("accept of a job in hand: %+v", got)
+		}
+		r := b.record("j1")
+		if r.Attempts != 1 || r.Actor != "p_1" || r.Sequence != 7 || r.Timeout != time.Hour || r.Token != j.Token {
+			b.Errorf("%+v", r)
+		}
+		if ran := begun.Sub(r.StartedAt); ran < 50*time.Second || ran > 70*time.Second {
+			b.Errorf("it began %v ago, want a minute", ran)
+		}
+		other := b.actor("p_2", "i2")
+		b.wantCode(b.claim(other).Code, Idle)
+		if res := must[FinishResult](b)(a.Finish(b.ctx(), j, Outcome{Failed: true, Reason: "exit 1"}, false)); res.Code != OK {
+			b.Errorf("%+v", res)
+		}
+		if r := b.record("j1"); r.Status != StatusDispatched { // its retry
+			b.Errorf("%+v", r)
+		}
+	},
+	"an end before the log has told of the job is an end": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("j1", 7)
+		j := b.take(a)
+		b.lost(2, a)
+		j = b.assert(a, j, OK)
+		b.wantCode(b.finish(a, j, false).Code, OK)
+		if got := b.job("j1", 7); got.Code != Same || got.Status != StatusFinished {
+			b.Errorf("%+v", got)
+		}
+		es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))
+		if d := cmp.Diff([]EndedEntry{{Sequence: 7, ID: "j1", Outcome: "finished"}}, es); d != "" {
+			b.Error(d)
+		}
+		if ttl := b.ttl(b.s.keys.job("j1").name); ttl >= 0 {
+			b.Errorf("its record expires in %v, before the log's message is gone", ttl)
+		}
+	},
+	"a failure before the log has told of the job is tried again": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("j1", 7)
+		j := b.take(a)
+		b.lost(2, a)
+		j = b.assert(a, j, OK)
+		for range 2 { // and its answer was lost
+			b.wantCode(must[FinishResult](b)(a.Finish(b.ctx(), j, Outcome{Failed: true, Reason: "exit 1"}, false)).Code, OK)
+		}
+		b.wantCode(b.claim(a).Code, Idle)
+		if got := b.job("j1", 7); got.Code != OK || got.Handed != "p_1" {
+			b.Errorf("%+v", got)
+		}
+		if r := b.record("j1"); r.Attempts != 2 || r.Sequence != 7 {
+			b.Errorf("%+v", r)
+		}
+	},
+	"a job that waits again stays with who holds it, and one handed out again does not": func(b *bed) {
+		a, late := b.actor("p_1", "i1"), b.actor("p_2", "i2")
+		b.job("j1", 1)
+		j1 := b.take(a)
+		b.job("j2", 2)
+		j2 := b.take(late)
+		b.lost(2, a)
+		b.job("j1", 1)
+		j := b.assert(a, j1, OK)
+		b.job("j2", 2)
+		b.wantCode(b.finish(a, j, false).Code, OK)
+		again := b.take(a) // j2; j1 in the queue is spent
+		if again.ID != "j2" {
+			b.Errorf("got %s", again.ID)
+		}
+		b.wantCode(must[Hello](b)(late.Hello(b.ctx())).Code, OK)
+		stale := b.assert(late, j2, Stale)
+		b.wantCode(b.finish(late, stale, false).Code, Stale)
+		b.wantCode(b.finish(a, again, false).Code, OK)
+		b.assert(late, j2, Stale) // it has ended
+	},
+	"assert is refused": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("j1", 1)
+		j := b.take(a)
+		if _, code, err := must[*Actor](b)(b.s.Actor("p_9", "sh", "i9")).Assert(b.ctx(), nil); !errors.Is(err, ErrNoEpoch) {
+			b.Errorf("before hello: %v %v", code, err)
+		}
+		another := j
+		another.Token.Attempt = 7
+		b.assert(a, another, Stale) // of this epoch
+		b.lost(2, a)
+		must[Gate](b)(b.d.CloseGate(b.ctx(), "p_1"))
+		b.assert(a, j, Stale) // closed, and answered that nothing is in hand
+		must[Gate](b)(b.d.OpenGate(b.ctx(), "p_1"))
+		b.job("j0", 9)
+		b.take(a)
+		b.assert(a, j, Stale) // its hand is full
+		b.actor("p_1", "i2")
+		if _, code, err := a.Assert(b.ctx(), []InHand{{Claimed: j}}); code != Unregistered || err != nil {
+			b.Errorf("%v %v", code, err)
+		}
+	},
+	"who has asserted, and how much": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		idle := b.actor("p_2", "i2")
+		b.job("j1", 1)
+		j := b.take(a)
+		b.lost(2, a, idle)
+		if done, n, err := b.d.Asserted(b.ctx()); len(done) > 0 || n > 0 || err != nil {
+			b.Errorf("%v %d %v", done, n, err)
+		}
+		b.assert(a, j, OK)
+		if _, code, err := idle.Assert(b.ctx(), nil); code != OK || err != nil {
+			b.Errorf("%v %v", code, err)
+		}
+		done, n, err := b.d.Asserted(b.ctx())
+		if d := cmp.Diff(map[string]bool{"i1": true, "i2": true}, done); d != "" || n != 1 || err != nil {
+			b.Errorf("%s %d %v", d, n, err)
+		}
+		if done, n, err := b.s.Daemon(3).Asserted(b.ctx()); len(done) > 0 || n > 0 || err != nil {
+			b.Errorf("of another epoch: %v %d %v", done, n, err)
+		}
+	},
+	"its death gives back what was kept": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("j1", 7)
+		j := b.take(a)
+		b.lost(2, a)
+		b.assert(a, j, OK)
+		b.job("j1", 7)
+		if r := must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 3)); r.Code != OK || len(r.Jobs) != 1 {
+			b.Errorf("%+v", r)
+		}
+		if again := b.take(b.actor("p_2", "i2")); again.ID != "j1" || again.Token.Attempt != 2 {
+			b.Errorf("%+v", again)
+		}
+	},
+}
+
+// An actor of many slots asserts in calls of a bounded size, and only the last one says that this is all.
+func TestAssertInParts(t *testing.T) {
+	big := InHand{Claimed: Claimed{Script: strings.Repeat("x", assertBytes/2)}}
+	for name, c := range map[string]struct {
+		jobs []InHand
+		want int
+	}{
+		"none": {nil, 0}, "few": {make([]InHand, 3), 3}, "many": {make([]InHand, 250), assertJobs},
+		"big": {[]InHand{big, big, big}, 2}, "one alone": {[]InHand{{Claimed: Claimed{Script: strings.Repeat("x", 2*assertBytes)}}, big}, 1},
+	} {
+		if got := assertable(c.jobs); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
