@@ -146,7 +146,7 @@ func (l *loop) beat() error {
 	switch {
 	case len(l.running) == 0:
 		return nil
-	case time.Since(l.renewed) >= l.cfg.Lease/3:
+	case time.Since(l.renewed) >= l.cfg.Lease/3-beatEvery/2: // a beat comes a little early at times
 		return l.renew()
 	case spoke:
 		return nil

@@ -162,6 +162,15 @@ var assertCases = map[string]func(b *bed){
 			b.Errorf("of another epoch: %v %d %v", done, n, err)
 		}
 	},
+	"what was given back is not taken again": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("j1", 1)
+		j := b.take(a)
+		must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 3))
+		must[uint64](b)(raise(b, 2)) // an epoch that was lost alone: the record is there
+		b.wantCode(must[Hello](b)(a.Hello(b.ctx())).Code, OK)
+		b.assert(a, j, Stale)
+	},
 	"its death gives back what was kept": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("j1", 7)
