@@ -83,22 +83,19 @@ type Registered struct {
 	Incarnation string
 	Actor       string
 	Type        string
-	Groups      []Group // recorded script groups, by job
 }
 
 // Incarnations lists the registry for the sweep, ordered by incarnation.
 func (d *Daemon) Incarnations(ctx context.Context) ([]Registered, error) {
-	ki, kg := d.s.keys.incarnations(), d.s.keys.groups()
-	p := d.s.rdb.Pipeline()
-	incs, groups := p.HGetAll(ctx, ki.name), p.HGetAll(ctx, kg.name)
-	if _, err := p.Exec(ctx); err != nil {
-		return nil, d.s.fault(ctx, err, []key{ki, kg})
+	k := d.s.keys.incarnations()
+	incs, err := d.s.rdb.HGetAll(ctx, k.name).Result()
+	if err != nil {
+		return nil, d.s.fault(ctx, err, []key{k})
 	}
-	recorded := readGroups(groups.Val())
-	out := make([]Registered, 0, len(incs.Val()))
-	for inc, v := range incs.Val() {
+	out := make([]Registered, 0, len(incs))
+	for inc, v := range incs {
 		name, jobType, _ := strings.Cut(v, " ")
-		out = append(out, Registered{Incarnation: inc, Actor: name, Type: jobType, Groups: recorded[inc]})
+		out = append(out, Registered{Incarnation: inc, Actor: name, Type: jobType})
 	}
 	slices.SortFunc(out, func(a, b Registered) int { return strings.Compare(a.Incarnation, b.Incarnation) })
 	return out, nil
