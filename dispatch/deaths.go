@@ -27,7 +27,8 @@ type death struct {
 	incarnation events.Incarnation
 	actor       string
 	how         store.Death
-	told        bool // by an exit, not found by the sweep
+	told        bool      // by an exit, not found by the sweep
+	at          time.Time // when it was told, or was found alive after that
 	due         time.Time
 	pace        pace
 	tries       int       // found alive
@@ -103,6 +104,9 @@ func (d *deaths) exit(ctx context.Context, x exit, now time.Time) {
 		one = &death{incarnation: x.incarnation, actor: x.actor}
 		d.open[x.incarnation] = one
 	}
+	if !one.told {
+		one.at = now
+	}
 	one.told, one.how = true, x.death
 	d.try(ctx, one, now)
 }
@@ -152,6 +156,7 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 			delete(d.open, one.incarnation)
 			return
 		}
+		one.at = now
 		d.again(one, now)
 		return
 	}
@@ -168,7 +173,11 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 		if orphaned = len(groups) > 0; orphaned {
 			return nil
 		}
-		rec, err = c.d().RecoverFrom(ctx, one.incarnation.String(), one.how, c.cfg.MaxCrashes)
+		how := one.how
+		if one.told {
+			how.Ago = time.Since(one.at)
+		}
+		rec, err = c.d().RecoverFrom(ctx, one.incarnation.String(), how, c.cfg.MaxCrashes)
 		return err
 	})
 	switch {

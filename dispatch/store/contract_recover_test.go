@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -37,6 +38,24 @@ var recoverCases = map[string]func(b *bed){
 		}
 		b.wantCode(must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 3)).Code, Gone)
 		b.wantCode(b.claim(a).Code, Unregistered)
+	},
+	"recover counts no crash for a job that a dead actor was given": func(b *bed) {
+		for i, c := range []struct {
+			ago     time.Duration
+			crashes int
+		}{{0, 1}, {time.Nanosecond, 1}, {time.Hour, 0}} {
+			inc, id := fmt.Sprint("i", i), fmt.Sprint("j", i)
+			a := b.actor("p_1", inc)
+			b.job(id, uint64(i+1))
+			b.take(a)
+			r := must[Recovered](b)(b.d.RecoverFrom(b.ctx(), inc, Death{Signal: "SIGKILL", Ago: c.ago}, 1))
+			if len(r.Jobs) != 1 || r.Jobs[0].Crashes != c.crashes || r.Jobs[0].Dead != (c.crashes == 1) {
+				b.Errorf("seen dead %s ago: %+v", c.ago, r)
+			}
+		}
+		if f := b.lastFact(); f.Kind != FactRetried || f.How != AttemptInterrupted {
+			b.Errorf("%+v", f)
+		}
 	},
 	"recover hands over at once": func(b *bed) {
 		a, idle := b.actor("p_1", "i1"), b.actor("p_2", "i2")
@@ -157,7 +176,7 @@ var recoverCases = map[string]func(b *bed){
 		call := func() Code {
 			r := must[reply](b)(b.s.run(b.ctx(), "recover",
 				b.s.jobKeys("sh", k.actor("p_1"), k.held("i1"), k.wake("p_1"), k.incarnations(), k.groups()),
-				b.s.jobArgs(1, "sh", "p_1", "i1", "0", "3", "", "", "", "0", "0")...))
+				b.s.jobArgs(1, "sh", "p_1", "i1", "0", "3", "", "", "", "0", "0", "")...))
 			return r.code()
 		}
 		b.wantCode(call(), OK)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -36,6 +37,9 @@ type Death struct {
 	Signal      string // "SIGSEGV"; "" if none ended it
 	ExitCode    string // decimal; "" if there was none, or nobody saw it
 	OutOfMemory bool
+	// Ago is how long ago the process was seen to have ended; 0: nobody saw it. A job
+	// that was put into its hand after that is no crash either.
+	Ago time.Duration
 }
 
 // Cause is the death in a few words, for people.
@@ -51,6 +55,14 @@ func (d Death) Cause() string {
 		return "exit " + d.ExitCode
 	}
 	return "not known"
+}
+
+// ago is in milliseconds, as the script takes it: rounded down, so that a job is not let off by it.
+func (d Death) ago() string {
+	if d.Ago <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(d.Ago.Milliseconds(), 10)
 }
 
 // Recover is RecoverFrom with a death of unknown cause.
@@ -84,7 +96,7 @@ func (d *Daemon) RecoverFrom(ctx context.Context, incarnation string, death Deat
 		r, err := d.s.run(ctx, "recover",
 			d.s.jobKeys(jobType, k.actor(name), k.held(incarnation), k.wake(name), k.incarnations(), k.groups()),
 			d.s.jobArgs(d.epoch, jobType, name, incarnation, boolArg(death.ByUs), strconv.Itoa(maxCrashes),
-				death.Cause(), death.ExitCode, death.Signal, boolArg(death.OutOfMemory), d.s.draw())...)
+				death.Cause(), death.ExitCode, death.Signal, boolArg(death.OutOfMemory), d.s.draw(), death.ago())...)
 		if err != nil {
 			return out, err
 		}

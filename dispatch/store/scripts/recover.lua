@@ -1,6 +1,6 @@
 -- recover: what a dead incarnation held goes back, and its traces go.
 -- KEYS epoch facts ended dead queue idle lease actor held wake incarnations groups
--- ARGV epoch type name incarnation interrupted max_crashes cause exit_code signal oom jitter
+-- ARGV epoch type name incarnation interrupted max_crashes cause exit_code signal oom jitter ago
 -- USE epoch now stamp fact record opts type queue need end crash ready start serve
 -- RETURNS NO_EPOCH | GONE | OK/AGAIN {id crashes dead actor}...
 -- BOUND 100 held jobs (then AGAIN), 100 hand-overs, 100 spent ids
