@@ -58,7 +58,7 @@ func (a *Actor) assert(ctx context.Context, jobs []InHand, done bool) ([]Code, C
 		args = append(args, head, j.Script, j.EnvJSON, j.Caller, j.Context)
 	}
 	r, err := a.s.run(ctx, "assert", []key{
-		k.epoch(), k.actor(a.name), k.held(a.incarnation), k.idle(a.jobType), k.lease(a.jobType), k.types(), k.dead(), k.asserted(),
+		k.epoch(), k.actor(a.name), k.held(a.incarnation), k.idle(a.jobType), k.lease(a.jobType), k.types(), k.dead(), k.asserted(), k.queue(a.jobType), k.delayed(a.jobType),
 	}, args...)
 	if err != nil || r.code() != OK {
 		return nil, r.code(), err

@@ -171,6 +171,25 @@ var assertCases = map[string]func(b *bed){
 		b.wantCode(must[Hello](b)(a.Hello(b.ctx())).Code, OK)
 		b.assert(a, j, Stale)
 	},
+	"a job that waits is taken from where it waits": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		for _, sub := range []Submission{{}, {Priority: 3}, {Due: time.Now().Add(time.Hour)}} {
+			sub.ID, sub.Type, sub.Script, sub.Sequence = "j1", "sh", "x", 1
+			now := sub
+			now.Due = time.Time{}
+			b.accept(now)
+			j := b.take(a)
+			b.lost(a.epoch.Load()+1, a)
+			b.accept(sub)
+			b.assert(a, j, OK)
+			k := b.s.keys
+			queued, prio, delayed := len(b.list(k.queue("sh"))), b.s.rdb.ZCard(b.ctx(), k.prio("sh").name).Val(), b.s.rdb.ZCard(b.ctx(), k.delayed("sh").name).Val()
+			if queued+int(prio)+int(delayed) > 0 {
+				b.Errorf("%+v is in the queue %d, of another level %d, delayed %d times", sub, queued, prio, delayed)
+			}
+			b.lost(a.epoch.Load()+1, a)
+		}
+	},
 	"its death gives back what was kept": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("j1", 7)

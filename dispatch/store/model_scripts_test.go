@@ -104,6 +104,10 @@ func (w *world) assert(epoch uint64, typ, name, inc, id, script string, tok Toke
 		j = &wjob{typ: typ, script: script, asserted: "1"}
 		w.jobs[id] = j
 		delete(w.dead, id)
+	case j.status == "dispatched":
+		drop(w.delayed, typ, without(w.delayed[typ], id))
+		drop(w.queue, typ, slices.DeleteFunc(slices.Clone(w.queue[typ]), func(v string) bool { return v == id }))
+		delete(w.due, id)
 	}
 	j.status, j.epoch, j.attempt, j.holder, j.actor = "started", epoch, tok.Attempt, inc, name
 	if !held {

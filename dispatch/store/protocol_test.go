@@ -57,7 +57,7 @@ func protocolPage(t *testing.T) string {
 	k := keys("hero")
 	named := k.fixed()
 	for _, key := range []key{
-		k.queue("<type>"), k.idle("<type>"), k.lease("<type>"), k.actor("<name>"), k.wake("<name>"), k.held("<incarnation>"), k.job("<id>"), k.asserted(),
+		k.queue("<type>"), k.idle("<type>"), k.lease("<type>"), k.actor("<name>"), k.wake("<name>"), k.held("<incarnation>"), k.job("<id>"), k.asserted(), k.delayed("<type>"),
 	} {
 		named[key.role] = key
 	}

@@ -1,9 +1,9 @@
 -- assert: an actor says, after its hello to a new epoch, which jobs it holds since an earlier one: they stay in its hand.
--- KEYS epoch actor held idle lease types dead asserted
+-- KEYS epoch actor held idle lease types dead asserted queue delayed
 -- ARGV epoch type name incarnation slots done
--- USE epoch now stamp record order
+-- USE epoch now stamp record order opts type queue
 -- RETURNS NO_EPOCH | UNREGISTERED | OK told
--- BOUND 100 jobs
+-- BOUND 100 jobs; a queue of 1,000 is searched for each that waits there; in a longer one claim skips the id when it comes
 -- More ARGV: for each job "<epoch> <attempt> <ms since it began> <timeout> <id>", script, environment, caller and context.
 -- told has a letter for each: O for OK, it is the caller's under this epoch with the attempt that it had; S for STALE: drop it.
 -- done is 1 in the call that names the last of them, also with none: the daemon waits a moment for that before it refills.
@@ -46,6 +46,9 @@ for i = 7, #ARGV, 5 do
       local token = hand .. string.format('%d', now - ran) .. ' ' .. a_name
       if j.known then
         redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'updated_at', stamp())
+        if j.status == 'dispatched' then
+          rare.unqueue(id, j)
+        end
       else
         redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'script', script, 'type', a_type, 'ready_ms', now,
           'timeout', timeout, 'caller_id', ARGV[i + 3], 'context_id', ARGV[i + 4], 'id', id, 'script_type', a_type,

@@ -22,6 +22,17 @@ function rare.enqueue(id, j, back)
   end
 end
 
+-- A job that waits is taken from where it waits, unless that is a long list: claim skips it there.
+function rare.unqueue(id, j)
+  redis.call('ZREM', k_delayed, id)
+  if j.opts then
+    redis.call('ZREM', prio(), rare.member(id, j.opts))
+  end
+  if redis.call('LLEN', k_queue) <= 1000 then
+    redis.call('LREM', k_queue, 0, id)
+  end
+end
+
 function rare.waiting()
   return redis.call('LLEN', k_queue) + redis.call('ZCARD', prio())
 end
