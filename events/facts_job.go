@@ -9,7 +9,8 @@ type JobQueued struct {
 	Job  string `json:"job" subject:"1"`
 	// Sequence is the job's message in the log HERO_JOBS; 0 when it is not there.
 	Sequence uint64 `json:"sequence,omitempty"`
-	// Ready is how many jobs of the type wait, this one included.
+	// Ready is how many jobs of the type waited when this one and those that came
+	// with it were in Redis; what was handed on in the same step is not among them.
 	Ready int `json:"ready"`
 	// DelayedUntil is when a delayed job becomes ready.
 	DelayedUntil time.Time `json:"delayed_until,omitzero"`

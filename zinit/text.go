@@ -179,8 +179,8 @@ func (c *Client) folder() (Folder, error) {
 	return Folder(dir), nil
 }
 
-// keptAsText is the content of the ring. Versions before v0.2.11 can not give it
-// without going on, and so give nothing.
+// keptAsText is the content of the ring. Versions before v0.2.11 have no command
+// that gives it and ends: MethodNotFound.
 func (c *Client) keptAsText(ctx context.Context, name string) ([]string, error) {
 	s, err := c.logAsText(ctx, "log", "snapshot")
 	if err != nil {
