@@ -160,17 +160,16 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 		d.again(one, now)
 		return
 	}
-	var groups []store.Group
+	var left []events.ScriptGroup
 	var rec store.Recovered
-	orphaned := false
 	err := limited(ctx, func(ctx context.Context) (err error) {
-		if groups, err = c.d().Groups(ctx, one.actor, one.incarnation.String()); err != nil {
+		if left, err = c.scriptGroups(ctx, one.actor, one.incarnation); err != nil {
 			return err
 		}
-		groups = slices.DeleteFunc(groups, func(g store.Group) bool {
-			return one.incarnation.Boot != c.boot || !scriptGroup(g, one.incarnation).Alive()
+		left = slices.DeleteFunc(left, func(g events.ScriptGroup) bool {
+			return one.incarnation.Boot != c.boot || !g.Alive()
 		})
-		if orphaned = len(groups) > 0; orphaned {
+		if len(left) > 0 {
 			return nil
 		}
 		how := one.how
@@ -183,12 +182,12 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 	switch {
 	case !d.r.told(ctx, err):
 		d.again(one, now)
-	case orphaned:
+	case len(left) > 0:
 		if now.Sub(one.orphaned) >= orphanedAgain {
 			one.orphaned = now
 			c.log.Warn("script outlives its actor", "actor", one.actor, "event", "ActorOrphaned")
 			c.publish(events.ActorOrphaned{
-				Pool: poolOf(one.actor), Actor: one.actor, Incarnation: one.incarnation, Group: scriptGroup(groups[0], one.incarnation),
+				Pool: poolOf(one.actor), Actor: one.actor, Incarnation: one.incarnation, Groups: left,
 			})
 		}
 		d.again(one, now)
@@ -204,7 +203,7 @@ func (d *deaths) try(ctx context.Context, one *death, now time.Time) {
 
 func (d *deaths) again(one *death, now time.Time) { one.due = now.Add(one.pace.next()) }
 
-// runAsks answers the executor's question for a script's group. It has a quarter
+// runAsks answers the executor's question for an actor's script groups. It has a quarter
 // of a second, so this loop does nothing else.
 func (c *Component) runAsks(ctx context.Context) error {
 	for {
@@ -214,22 +213,15 @@ func (c *Component) runAsks(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		e, _ := m.Event.(events.AskScriptGroup)
-		var groups []store.Group
+		e, _ := m.Event.(events.AskScriptGroups)
+		var answer events.ScriptGroups
 		err := limited(ctx, func(ctx context.Context) (err error) {
-			groups, err = c.d().Groups(ctx, e.Actor, e.Incarnation.String())
+			answer.Groups, err = c.scriptGroups(ctx, e.Actor, e.Incarnation)
 			return err
 		})
 		if err != nil {
 			c.deny(m, trouble(err))
 			continue
-		}
-		answer := events.ScriptGroup{}
-		if len(groups) > 0 {
-			if e.Incarnation.IsZero() { // asked by name: the one registered, so of this boot
-				e.Incarnation.Boot = c.boot
-			}
-			answer = scriptGroup(groups[0], e.Incarnation)
 		}
 		if err := m.Respond(answer); err != nil {
 			c.log.Warn("answer", "actor", e.Actor, "err", err)

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -223,19 +224,19 @@ func TestAJobIsNotGivenBackWhileItsScriptRuns(t *testing.T) {
 		id := b.submit("x", Options{})
 		script := <-scripts
 		// The executor asks for the group to kill it.
-		var group events.ScriptGroup
-		ask := events.AskScriptGroup{Node: events.LocalNode, Actor: "bash_1", Incarnation: victim.p.inc}
-		if err := b.bus.Request(b.soon(), ask, &group); err != nil {
+		var groups events.ScriptGroups
+		ask := events.AskScriptGroups{Node: events.LocalNode, Actor: "bash_1", Incarnation: victim.p.inc}
+		if err := b.bus.Request(b.soon(), ask, &groups); err != nil {
 			t.Fatal(err)
 		}
 		want := events.ScriptGroup{PGID: script.cmd.Process.Pid, Leader: script.inc}
-		if group != want {
-			t.Errorf("group %+v, want %+v", group, want)
+		if !slices.Equal(groups.Groups, []events.ScriptGroup{want}) {
+			t.Errorf("%+v, want %+v", groups, want)
 		}
 		victim.die()
 		b.publish(victim.exited(false))
 		o := expect(b, func(e events.ActorOrphaned) bool { return e.Actor == "bash_1" })
-		if o.Group != want || o.Incarnation != victim.p.inc {
+		if !slices.Equal(o.Groups, groups.Groups) || o.Incarnation != victim.p.inc {
 			t.Errorf("orphaned %+v", o)
 		}
 		rec, err := b.store.Job(b.soon(), id)

@@ -94,7 +94,7 @@ func (c *Component) route(m events.Message, known *recent) {
 		actor(e.Actor)
 	case events.CloseIntake, events.OpenIntake, events.PingIntake:
 		c.toGates(m)
-	case events.AskScriptGroup:
+	case events.AskScriptGroups:
 		select {
 		case c.asks <- m:
 		default:

@@ -29,8 +29,9 @@ func (c *Component) state(ctx context.Context, r *reporter) []events.Event {
 		}
 		live[reg.Incarnation] = inc
 		asked = append(asked, reg.Incarnation)
-		out = append(out, events.ActorRegistered{Pool: poolOf(reg.Actor), Actor: reg.Actor, Type: reg.Type, Incarnation: inc})
+		out = append(out, events.ActorRegistered{Pool: poolOf(reg.Actor), Actor: reg.Actor, Type: reg.Type, Incarnation: inc, Anew: true})
 	}
+	holds := map[events.Incarnation][]string{}
 	for _, some := range chunks(asked, heldACall) {
 		var held []store.Record
 		if !r.until(ctx, func(ctx context.Context) (err error) {
@@ -40,7 +41,15 @@ func (c *Component) state(ctx context.Context, r *reporter) []events.Event {
 			return nil
 		}
 		for _, j := range held {
-			out = append(out, startedAgain(j, live[j.Token.Incarnation]))
+			inc := live[j.Token.Incarnation]
+			holds[inc] = append(holds[inc], j.ID)
+			out = append(out, startedAgain(j, inc))
+		}
+	}
+	for i, e := range out {
+		if reg, ok := e.(events.ActorRegistered); ok {
+			reg.Holds = holds[reg.Incarnation]
+			out[i] = reg
 		}
 	}
 	return out

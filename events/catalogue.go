@@ -98,7 +98,7 @@ var catalogue = []*Kind{
 	declare[CloseIntake](Order, "intake", "close"),
 	declare[OpenIntake](Order, "intake", "open"),
 	declare[PingIntake](Order, "intake", "ping"),
-	declare[AskScriptGroup](Order, "script", "group"),
+	declare[AskScriptGroups](Order, "script", "group"),
 }
 
 // Catalogue lists every kind of message, facts first, in a fixed order.
@@ -233,4 +233,4 @@ func (ObserveProcesses) isEvent() {}
 func (CloseIntake) isEvent()      {}
 func (OpenIntake) isEvent()       {}
 func (PingIntake) isEvent()       {}
-func (AskScriptGroup) isEvent()   {}
+func (AskScriptGroups) isEvent()   {}

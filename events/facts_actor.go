@@ -6,6 +6,11 @@ type ActorRegistered struct {
 	Actor       string      `json:"actor" subject:"1"`
 	Type        string      `json:"type"`
 	Incarnation Incarnation `json:"incarnation"`
+	// Anew: it is no news, but told again because facts were lost or nobody was
+	// there to hear them. Then Holds are the ids of all the jobs it has in hand; a
+	// JobStarted follows for each.
+	Anew  bool     `json:"anew,omitempty"`
+	Holds []string `json:"holds,omitempty"`
 }
 
 // ActorStateChanged: the actor's machine moved. From is "" for its first state.
@@ -45,13 +50,14 @@ type ActorDrained struct {
 	Nonce       string      `json:"nonce,omitempty"`
 }
 
-// ActorOrphaned: the actor's process is gone, but the process group of the
-// script it ran is not; nobody may run that job again before it is.
+// ActorOrphaned: the actor's process is gone, but process groups of the scripts
+// it ran are not; nobody may run those jobs again before they are.
 type ActorOrphaned struct {
 	Pool        string      `json:"pool" subject:"0"`
 	Actor       string      `json:"actor" subject:"1"`
 	Incarnation Incarnation `json:"incarnation"`
-	Group       ScriptGroup `json:"group"`
+	// Groups still run.
+	Groups []ScriptGroup `json:"groups"`
 }
 
 // ScriptGroup is the process group of a script, recorded before its first
@@ -59,6 +65,11 @@ type ActorOrphaned struct {
 type ScriptGroup struct {
 	PGID   int         `json:"pgid"`
 	Leader Incarnation `json:"leader,omitzero"`
+}
+
+// ScriptGroups are those of all jobs that one actor has in hand.
+type ScriptGroups struct {
+	Groups []ScriptGroup `json:"groups"`
 }
 
 // ActorUnresponsive: as many pings as allowed stayed without an answer.

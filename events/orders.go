@@ -68,9 +68,9 @@ type PingIntake struct {
 	Nonce string `json:"nonce"`
 }
 
-// AskScriptGroup is a request: which process group did the actor's script have?
-// The answer is a ScriptGroup.
-type AskScriptGroup struct {
+// AskScriptGroups is a request: which process groups did the actor's scripts have?
+// The answer is ScriptGroups.
+type AskScriptGroups struct {
 	Node        string      `json:"node" subject:"0"`
 	Actor       string      `json:"actor" subject:"1"`
 	Incarnation Incarnation `json:"incarnation"`

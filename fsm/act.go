@@ -45,7 +45,7 @@ func stopOrder(a Actor) events.Event {
 // starts it again.
 func (f *fold) killProcess(Row) {
 	f.doom()
-	f.a.Job = Job{}
+	f.a.Hand = nil
 	f.publish(events.KillProcess{
 		Node: f.a.Node, Pool: f.a.Pool, Actor: f.a.ID, Incarnation: f.a.Incarnation, Down: f.a.State == Stopping,
 	})

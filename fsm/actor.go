@@ -23,13 +23,13 @@ type Actor struct {
 	Ready bool
 	// Doomed: this incarnation was told to end; no job of it counts any more.
 	Doomed bool
-	// Job is what it holds; a zero ID means nothing.
-	Job Job
-	// Ahead is the job of an incarnation that was not announced yet: dispatch and
+	// Hand are the jobs it holds, one for an actor of one slot.
+	Hand Hand
+	// Ahead are the jobs of an incarnation that was not announced yet: dispatch and
 	// the executor speak on two connections.
-	Ahead Job
-	// LastJob is the last one that ended, so that a repeat of its start is none.
-	LastJob Job
+	Ahead Hand
+	// Ended are the last ones that ended, so that a repeat of a start is none.
+	Ended Hand
 
 	// Overran is a job that overran while Redis was away.
 	Overran string
@@ -63,21 +63,6 @@ type Actor struct {
 	RedisLost, ZinitLost bool
 }
 
-// Job is what an actor holds.
-type Job struct {
-	ID          string
-	Attempt     int
-	Incarnation events.Incarnation
-	Started     time.Time
-	Timeout     time.Duration
-}
-
-func (j Job) none() bool { return j.ID == "" }
-
-func (j Job) same(k Job) bool {
-	return j.ID == k.ID && j.Attempt == k.Attempt && j.Incarnation == k.Incarnation
-}
-
 // NewActor is an actor in its initial state. settings are taken as they are:
 // defaults are filled in by New of the keeper. salt must differ from one life of
 // the daemon to the next.
@@ -87,7 +72,7 @@ func NewActor(node, id string, settings PoolConfig, salt string) Actor {
 }
 
 // busy reports whether its process holds a job, as far as facts tell.
-func (a *Actor) busy() bool { return !a.Job.none() }
+func (a *Actor) busy() bool { return len(a.Hand) > 0 }
 
 func (a *Actor) is(s ...State) bool { return slices.Contains(s, a.State) }
 

@@ -17,7 +17,7 @@
 //	in   commands hero.cmd.actor.<start|stop|restart|ping|reset>.<actor>: CLI, scaler, monitor, daemon
 //	     ProcessStarted Ready Exited Observed StartFailed      zinit's executor, in this order for one life
 //	     JobStarted JobEnded JobRetried JobDead ActorPonged
-//	     ActorDrained                                          dispatch
+//	     ActorDrained ActorRegistered (told anew)              dispatch
 //	     RedisLost RedisBack RedisRefilled, ZinitLost ZinitBack
 //	     ActorUnresponsive JobOverran                          monitor
 //	out  ActorStateChanged ActorQuarantined Resynchronised CommandRejected
@@ -36,6 +36,9 @@
 // the executor speak on two connections, so a job can be told before the process
 // that holds it: it is remembered, and the actor is running the moment its
 // process is known. Repeats change nothing.
+//
+// An actor of several slots runs from its first job to the end of its last. An end
+// whose fact Redis lost is made up for when dispatch tells anew what actors hold.
 //
 // # Never stops a busy actor
 //

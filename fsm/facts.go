@@ -42,6 +42,8 @@ func (f *fold) fact(e events.Event) {
 		}
 	case events.JobOverran:
 		f.overran(e)
+	case events.ActorRegistered:
+		f.registered(e)
 	case events.ActorPonged:
 		f.ponged(e)
 	case events.ActorUnresponsive:
@@ -76,8 +78,8 @@ func (f *fold) current(i events.Incarnation) bool {
 }
 
 func (f *fold) holds(job string) bool {
-	if f.a.Job.ID != job {
-		f.ignore("about job %q, the current one is %q", job, f.a.Job.ID)
+	if !f.a.Hand.hasID(job) {
+		f.ignore("about job %q, which it does not hold", job)
 		return false
 	}
 	return true
@@ -184,18 +186,18 @@ func (f *fold) observedDown(e events.ProcessObserved) {
 func (f *fold) jobStarted(e events.JobStarted) {
 	j := Job{ID: e.Job, Attempt: e.Attempt, Incarnation: e.Incarnation, Started: f.now, Timeout: e.Timeout.Duration()}
 	switch {
-	case j.same(f.a.LastJob):
+	case f.a.Ended.has(j):
 		f.ignore("job %s attempt %d has ended already", j.ID, j.Attempt)
-	case j.same(f.a.Job), j.same(f.a.Ahead): // told twice
+	case f.a.Hand.has(j), f.a.Ahead.has(j): // told twice
 	case e.Incarnation == f.a.Incarnation && !e.Incarnation.IsZero():
 		if f.a.Doomed {
 			f.ignore("incarnation %s was told to end", e.Incarnation)
 			return
 		}
-		f.a.Job = j
+		f.a.Hand = f.a.Hand.with(j, maxHand)
 		f.fire(JobStarted, "job "+j.ID)
-	case f.a.unseen(e.Incarnation):
-		f.a.Ahead = j // its ProcessStarted is on its way
+	case f.a.unseen(e.Incarnation): // its ProcessStarted is on its way
+		f.a.Ahead = f.a.Ahead.only(func(k Job) bool { return k.Incarnation == j.Incarnation }).with(j, maxHand)
 	default:
 		f.ignore("about incarnation %q, the current one is %q", e.Incarnation, f.a.Incarnation)
 	}
@@ -204,14 +206,34 @@ func (f *fold) jobStarted(e events.JobStarted) {
 // jobEnded: the actor has the job in hand no more, whatever becomes of the job.
 func (f *fold) jobEnded(j Job, how string) {
 	switch {
-	case j.same(f.a.Job):
-		f.a.Job, f.a.LastJob = Job{}, j
-		f.fire(JobEnded, fmt.Sprintf("job %s: %s", j.ID, how))
-	case j.same(f.a.Ahead):
-		f.a.Ahead, f.a.LastJob = Job{}, j
-	case j.same(f.a.LastJob): // told twice
+	case f.a.Hand.has(j):
+		f.a.Hand, f.a.Ended = f.a.Hand.without(j), f.a.Ended.with(j, maxEnded)
+		f.emptied(fmt.Sprintf("job %s: %s", j.ID, how))
+	case f.a.Ahead.has(j):
+		f.a.Ahead, f.a.Ended = f.a.Ahead.without(j), f.a.Ended.with(j, maxEnded)
+	case f.a.Ended.has(j): // told twice
 	default:
-		f.ignore("job %s attempt %d of %q is not the current one", j.ID, j.Attempt, j.Incarnation)
+		f.ignore("job %s attempt %d of %q is none that it holds", j.ID, j.Attempt, j.Incarnation)
+	}
+}
+
+// emptied: while it holds another job it goes on running.
+func (f *fold) emptied(reason string) {
+	if !f.a.busy() {
+		f.fire(JobEnded, reason)
+	}
+}
+
+// registered: told anew, what it holds is all it holds. An end may have been lost with the facts.
+func (f *fold) registered(e events.ActorRegistered) {
+	if !e.Anew {
+		return
+	}
+	held := func(j Job) bool { return j.Incarnation != e.Incarnation || slices.Contains(e.Holds, j.ID) }
+	f.a.Ahead = f.a.Ahead.only(held)
+	if f.a.busy() {
+		f.a.Hand = f.a.Hand.only(held)
+		f.emptied("the end of its job was not told")
 	}
 }
 
@@ -257,7 +279,7 @@ func (f *fold) drained(e events.ActorDrained) {
 		f.ignore("answers the close %q, the last one was %q", e.Nonce, f.a.Gate)
 		return
 	}
-	f.a.Job = Job{}
+	f.a.Hand = nil
 	f.fire(Drained, "intake closed, no job held")
 }
 
@@ -268,7 +290,7 @@ func (f *fold) suspend() {
 }
 
 func (f *fold) resume() {
-	if f.a.is(Starting, Restarting) || f.a.is(Running) && f.a.busy() && f.a.Overran == f.a.Job.ID {
+	if f.a.is(Starting, Restarting) || f.a.is(Running) && f.a.Hand.hasID(f.a.Overran) {
 		f.startTimer(f.a.Settings.StartTimeout)
 	}
 }

@@ -163,17 +163,15 @@ func (f *fold) startTimer(d time.Duration) {
 
 // retire forgets the process without having seen its end.
 func (f *fold) retire() {
-	f.a.Incarnation, f.a.Ready, f.a.Doomed, f.a.Job = events.Incarnation{}, false, false, Job{}
+	f.a.Incarnation, f.a.Ready, f.a.Doomed, f.a.Hand = events.Incarnation{}, false, false, nil
 }
 
-// adopt takes in a new incarnation, with the job that was told ahead of it.
+// adopt takes in a new incarnation, with the jobs that were told ahead of it.
 func (f *fold) adopt(i events.Incarnation) {
 	f.retire()
 	f.a.Incarnation = i
-	if f.a.Ahead.Incarnation == i {
-		f.a.Job = f.a.Ahead
-	}
-	f.a.Ahead = Job{}
+	f.a.Hand = f.a.Ahead.only(func(j Job) bool { return j.Incarnation == i })
+	f.a.Ahead = nil
 }
 
 // settle brings the state in line with what is known of the process already: it
@@ -184,7 +182,7 @@ func (f *fold) settle() {
 		f.fire(ProcessReady, "it can work")
 	}
 	if f.a.busy() && f.a.is(Starting, Idle) {
-		f.fire(JobStarted, "it holds job "+f.a.Job.ID+" already")
+		f.fire(JobStarted, "it holds job "+f.a.Hand[0].ID+" already")
 	}
 }
 
@@ -198,8 +196,8 @@ func (f *fold) elapse() {
 	case Draining, Recycling:
 		f.fire(DrainExpired, "its job did not end before the deadline that was given")
 	case Running:
-		if a.Overran == a.Job.ID {
-			f.fire(JobOverran, "job "+a.Job.ID+" did not end when Redis was back")
+		if a.Hand.hasID(a.Overran) {
+			f.fire(JobOverran, "job "+a.Overran+" did not end when Redis was back")
 		}
 	case Failed:
 		f.fire(RestartDue, "the process manager did not start it again by itself")

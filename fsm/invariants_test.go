@@ -91,7 +91,7 @@ func (q *inquisitor) step() {
 		q.t.Fatalf("it is %s, published was %s", q.a.State, q.state)
 	}
 	if q.a.is(Running) != (q.a.is(Starting, Idle, Pinging, Running) && q.a.busy()) {
-		q.t.Fatalf("state %s with job %q", q.a.State, q.a.Job.ID)
+		q.t.Fatalf("state %s with jobs %q", q.a.State, q.a.Hand)
 	}
 	if q.a.is(Idle, Running, Pinging) && q.a.Incarnation.IsZero() {
 		q.t.Fatalf("%s without a process", q.a.State)
@@ -218,7 +218,7 @@ func anyInput(t *rapid.T, a Actor) events.Event {
 	}
 	job := func() string {
 		if a.busy() && rapid.Bool().Draw(t, "its job") {
-			return a.Job.ID
+			return rapid.SampledFrom(a.Hand).Draw(t, "of its hand").ID
 		}
 		return rapid.SampledFrom([]string{"J1", "J2", "J3"}).Draw(t, "job")
 	}
@@ -252,7 +252,10 @@ func anyInput(t *rapid.T, a Actor) events.Event {
 			return events.JobStarted{Actor: id, Job: job(), Incarnation: inc(), Attempt: 1 + btoi(flip("again"))}
 		},
 		func() events.Event {
-			return events.JobEnded{Actor: id, Job: job(), Incarnation: inc(), Attempt: max(a.Job.Attempt, 1)}
+			return events.JobEnded{Actor: id, Job: job(), Incarnation: inc(), Attempt: 1 + btoi(flip("again"))}
+		},
+		func() events.Event {
+			return events.ActorRegistered{Actor: id, Incarnation: inc(), Anew: flip("anew"), Holds: []string{job()}}
 		},
 		func() events.Event { return events.JobOverran{Actor: id, Job: job(), Incarnation: inc()} },
 		func() events.Event {

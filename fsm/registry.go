@@ -44,6 +44,8 @@ func (k *Keeper) about(e events.Event) *slot {
 		id = e.Actor
 	case events.ActorDrained:
 		id = e.Actor
+	case events.ActorRegistered:
+		id = e.Actor
 	}
 	if kind := events.KindOf(e); kind.Entity == "process" {
 		k.observe.heard = true

@@ -118,7 +118,7 @@ func (s *script) wait(d time.Duration) {
 func (s *script) show() {
 	a := s.a
 	fmt.Fprintf(&s.out, "    %s life=%s job=%q ahead=%q ready=%v failures=%d start-wanted=%v due=%s\n", a.State,
-		strings.TrimPrefix(a.Incarnation.String(), "0a1b2c3d-"), a.Job.ID, a.Ahead.ID, a.Ready, len(a.Failures), a.StartWanted, s.until(a.Due))
+		strings.TrimPrefix(a.Incarnation.String(), "0a1b2c3d-"), a.Hand, a.Ahead, a.Ready, len(a.Failures), a.StartWanted, s.until(a.Due))
 }
 
 func (s *script) until(t time.Time) string {
@@ -240,6 +240,8 @@ func parse(t *testing.T, line string) events.Event {
 		return events.JobRetried{Type: typ, Actor: id, Incarnation: life(num(1)), Job: w[2], Attempt: attempt, Failed: opt["died"] == ""}
 	case "dead":
 		return events.JobDead{Type: typ, Actor: id, Incarnation: life(num(1)), Job: w[2], Attempt: attempt, Failed: opt["died"] == ""}
+	case "holds":
+		return events.ActorRegistered{Pool: pool, Actor: id, Incarnation: life(num(1)), Anew: true, Holds: w[2:]}
 	case "overran":
 		return events.JobOverran{Type: typ, Actor: id, Incarnation: life(num(1)), Job: w[2], Ran: 61}
 	case "pong":

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,8 +49,8 @@ type world struct {
 	wanted    bool // the process manager's target
 	life      int  // the process that runs; 0: none
 	lives     int
-	registers bool   // it said hello
-	held      string // the job it holds
+	registers bool     // it said hello
+	held      []string // the jobs it holds: up to two at a time
 	jobs      int
 	gate      string // nonce of the close in Redis; "": open
 	redisDown bool
@@ -87,16 +88,17 @@ func (w *world) boot() {
 func (w *world) retell() {
 	if w.life > 0 && w.registers {
 		w.hellos = append(w.hellos, w.life)
-		if w.held != "" {
-			w.tell(w.started())
+		w.tell(events.ActorRegistered{Pool: "bash", Actor: "bash_1", Incarnation: life(w.life), Anew: true, Holds: slices.Clone(w.held)})
+		for _, job := range w.held {
+			w.tell(w.started(job))
 		}
 	}
 }
 
 func (w *world) tell(e events.Event) { w.fromDispatch = append(w.fromDispatch, e) }
 
-func (w *world) started() events.Event {
-	return events.JobStarted{Actor: "bash_1", Job: w.held, Incarnation: life(w.life), Attempt: 1}
+func (w *world) started(job string) events.Event {
+	return events.JobStarted{Actor: "bash_1", Job: job, Incarnation: life(w.life), Attempt: 1}
 }
 
 func (w *world) observed() events.Event {
@@ -149,8 +151,9 @@ func (w *world) step() {
 	can(len(w.hellos) > 0, 3, w.executorLearns)
 	can(w.wanted && w.life == 0, 3, w.spawn)
 	can(w.life > 0 && !w.registers && !w.redisDown, 3, w.hello)
-	can(w.registers && w.gate == "" && w.held == "" && !w.redisDown, 4, w.claim)
-	can(w.held != "" && !w.redisDown, 3, w.finish)
+	can(w.registers && w.gate == "" && len(w.held) < 2 && !w.redisDown, 4, w.claim)
+	can(len(w.held) > 0 && !w.redisDown, 3, w.finish)
+	can(len(w.held) > 0 && !w.redisDown, 1, w.lose)
 	can(w.life > 0, 1, w.crash)
 	can(true, 2, func() { w.hear(events.ActorStart{Actor: "bash_1"}) })
 	can(true, 2, func() { w.hear(events.ActorStop{Actor: "bash_1"}) })
@@ -216,14 +219,14 @@ func (w *world) dispatchObeys() {
 }
 
 func (w *world) drained() {
-	if w.gate != "" && w.held == "" {
+	if w.gate != "" && len(w.held) == 0 {
 		w.tell(events.ActorDrained{Pool: "bash", Actor: "bash_1", Incarnation: life(w.life), Nonce: w.gate})
 	}
 }
 
 func (w *world) executorObeys() {
 	e := shift(&w.toExecutor)
-	w.note("executor obeys %T%+v (life %d, job %q)", e, e, w.life, w.held)
+	w.note("executor obeys %T%+v (life %d, jobs %q)", e, e, w.life, w.held)
 	switch e := e.(type) {
 	case events.StartProcess:
 		w.wanted = true
@@ -249,7 +252,7 @@ func (w *world) ends(e events.Event, meant events.Incarnation, thenUp bool) {
 	default:
 		// A kill may hit a job: a process that was not ready in time, and is all
 		// of a sudden. When one may be sent at all is in invariants_test.go.
-		if _, kill := e.(events.KillProcess); w.held != "" && !kill {
+		if _, kill := e.(events.KillProcess); len(w.held) > 0 && !kill {
 			w.fail("%T to a process that holds %s", e, w.held)
 		}
 		w.wanted = thenUp
@@ -270,7 +273,7 @@ func (w *world) tellLife() {
 
 func (w *world) exit(byUs bool) {
 	w.fromExecutor = append(w.fromExecutor, events.ProcessExited{Pool: "bash", Actor: "bash_1", Incarnation: life(w.life), ByUs: byUs})
-	w.life, w.registers, w.held = 0, false, ""
+	w.life, w.registers, w.held = 0, false, nil
 	if !w.redisDown {
 		w.drained() // its job was given back
 	}
@@ -304,16 +307,33 @@ func (w *world) executorLearns() {
 
 func (w *world) claim() {
 	w.jobs++
-	w.held = fmt.Sprintf("J%d", w.jobs)
-	w.note("%d claims %s", w.life, w.held)
-	w.tell(w.started())
+	job := fmt.Sprintf("J%d", w.jobs)
+	w.held = append(w.held, job)
+	w.note("%d claims %s", w.life, job)
+	w.tell(w.started(job))
 }
 
 func (w *world) finish() {
-	w.note("%d ends %s", w.life, w.held)
-	w.tell(events.JobEnded{Actor: "bash_1", Job: w.held, Incarnation: life(w.life), Attempt: 1, Outcome: events.Finished})
-	w.held = ""
+	job := w.end()
+	w.tell(events.JobEnded{Actor: "bash_1", Job: job, Incarnation: life(w.life), Attempt: 1, Outcome: events.Finished})
 	w.drained()
+}
+
+// lose is an end whose fact Redis lost; dispatch notices, and says anew how it stands.
+func (w *world) lose() {
+	w.end()
+	w.note("and that is lost")
+	w.retell()
+	w.drained()
+}
+
+// end takes any of its jobs out of the hand.
+func (w *world) end() string {
+	i := rapid.IntRange(0, len(w.held)-1).Draw(w.t, "which")
+	job := w.held[i]
+	w.held = slices.Delete(w.held, i, i+1)
+	w.note("%d ends %s", w.life, job)
+	return job
 }
 
 // quiet lets everything come to rest and compares.
@@ -337,7 +357,7 @@ func (w *world) quiet() {
 			w.spawn()
 		case w.life > 0 && !w.registers:
 			w.hello()
-		case w.held != "":
+		case len(w.held) > 0:
 			w.finish()
 		case !w.a.Due.IsZero():
 			w.elapse()

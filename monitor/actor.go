@@ -23,17 +23,8 @@ type actor struct {
 	Actor
 	health   Health
 	stranger bool // of no configured slot
-	work     job
+	hand     hand
 	pings    pings
-}
-
-// job is the running job, beside what is shown of it.
-type job struct {
-	script      string
-	incarnation events.Incarnation
-	timeout     time.Duration
-	since       time.Time
-	told        bool // that it overran
 }
 
 func (a *actor) moved(e events.ActorStateChanged, at time.Time) {
@@ -57,9 +48,7 @@ func (a *actor) moved(e events.ActorStateChanged, at time.Time) {
 	}
 	switch e.To {
 	case failed, stopped, quarantined:
-		if e.Incarnation.IsZero() || e.Incarnation == a.work.incarnation {
-			a.drop()
-		}
+		a.drop(func(j job) bool { return !e.Incarnation.IsZero() && e.Incarnation != j.incarnation })
 		a.dies(e.Incarnation)
 	}
 }
@@ -73,9 +62,7 @@ func (a *actor) lives(i events.Incarnation) {
 	if a.Incarnation == i || i.Boot == a.Incarnation.Boot && i.Start < a.Incarnation.Start {
 		return
 	}
-	if a.work.incarnation != i {
-		a.drop()
-	}
+	a.drop(func(j job) bool { return j.incarnation == i })
 	a.PID, a.Incarnation, a.pings, a.PingsLost = i.PID, i, pings{}, 0
 }
 
@@ -88,29 +75,6 @@ func (a *actor) dies(i events.Incarnation) {
 
 func (a *actor) exited(e events.ProcessExited, at time.Time) {
 	a.LastExit = &Exit{At: utc(at), ExitCode: e.ExitCode, Signal: e.Signal, ByUs: e.ByUs}
-	if a.work.incarnation == e.Incarnation {
-		a.drop()
-	}
+	a.drop(func(j job) bool { return j.incarnation != e.Incarnation })
 	a.dies(e.Incarnation)
 }
-
-func (a *actor) begins(e events.JobStarted, at time.Time) {
-	if a.Job == e.Job && a.work.incarnation == e.Incarnation {
-		return // told anew
-	}
-	a.Job, a.JobSince = e.Job, utc(at)
-	a.work = job{script: e.Type, incarnation: e.Incarnation, timeout: e.Timeout.Duration(), since: at}
-	a.alive(at)
-}
-
-func (a *actor) ends(job string, at time.Time) {
-	if a.Job == job {
-		a.drop()
-	}
-	a.LastJob = utc(at)
-	a.JobsDone++
-	a.alive(at)
-}
-
-// drop takes the job out of its hands.
-func (a *actor) drop() { a.Job, a.JobSince, a.work = "", time.Time{}, job{} }

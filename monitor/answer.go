@@ -64,9 +64,10 @@ type Pool struct {
 	Want int `json:"want"`
 	Min  int `json:"min"`
 	Max  int `json:"max"`
-	// Busy hold a job; Idle do not.
-	Busy int `json:"busy"`
-	Idle int `json:"idle"`
+	// Busy hold a job; Idle do not. Concurrency is how many jobs each can hold.
+	Busy        int `json:"busy"`
+	Idle        int `json:"idle"`
+	Concurrency int `json:"concurrency"`
 	// Backlog, InFlight and OldestWait are those of the type's queue, which pools
 	// of one type share.
 	Backlog    int            `json:"backlog"`
@@ -100,9 +101,10 @@ type Actor struct {
 	// PID and Incarnation are those of its process, where there is one.
 	PID         int                `json:"pid,omitzero"`
 	Incarnation events.Incarnation `json:"incarnation,omitzero"`
-	// Job is what it holds, since JobSince.
+	// Job is what it has held longest, since JobSince; Holds is how many it holds.
 	Job      string    `json:"job,omitempty"`
 	JobSince time.Time `json:"job_since,omitzero"`
+	Holds    int       `json:"holds,omitempty"`
 	// LastJob is when its last job ended.
 	LastJob  time.Time `json:"last_job,omitzero"`
 	JobsDone uint64    `json:"jobs_done"`

@@ -36,11 +36,8 @@ func (p *pings) refused(at time.Time, h Health) {
 // due is when the actor is to be looked at; zero: not.
 func (a *actor) due(grace time.Duration, redis string) time.Time {
 	switch {
-	case a.Job != "":
-		if a.work.timeout <= 0 || a.work.told {
-			return time.Time{}
-		}
-		return a.work.since.Add(a.work.timeout + grace)
+	case len(a.hand) > 0:
+		return a.hand.due(grace)
 	case a.health.PingEvery <= 0 || redis == LinkLost || a.State != idle && a.State != pinging:
 		return time.Time{}
 	case !a.pings.asked.IsZero():
@@ -76,8 +73,8 @@ func (v *View) Care(now time.Time) []events.Event {
 	v.care = time.Time{}
 	for _, a := range v.byName() {
 		if due := a.due(v.grace, v.status.Redis.State); !due.IsZero() && !now.Before(due) {
-			if a.Job != "" {
-				out = append(out, a.overran(now))
+			if len(a.hand) > 0 {
+				out = append(out, a.overran(now, v.grace)...)
 			} else {
 				out = append(out, a.ping(now)...)
 			}
@@ -85,13 +82,6 @@ func (v *View) Care(now time.Time) []events.Event {
 		v.look(a)
 	}
 	return out
-}
-
-func (a *actor) overran(now time.Time) events.Event {
-	a.work.told = true
-	return events.JobOverran{
-		Type: a.work.script, Job: a.Job, Actor: a.Name, Incarnation: a.work.incarnation, Ran: events.SecondsOf(now.Sub(a.work.since)),
-	}
 }
 
 // ping asks, or counts the ping that was not answered.

@@ -24,7 +24,9 @@ type Config struct {
 type PoolConfig struct {
 	Name, Type string
 	Min, Max   int
-	Health     Health
+	// Concurrency is how many jobs each actor may hold; 0 means 1.
+	Concurrency int
+	Health      Health
 }
 
 // Health says when an idle actor is asked for a sign of life.

@@ -2,6 +2,8 @@ package monitor
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"herosup/events"
@@ -36,6 +38,9 @@ func (v *View) foldActor(e events.Event, at time.Time) {
 	case events.ActorRegistered:
 		name = e.Actor
 		v.alive(e.Pool, e.Actor, e.Incarnation)
+		if a := v.actors[e.Actor]; a != nil {
+			a.registered(e)
+		}
 	case events.ProcessStarted:
 		name = e.Actor
 		v.alive(e.Pool, e.Actor, e.Incarnation)
@@ -69,7 +74,7 @@ func (v *View) foldActor(e events.Event, at time.Time) {
 			a.alive(at)
 		}
 	case events.ActorOrphaned:
-		v.warn(Warning{At: at, Event: "actor-orphaned", Pool: e.Pool, Actor: e.Actor, Text: fmt.Sprintf("%s is gone, but its script's process group %d is not", e.Actor, e.Group.PGID)})
+		v.warn(Warning{At: at, Event: "actor-orphaned", Pool: e.Pool, Actor: e.Actor, Text: orphaned(e)})
 	case events.ActorUnresponsive:
 		v.warn(Warning{At: at, Event: "actor-unresponsive", Pool: e.Pool, Actor: e.Actor, Text: fmt.Sprintf("%s did not answer %d pings", e.Actor, e.Lost)})
 	case events.ActorQuarantined:
@@ -142,4 +147,12 @@ func (v *View) block(e events.PoolBlocked, at time.Time) {
 	}
 	p.blocked = text
 	v.warn(Warning{At: at, Event: "pool-blocked", Pool: e.Pool, Text: fmt.Sprintf("pool %s %s", e.Pool, text)})
+}
+
+func orphaned(e events.ActorOrphaned) string {
+	var groups []string
+	for _, g := range e.Groups {
+		groups = append(groups, strconv.Itoa(g.PGID))
+	}
+	return fmt.Sprintf("%s is gone, but process groups of its scripts are not: %s", e.Actor, strings.Join(groups, " "))
 }

@@ -32,12 +32,12 @@ func (v *View) foldJob(e events.Event, at time.Time) {
 			q.InFlight, q.Ready = max(0, q.InFlight-1), e.Ready
 			q.Retried++
 		}
-		if a := v.actors[e.Actor]; a != nil && a.Job == e.Job && a.work.incarnation == e.Incarnation {
+		if a := v.actors[e.Actor]; a != nil && a.holds(e.Job, e.Incarnation) {
 			if e.Failed {
 				a.ends(e.Job, at)
 				v.look(a)
 			} else {
-				a.drop()
+				a.drop(func(j job) bool { return j.id != e.Job })
 			}
 		}
 	case events.JobDead:

@@ -50,7 +50,7 @@ func NewView(cfg Config) *View {
 	}
 	for _, p := range cfg.Pools {
 		p.Type = strings.ToLower(p.Type) // as dispatch tells it
-		v.pools[p.Name] = &pool{PoolConfig: p, shown: Pool{Name: p.Name, Type: p.Type, Min: p.Min, Max: p.Max}}
+		v.pools[p.Name] = &pool{PoolConfig: p, shown: Pool{Name: p.Name, Type: p.Type, Min: p.Min, Max: p.Max, Concurrency: max(1, p.Concurrency)}}
 		v.queues[p.Type] = &Queue{Type: p.Type}
 	}
 	return v
@@ -159,7 +159,7 @@ func (p *Pool) count(a *actor) {
 	}
 	p.Have++
 	switch {
-	case a.Job != "" || a.State == running:
+	case len(a.hand) > 0 || a.State == running:
 		p.Busy++
 	case a.State != starting:
 		p.Idle++

@@ -44,7 +44,7 @@ const (
 	// startPatience is how long one start waits for the process; a service that
 	// waits for its dependencies takes longer, and is then found by polling.
 	startPatience = 5 * time.Second
-	// askGroup bounds the question for a script's group: without an answer
+	// askGroup bounds the question for the script groups: without an answer
 	// (Redis is away) dispatch itself keeps the job until that group is gone.
 	askGroup = 250 * time.Millisecond
 	// buryPatience bounds the wait for killed processes to be gone.

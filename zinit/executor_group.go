@@ -39,5 +39,18 @@ func killGroup(ctx context.Context, pgid int, leader events.Incarnation) bool {
 	}
 }
 
+// killGroups ends them all, at one time rather than one after the other.
+func killGroups(ctx context.Context, groups []events.ScriptGroup) bool {
+	clear := make(chan bool, len(groups))
+	for _, g := range groups {
+		go func() { clear <- g.PGID <= 1 || killGroup(ctx, g.PGID, g.Leader) }()
+	}
+	all := true
+	for range groups {
+		all = <-clear && all
+	}
+	return all
+}
+
 // reapMoment is how long a parent usually takes to reap.
 const reapMoment = 3 * time.Millisecond

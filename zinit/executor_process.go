@@ -118,12 +118,12 @@ func (x *Executor) bury(ctx context.Context, p *process) {
 	life, name, byUs, last := p.life, x.cfg.Prefix+p.actor, p.byUs, p.last
 	x.work(ctx, func(ctx context.Context) result {
 		clear := killGroup(ctx, life.PID, life)
-		var g events.ScriptGroup
+		var scripts events.ScriptGroups
 		ask, cancel := context.WithTimeout(ctx, askGroup)
-		err := x.bus.Request(ask, events.AskScriptGroup{Node: x.cfg.Node, Actor: p.actor, Incarnation: life}, &g)
+		err := x.bus.Request(ask, events.AskScriptGroups{Node: x.cfg.Node, Actor: p.actor, Incarnation: life}, &scripts)
 		cancel()
-		if err == nil && g.PGID > 1 {
-			clear = killGroup(ctx, g.PGID, g.Leader) && clear
+		if err == nil {
+			clear = killGroups(ctx, scripts.Groups) && clear
 		}
 		exit := events.ProcessExited{Pool: p.pool, Actor: p.actor, Incarnation: life, ByUs: byUs}
 		exit.ExitCode, exit.Signal = x.cause(ctx, name, life, last)
@@ -189,13 +189,13 @@ func (x *Executor) buried(ctx context.Context, p *process, exit events.ProcessEx
 	}
 }
 
-// orphan ends a script that outlived its actor while nobody watched.
+// orphan ends scripts that outlived their actor while nobody watched.
 func (x *Executor) orphan(ctx context.Context, e events.ActorOrphaned) {
-	if p := x.actors[e.Actor]; e.Group.PGID < 2 || p != nil && p.life == e.Incarnation {
+	if p := x.actors[e.Actor]; len(e.Groups) == 0 || p != nil && p.life == e.Incarnation {
 		return // its burial is on the way
 	}
 	x.work(ctx, func(ctx context.Context) result {
-		clear := killGroup(ctx, e.Group.PGID, e.Group.Leader)
+		clear := killGroups(ctx, e.Groups)
 		return result{apply: func() {
 			if clear {
 				x.publish(events.ProcessExited{Pool: e.Pool, Actor: e.Actor, Incarnation: e.Incarnation, ExitCode: -1})

@@ -242,17 +242,17 @@ func kill(t testing.TB, pid int, sig syscall.Signal) {
 // what was recorded is left alone.
 func TestExecutorBuriesBeforeItTells(t *testing.T) {
 	b := newExecutorBed(t, withChild(t, "fork"))
-	script, stranger := ownGroup(t), ownGroup(t)
+	script, second, stranger := ownGroup(t), ownGroup(t), ownGroup(t)
 	life := b.up()
 	for _, c := range []struct {
-		group events.ScriptGroup
-		dies  events.Incarnation
-		lives events.Incarnation
+		groups []events.ScriptGroup
+		dies   events.Incarnation
+		lives  events.Incarnation
 	}{
-		{group: events.ScriptGroup{PGID: script.PID, Leader: script}, dies: script, lives: stranger},
-		{group: events.ScriptGroup{PGID: stranger.PID, Leader: script}, dies: script, lives: stranger},
+		{groups: []events.ScriptGroup{{PGID: second.PID, Leader: second}, {PGID: script.PID, Leader: script}}, dies: script, lives: stranger},
+		{groups: []events.ScriptGroup{{PGID: stranger.PID, Leader: script}}, dies: second, lives: stranger},
 	} {
-		answer(b, c.group)
+		answer(b, c.groups...)
 		forked := b.forked()
 		kill(t, life.PID, syscall.SIGKILL)
 		exit := expect[events.ProcessExited](b)
@@ -270,7 +270,7 @@ func TestExecutorBuriesBeforeItTells(t *testing.T) {
 // told behind it.
 func TestExecutorKeepsTheNextLifeBehindTheLast(t *testing.T) {
 	b := newExecutorBed(t, func(c *zinit.ExecutorConfig) { c.PollEvery = time.Hour })
-	dispatch, err := b.bus.Subscribe(events.Of(events.AskScriptGroup{}))
+	dispatch, err := b.bus.Subscribe(events.Of(events.AskScriptGroups{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestExecutorKeepsTheNextLifeBehindTheLast(t *testing.T) {
 	next := b.nextLife(life)
 	b.hello(next)
 	b.quiet(events.ActorRegistered{}) // it has been heard; the last one is not told yet
-	if err := question.Respond(events.ScriptGroup{}); err != nil {
+	if err := question.Respond(events.ScriptGroups{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := expect[events.ProcessExited](b, events.ProcessObserved{}); got.Incarnation != life {
@@ -316,9 +316,9 @@ func ownGroup(t *testing.T) events.Incarnation {
 }
 
 // answer is dispatch, as far as the next question for a script's group.
-func answer(b *bed, group events.ScriptGroup) {
+func answer(b *bed, groups ...events.ScriptGroup) {
 	b.t.Helper()
-	sub, err := b.bus.Subscribe(events.Of(events.AskScriptGroup{}))
+	sub, err := b.bus.Subscribe(events.Of(events.AskScriptGroups{}))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -328,7 +328,7 @@ func answer(b *bed, group events.ScriptGroup) {
 		defer sub.Unsubscribe()
 		m, err := sub.Open(<-sub.C)
 		if err == nil {
-			err = m.Respond(group)
+			err = m.Respond(events.ScriptGroups{Groups: groups})
 		}
 		if err != nil {
 			b.t.Error(err)

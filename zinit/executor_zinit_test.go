@@ -158,14 +158,14 @@ func TestExecutorEndsAnOrphan(t *testing.T) {
 		}
 		return nil
 	})
-	script := ownGroup(t)
+	script, other := ownGroup(t), ownGroup(t)
 	b.order(events.ActorOrphaned{
 		Pool: pool, Actor: actor, Incarnation: dead,
-		Group: events.ScriptGroup{PGID: script.PID, Leader: script},
+		Groups: []events.ScriptGroup{{PGID: other.PID, Leader: other}, {PGID: script.PID, Leader: script}},
 	})
 	got := expect[events.ProcessExited](b, events.ActorOrphaned{})
-	if got.Incarnation != dead || script.Alive() {
-		t.Errorf("%+v while the script is alive: %v", got, script.Alive())
+	if got.Incarnation != dead || script.Alive() || other.Alive() {
+		t.Errorf("%+v while its scripts are alive: %v %v", got, script.Alive(), other.Alive())
 	}
 }
 

@@ -63,7 +63,7 @@ func (a *app) getActors() *cobra.Command {
 					if x.PID > 0 {
 						pid = fmt.Sprint(x.PID)
 					}
-					t.row(x.Name, x.State, since(x.Since), pid, x.Job, fmt.Sprint(x.JobsDone), fmt.Sprint(x.Restarts), x.Reason)
+					t.row(x.Name, x.State, since(x.Since), pid, inHand(x), fmt.Sprint(x.JobsDone), fmt.Sprint(x.Restarts), x.Reason)
 				}
 				return t.flush()
 			})
@@ -72,6 +72,14 @@ func (a *app) getActors() *cobra.Command {
 	a.outputFlag(c)
 	c.Flags().StringVar(&pool, "pool", "", "only those of this `pool`")
 	return c
+}
+
+// inHand names the job that an actor has held longest, and how many more it holds.
+func inHand(x monitor.Actor) string {
+	if x.Holds > 1 {
+		return fmt.Sprintf("%s +%d", x.Job, x.Holds-1)
+	}
+	return x.Job
 }
 
 // list connects, runs one listing and disconnects.
