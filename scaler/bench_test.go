@@ -127,7 +127,7 @@ func BenchmarkDecide(b *testing.B) {
 			p.Max = n
 			s := Snapshot{Pool: "bash", Now: epoch, MeasuredAt: epoch, Ready: n}
 			for i := range n {
-				s.Actors = append(s.Actors, Actor{Slot: i + 1, State: Running, Busy: true})
+				s.Actors = append(s.Actors, Actor{Slot: i + 1, State: Running, Jobs: 1})
 			}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -114,10 +114,15 @@ func parseCase(t *testing.T, d *datadriven.TestData) (Snapshot, Policy) {
 			continue
 		}
 		a := Actor{Slot: number(f[0]), State: State(f[1])}
+		if a.State == Running {
+			a.Jobs = 1
+		}
 		for _, w := range f[2:] {
 			switch {
 			case w == "busy":
-				a.Busy = true
+				a.Jobs = max(a.Jobs, 1)
+			case strings.HasPrefix(w, "jobs="):
+				a.Jobs = number(w[len("jobs="):])
 			case w == "leaving":
 				a.LeavingUntil = epoch.Add(20 * time.Second)
 			case w == "refused":

@@ -21,7 +21,7 @@
 // Rules, in this order; each is a Step of the Decision, also when it changes
 // nothing. The last one that did is Decision.Limiting:
 //
-//	backlog     ceil((ready + running) / target_backlog)
+//	backlog     ceil((ready + running) / target_backlog), in jobs: an actor may hold several
 //	activation  a sleeping pool wakes only for more than this many ready jobs
 //	min, max    the bounds
 //	stale       no shrinking on an old measurement or without Redis
@@ -54,7 +54,7 @@
 // that crossed the claim on its way would start an actor for a running job.
 //
 // Pools of one type share its ready jobs: in the order of their names each sees
-// them minus what the idle and starting actors of the others will take.
+// them minus what the actors of the others are for beside what they hold.
 //
 // # Loss
 //

@@ -35,6 +35,8 @@ func (v *View) Fold(e events.Event, at time.Time) []string {
 			q.ready--
 		}
 		return v.byType[e.Type]
+	case events.ActorRegistered:
+		return v.registered(e, at)
 	case events.QueueMeasured:
 		if q := v.queue(e.Type); q != nil {
 			q.measure(e, at, v.trusted(q, e.Type, at))
@@ -79,7 +81,7 @@ func (v *View) Missed() []string {
 	v.distrust()
 	for _, p := range v.pools {
 		for _, s := range p.slots {
-			s.job = ""
+			s.forgetNames()
 		}
 	}
 	return v.names
@@ -120,7 +122,7 @@ func (v *View) ready(script, attempt string, depth int, at time.Time) []string {
 
 func (v *View) started(e events.JobStarted, at time.Time) []string {
 	s, _ := v.slot(e.Actor)
-	if s != nil && s.busy && s.job == e.Job {
+	if s != nil && s.jobs[e.Job] {
 		return nil // told anew for those who came late
 	}
 	if q := v.queue(e.Type); q != nil {
@@ -139,13 +141,23 @@ func (v *View) freed(script, actor, job string, at time.Time) []string {
 	return v.byType[script]
 }
 
+// registered: told anew, what it holds is all it holds. The ends of the others were lost.
+func (v *View) registered(e events.ActorRegistered, at time.Time) []string {
+	s, p := v.slot(e.Actor)
+	if s == nil || !e.Anew {
+		return nil
+	}
+	s.holdsOnly(e.Holds, at)
+	return v.byType[p.Type]
+}
+
 // dead: a job that is given up was in an actor's hands (its fact names none), or
 // waited; a waiting one leaves the count with the next measurement.
 func (v *View) dead(e events.JobDead, at time.Time) []string {
 	for _, name := range v.byType[e.Type] {
 		for _, s := range v.pools[name].slots {
-			if s.busy && s.job == e.Job {
-				s.free(at)
+			if s.jobs[e.Job] {
+				s.end(e.Job, at)
 			}
 		}
 	}

@@ -90,6 +90,8 @@ func parseFact(t *testing.T, d *datadriven.TestData, f []string) events.Event {
 		return events.JobCancelled{Type: script, Job: f[1]}
 	case "measured":
 		return events.QueueMeasured{Type: script, Ready: n["ready"], InFlight: n["inflight"], Delayed: n["delayed"]}
+	case "holds":
+		return events.ActorRegistered{Pool: "bash", Actor: f[1], Anew: true, Holds: f[2:]}
 	case "redislost":
 		return events.RedisLost{}
 	case "redisback":
@@ -120,8 +122,11 @@ func show(v *View, now time.Time) string {
 		b.WriteByte('\n')
 		for _, a := range s.Actors {
 			fmt.Fprintf(&b, "  %s %s", ActorID(name, a.Slot), a.State)
-			if a.Busy {
+			if a.Jobs > 0 {
 				b.WriteString(" busy")
+			}
+			if a.Jobs > 1 {
+				fmt.Fprintf(&b, " %d", a.Jobs)
 			}
 			if a.State == Idle {
 				fmt.Fprintf(&b, " %s", now.Sub(a.Since))
@@ -270,11 +275,11 @@ func TestAnswersDoNotOverwriteNewerFacts(t *testing.T) {
 	v.adopt(answer{facts: asked, actors: []known{
 		{Name: "bash_1", State: Idle},
 		{Name: "bash_2", State: Idle, Since: epoch.Add(-time.Hour)},
-		{Name: "bash_3", State: Running, Job: "j"},
+		{Name: "bash_3", State: Running, Holds: 3},
 		{Name: "bash_x", State: Idle},
 		{Name: "v_1", State: Idle},
 	}}, epoch)
-	want := "bash: 0 ready, 1 in flight, 2 usable (no measurement to go by)\n  bash_1 failed\n  bash_2 idle 1h0m0s\n  bash_3 running busy\n"
+	want := "bash: 0 ready, 3 in flight, 2 usable (no measurement to go by)\n  bash_1 failed\n  bash_2 idle 1h0m0s\n  bash_3 running busy 3\n"
 	if got := show(v, epoch); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

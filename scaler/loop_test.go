@@ -246,7 +246,7 @@ func TestStatesFromBeforeTheStartAreRead(t *testing.T) {
 		b.say(b.dispatch, events.QueueMeasured{Type: "bash"}, events.SystemStarted{}, b.queued("j1"))
 		b.want(b.quiet())
 		since := time.Now().Add(-10 * time.Minute)
-		if err := b.next(svc).Respond([]known{{Name: "bash_1", State: Running, Job: "j0", Since: since}, {Name: "bash_2", State: Idle, Since: since}}); err != nil {
+		if err := b.next(svc).Respond([]known{{Name: "bash_1", State: Running, Holds: 1, Since: since}, {Name: "bash_2", State: Idle, Since: since}}); err != nil {
 			t.Fatal(err)
 		}
 		b.want(b.quiet(), "decided: bash 2 stays: 1 ready, 1 running, target 1 per actor; limited by nothing")

@@ -41,9 +41,9 @@ func drawSnapshot(t *rapid.T, p Policy) Snapshot {
 		a := Actor{Slot: n, State: rapid.SampledFrom(states).Draw(t, "state"), Since: epoch.Add(-time.Duration(rapid.IntRange(0, 90).Draw(t, "since")) * time.Second)}
 		switch a.State {
 		case Running:
-			a.Busy = true
+			a.Jobs = rapid.IntRange(1, 4).Draw(t, "jobs")
 		case Idle, Starting, Pinging, Draining:
-			a.Busy = rapid.IntRange(0, 4).Draw(t, "busy") == 0
+			a.Jobs = max(0, rapid.IntRange(-12, 3).Draw(t, "jobs"))
 		}
 		a.Recall = a.State == Draining && rapid.Bool().Draw(t, "ours")
 		if rapid.IntRange(0, 5).Draw(t, "leaving") == 0 {
@@ -68,23 +68,24 @@ func TestInvariants(t *testing.T) {
 		if again := Decide(s, p); !cmp.Equal(d, again) {
 			t.Errorf("equal input, other output:\n%s", cmp.Diff(d, again))
 		}
-		usable, busy, idle := 0, 0, map[string]Actor{}
+		usable, busy, jobs, idle := 0, 0, 0, map[string]Actor{}
 		for _, a := range s.Actors {
 			switch {
 			case s.Now.Before(a.LeavingUntil), !slices.Contains([]State{Starting, Running, Idle, Pinging}, a.State):
 				continue
-			case a.State == Starting && !a.Busy && s.Now.Sub(a.Since) >= p.StartTimeout:
+			case a.State == Starting && a.Jobs == 0 && s.Now.Sub(a.Since) >= p.StartTimeout:
 				continue
 			}
 			usable++
-			if a.Busy {
+			jobs += a.Jobs
+			if a.Jobs > 0 {
 				busy++
 			} else if a.State == Idle {
 				idle[ActorID(s.Pool, a.Slot)] = a
 			}
 		}
-		if d.Have != usable || d.InFlight != busy {
-			t.Errorf("have %d, in flight %d; want %d, %d", d.Have, d.InFlight, usable, busy)
+		if d.Have != usable || d.InFlight != jobs {
+			t.Errorf("have %d, in flight %d; want %d, %d", d.Have, d.InFlight, usable, jobs)
 		}
 		if d.Want < busy && (!byHand || s.Override.Count > 0) {
 			t.Errorf("want %d with %d busy", d.Want, busy)
@@ -194,12 +195,12 @@ func TestDecideAgreesWithASearch(t *testing.T) {
 		}
 		var usable, busy, tired, fixed, taken int
 		for _, a := range s.Actors {
-			up := a.State == Running || a.State == Idle || a.State == Pinging || a.State == Starting && (a.Busy || s.Now.Sub(a.Since) < p.StartTimeout)
+			up := a.State == Running || a.State == Idle || a.State == Pinging || a.State == Starting && (a.Jobs > 0 || s.Now.Sub(a.Since) < p.StartTimeout)
 			if up {
 				usable++
 				switch {
-				case a.Busy:
-					busy++
+				case a.Jobs > 0:
+					busy += a.Jobs
 					fixed++
 				case a.State != Idle:
 					fixed++
@@ -251,10 +252,10 @@ func TestQuietPoolShrinksToMin(t *testing.T) {
 			for i, a := range s.Actors { // everything asked for has happened, jobs end
 				switch a.State {
 				case Starting, Running, Pinging, Idle:
-					if a.State != Idle || a.Busy {
+					if a.State != Idle || a.Jobs > 0 {
 						s.Actors[i].Since = s.Now
 					}
-					s.Actors[i].State, s.Actors[i].Busy = Idle, false
+					s.Actors[i].State, s.Actors[i].Jobs = Idle, 0
 				default:
 					s.Actors[i].State = Stopped
 				}

@@ -22,7 +22,7 @@ type known struct {
 	Name  string    `json:"name"`
 	State State     `json:"state"`
 	Since time.Time `json:"since"`
-	Job   string    `json:"job"`
+	Holds int       `json:"holds"`
 }
 
 // answer is the reply to a question that was sent when facts had that number.
@@ -59,12 +59,10 @@ func (v *View) adopt(a answer, at time.Time) []string {
 			}
 			s.move(s.state, k.State, since)
 		}
-		switch {
-		case k.Job != "":
-			s.work(k.Job)
-		case s.busy:
+		if k.Holds == 0 && s.holds() > 0 {
 			s.free(at)
 		}
+		s.jobs, s.unnamed = nil, min(max(k.Holds, 0), maxHand)
 	}
 	return v.names
 }

@@ -7,9 +7,9 @@ type slot struct {
 	state State
 	// idleSince is when it last had nothing to do; a ping does not interrupt it.
 	idleSince time.Time
-	changed   time.Time // when it came into its state
-	busy      bool
-	job       string // "" when busy with a job whose start was not seen
+	changed   time.Time       // when it came into its state
+	jobs      map[string]bool // that it holds, by id; at most maxHand
+	unnamed   int             // more that it holds, whose starts were not seen
 	// asked is when a start was sent of which no fact came yet, leaving the same
 	// for a stop; zero when none.
 	asked   time.Time
@@ -28,14 +28,10 @@ func (s *slot) move(from, to State, at time.Time) {
 		if from != Pinging || s.idleSince.IsZero() {
 			s.idleSince = at
 		}
-		if s.job == "" { // a job that we know of ends with its own fact
-			s.busy = false
-		}
-	case Running:
-		s.busy = true
+		s.unnamed = 0 // a job that we know of ends with its own fact
 	case Draining:
 		s.recall = ours
-	case Pinging, Recycling:
+	case Running, Pinging, Recycling:
 	default: // its process is gone, or is a new one
 		s.free(at)
 	}
@@ -49,17 +45,64 @@ func (s *slot) move(from, to State, at time.Time) {
 	}
 }
 
-// work notes that it holds the job.
-func (s *slot) work(job string) { s.busy, s.job = true, job }
+// maxHand is the most jobs an actor may hold (dispatch/store.MaxSlots).
+const maxHand = 1000
 
-// end notes that the job is not in its hands any more.
-func (s *slot) end(job string, at time.Time) {
-	if s.job == job || s.job == "" {
-		s.free(at)
+// holds is how many jobs are in its hands. The keeper may know of one before we do.
+func (s *slot) holds() int {
+	n := len(s.jobs) + s.unnamed
+	if n == 0 && s.state == Running {
+		return 1
+	}
+	return n
+}
+
+// work notes that it holds the job.
+func (s *slot) work(job string) {
+	if s.jobs == nil {
+		s.jobs = map[string]bool{}
+	}
+	if len(s.jobs) < maxHand {
+		s.jobs[job] = true
 	}
 }
 
-func (s *slot) free(at time.Time) { s.busy, s.job, s.idleSince = false, "", at }
+// end notes that the job is not in its hands any more.
+func (s *slot) end(job string, at time.Time) {
+	switch {
+	case s.jobs[job]:
+		delete(s.jobs, job)
+	case s.unnamed > 0:
+		s.unnamed--
+	default:
+		return
+	}
+	s.emptied(at)
+}
+
+// holdsOnly takes the word of somebody who knows all that it holds.
+func (s *slot) holdsOnly(jobs []string, at time.Time) {
+	if s.holds() == 0 && len(jobs) == 0 {
+		return
+	}
+	s.jobs, s.unnamed = nil, 0
+	for _, job := range jobs {
+		s.work(job)
+	}
+	s.emptied(at)
+}
+
+// emptied notes since when it holds nothing.
+func (s *slot) emptied(at time.Time) {
+	if len(s.jobs)+s.unnamed == 0 {
+		s.idleSince = at
+	}
+}
+
+// forgetNames: an end may have been missed, and another job begun.
+func (s *slot) forgetNames() { s.jobs, s.unnamed = nil, min(len(s.jobs)+s.unnamed, maxHand) }
+
+func (s *slot) free(at time.Time) { s.jobs, s.unnamed, s.idleSince = nil, 0, at }
 
 // refuse notes that a request was refused.
 func (s *slot) refuse(at time.Time) {
@@ -73,7 +116,7 @@ const RefusalPause = time.Second
 // actor is the slot as Decide sees it. What was asked for counts as done until
 // patience is over.
 func (s *slot) actor(n int, now time.Time, patience time.Duration) Actor {
-	a := Actor{Slot: n, State: s.state, Busy: s.busy, Since: s.idleSince, Recall: s.recall}
+	a := Actor{Slot: n, State: s.state, Jobs: s.holds(), Since: s.idleSince, Recall: s.recall}
 	if s.state == Starting {
 		a.Since = s.changed
 	}

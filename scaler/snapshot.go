@@ -51,8 +51,8 @@ type Actor struct {
 	// Slot is n of <pool>_<n>.
 	Slot  int
 	State State
-	// Busy: it holds a job, whatever the keeper says of it yet.
-	Busy bool
+	// Jobs are in its hands, whatever the keeper says of it yet.
+	Jobs int
 	// Since is when it became idle, or when its start was asked for. A ping does
 	// not interrupt being idle.
 	Since time.Time

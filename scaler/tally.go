@@ -82,7 +82,7 @@ func (t *tally) alive(a Actor, now time.Time, p Policy) {
 		t.wake(a.LeavingUntil)
 		return
 	}
-	if a.State == Starting && !a.Busy {
+	if a.State == Starting && a.Jobs == 0 {
 		end := a.Since.Add(p.StartTimeout)
 		if !now.Before(end) {
 			t.late++
@@ -93,8 +93,8 @@ func (t *tally) alive(a Actor, now time.Time, p Policy) {
 	t.usable++
 	t.all = append(t.all, a)
 	switch {
-	case a.Busy || a.State == Running:
-		t.inFlight++
+	case a.Jobs > 0:
+		t.inFlight += a.Jobs
 	case a.State == Idle:
 		t.idle = append(t.idle, a)
 	default:

@@ -78,10 +78,14 @@ func (v *View) Snapshot(name string, now time.Time) (Snapshot, Policy) {
 	}, p.Policy
 }
 
-// appetite is how many waiting jobs the pool's actors without a job are for.
+// appetite is how many waiting jobs the pool's actors are for beside those in their hands.
 func (p *pool) appetite(now time.Time) int {
 	t := count(Snapshot{Now: now, Actors: p.actors(now)}, p.Policy)
-	return (t.usable - t.inFlight) * p.Policy.TargetBacklog
+	room := 0
+	for _, a := range t.all {
+		room += max(0, p.Policy.TargetBacklog-a.Jobs)
+	}
+	return room
 }
 
 func (p *pool) actors(now time.Time) []Actor {
