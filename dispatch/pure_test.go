@@ -10,6 +10,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/google/go-cmp/cmp"
+
 	"herosup/dispatch/store"
 	"herosup/events"
 )
@@ -158,7 +160,7 @@ func TestFactsInTheBusWords(t *testing.T) {
 		store.FactPong:      events.ActorPonged{Pool: "bash", Actor: "bash_1", Nonce: "n", Incarnation: inc},
 	} {
 		f.Kind = kind
-		if got, err := eventOf(f, 5); err != nil || got != want {
+		if got, err := eventOf(f, 5); err != nil || !cmp.Equal(got, want) {
 			t.Errorf("%s: %+v %v, want %+v", kind, got, err, want)
 		}
 	}

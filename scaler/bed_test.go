@@ -127,7 +127,7 @@ func (b *bed) up() {
 }
 
 func (b *bed) queued(id string) events.Event {
-	return events.JobQueued{Type: "bash", Job: id, Ready: 1}
+	return events.JobQueued{Type: "bash", Job: id}
 }
 
 func (b *bed) moved(actor, to string) {

@@ -32,7 +32,7 @@ func (q *queue) trusted(at time.Time, staleAfter time.Duration) bool {
 }
 
 // add counts a job that became ready. depth is the queue's length as the
-// publisher saw it right after; it is believed only without a recent
+// publisher saw it right after a batch, so behind the others of it; it is believed only without a recent
 // measurement, because starts that we have seen already may not be in it.
 func (q *queue) add(attempt string, depth int, trusted bool) {
 	for i, o := range q.overtakers {
@@ -41,10 +41,11 @@ func (q *queue) add(attempt string, depth int, trusted bool) {
 			return
 		}
 	}
-	q.ready++
-	if !trusted {
-		q.ready = max(q.ready, depth)
+	if trusted || depth == 0 {
+		q.ready++
+		return
 	}
+	q.ready = max(q.ready, depth) // a batch is counted with its first
 }
 
 // take counts a job that an actor has now.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 // actorFlags are what every actor of ours is started with.
 type actorFlags struct {
 	id, jobType, redisURL, prefix string
+	concurrency                   int
 	healthCheck                   bool
 }
 
@@ -26,6 +28,7 @@ func (f *actorFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.id, "actor-id", "", "the actor's `name`")
 	c.Flags().StringVar(&f.redisURL, "redis-url", "redis://127.0.0.1:6379/0", "Redis; a password comes by "+redisd.PasswordEnv)
 	c.Flags().StringVar(&f.prefix, "prefix", "hero", "first part of every Redis key")
+	c.Flags().IntVar(&f.concurrency, "concurrency", 1, fmt.Sprintf("how many jobs to run at a time, 1 to %d", store.MaxSlots))
 	c.Flags().BoolVar(&f.healthCheck, "health-check", false, "end with 0 if an actor could work from here")
 }
 
@@ -54,7 +57,7 @@ func (f *actorFlags) run(cmd *cobra.Command, a *app, h actor.Handler) error {
 	if err != nil {
 		return err
 	}
-	return actor.Run(cmd.Context(), actor.Config{Store: s, Name: f.id, Type: f.jobType, Handler: h, Log: log.With("actor", f.id)})
+	return actor.Run(cmd.Context(), actor.Config{Store: s, Name: f.id, Type: f.jobType, Concurrency: f.concurrency, Handler: h, Log: log.With("actor", f.id)})
 }
 
 func (a *app) actorCommand() *cobra.Command {
@@ -83,6 +86,9 @@ constants). This is what pools run that name no command of their own.`,
 			}
 			if f.id == "" || f.jobType == "" {
 				return usagef("give --actor-id and --type")
+			}
+			if f.concurrency < 1 || f.concurrency > store.MaxSlots {
+				return usagef("--concurrency %d: want 1 to %d", f.concurrency, store.MaxSlots)
 			}
 			argv, ok := runner.Find(f.jobType)
 			if interpreter != "" {

@@ -105,10 +105,10 @@ var acceptCases = map[string]func(b *bed){
 			b.Errorf("position %d", p)
 		}
 	},
-	"accept hands to the longest idle": func(b *bed) {
+	"accept hands to who had work last": func(b *bed) {
 		a1, a2 := b.actor("p_1", "i1"), b.actor("p_2", "i2")
 		b.wantCode(b.claim(a2).Code, Idle)
-		b.s.rdb.ZIncrBy(b.ctx(), "hero:idle:sh", -50, "p_2 i2") // by a clear margin
+		b.s.rdb.ZIncrBy(b.ctx(), "hero:idle:sh", 50, "p_2 i2") // by a clear margin
 		b.wantCode(b.claim(a1).Code, Idle)
 		r := b.job("j1", 1)
 		if r.Handed != "p_2" || r.HandedTo != "i2" || r.Status != StatusStarted || r.Ready != 0 {
@@ -150,11 +150,11 @@ var acceptCases = map[string]func(b *bed){
 		gone, closed, ok := b.actor("p_1", "i1"), b.actor("p_2", "i2"), b.actor("p_3", "i3")
 		for i, a := range []*Actor{gone, closed, ok} {
 			b.wantCode(b.claim(a).Code, Idle)
-			b.s.rdb.ZAddXX(b.ctx(), "hero:idle:sh", z(float64(i), a.name+" "+a.incarnation))
+			b.s.rdb.ZAddXX(b.ctx(), "hero:idle:sh", z(float64(-i), a.name+" "+a.incarnation))
 		}
 		b.s.rdb.Del(b.ctx(), "hero:actor:p_1")
 		b.s.rdb.HSet(b.ctx(), "hero:actor:p_2", "gate", "closed")
-		b.s.rdb.ZAdd(b.ctx(), "hero:idle:sh", z(-1, "p_3 older"), z(-2, "junk"))
+		b.s.rdb.ZAdd(b.ctx(), "hero:idle:sh", z(11, "p_3 older"), z(12, "junk"))
 		if r := b.job("j1", 1); r.Handed != "p_3" {
 			b.Errorf("%+v", r)
 		}

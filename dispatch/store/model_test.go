@@ -14,7 +14,7 @@ type world struct {
 	queue    map[string][]string // by type; the right end is served next
 	delayed  map[string][]string // by type
 	due      map[string]bool     // of the delayed
-	idle     map[string][]string // by type, longest first: "<actor> <incarnation>"
+	idle     map[string][]string // by type, who had work last is last: "<actor> <incarnation>"
 	lease    map[string][]string // by type: incarnations
 	actors   map[string]*wactor
 	wake     map[string][]string // by actor: "job id attempt", "ring", "ping nonce"
@@ -150,13 +150,14 @@ func (w *world) serve(typ string) map[string]string {
 		}
 		var name, inc, member string
 		for len(w.idle[typ]) > 0 {
-			m := w.idle[typ][0]
+			last := len(w.idle[typ]) - 1
+			m := w.idle[typ][last]
 			n, i := splitMember(m)
 			if a := w.actors[n]; a != nil && a.open && a.inc == i && a.typ == typ && len(w.held[i]) < a.slots {
 				name, inc, member = n, i, m
 				break
 			}
-			drop(w.idle, typ, w.idle[typ][1:])
+			drop(w.idle, typ, w.idle[typ][:last])
 		}
 		if name == "" {
 			break

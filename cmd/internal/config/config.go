@@ -66,8 +66,8 @@ type Pool struct {
 	// Command is an actor program that speaks the actor contract; "" means our
 	// own actor with Interpreter.
 	Command string `yaml:"command"`
-	// Args follow Command. {actor}, {redis} and {type} stand for the actor's
-	// id, the Redis URL and the script type.
+	// Args follow Command. {actor}, {redis}, {type} and {concurrency} stand for the
+	// actor's id, the Redis URL, the script type and Concurrency.
 	Args []string `yaml:"args"`
 	// Interpreter is the command that gets each script on its standard input
 	// or, where an argument is {script} or {script.EXT}, in a file of that name;
@@ -80,7 +80,10 @@ type Pool struct {
 	Min   int      `yaml:"min"`
 	// Max bounds the pool; absent means the number of CPUs.
 	Max *int `yaml:"max"`
-	// TargetBacklog is how many waiting and running jobs one actor is for.
+	// Concurrency is how many jobs each actor runs at a time; absent means 1. A Command is told by
+	// {concurrency} in Args and by HERO_CONCURRENCY, and has to ask for as many jobs by itself.
+	Concurrency int `yaml:"concurrency"`
+	// TargetBacklog is how many waiting and running jobs one actor is for; absent means Concurrency.
 	TargetBacklog int `yaml:"target_backlog"`
 	// Activation is how many jobs may wait before the first actor is started.
 	Activation int `yaml:"activation"`
@@ -132,7 +135,8 @@ func (p *Pool) setDefaults(name string) {
 		n := runtime.NumCPU()
 		p.Max = &n
 	}
-	def(&p.TargetBacklog, 1)
+	def(&p.Concurrency, 1)
+	def(&p.TargetBacklog, p.Concurrency)
 	def(&p.IdleTimeout, 5*time.Minute)
 	def(&p.StartTimeout, 30*time.Second)
 	def(&p.StopTimeout, 10*time.Second)

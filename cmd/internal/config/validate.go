@@ -14,6 +14,7 @@ import (
 	"github.com/kballard/go-shellquote"
 
 	"herosup/dispatch/runner"
+	"herosup/dispatch/store"
 	"herosup/events"
 )
 
@@ -105,6 +106,8 @@ func (p Pool) validate(k *checker, name string) {
 	k.want(p.Command != "" || len(p.Args) == 0, path("args"), p.Args, "none without command")
 	k.want(*p.Max >= 0 && *p.Max <= MaxActors, path("max"), *p.Max, fmt.Sprintf("0 to %d (0: nothing runs, jobs wait)", MaxActors))
 	k.want(p.Min >= 0 && p.Min <= *p.Max, path("min"), p.Min, fmt.Sprintf("0 to max (%d)", *p.Max))
+	k.want(p.Concurrency >= 1 && p.Concurrency <= store.MaxSlots, path("concurrency"), p.Concurrency,
+		fmt.Sprintf("1 to %d jobs at a time in one actor", store.MaxSlots))
 	k.want(p.TargetBacklog >= 1, path("target_backlog"), p.TargetBacklog, "1 or more jobs per actor")
 	k.want(p.Activation >= 0, path("activation"), p.Activation, "0 or more jobs")
 	for _, d := range []struct {

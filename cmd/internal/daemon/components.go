@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,7 +122,8 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 	for k, v := range p.Env {
 		env[k] = v
 	}
-	put := strings.NewReplacer("{redis}", url, "{type}", p.Type) // {actor} is the executor's
+	concurrency := strconv.Itoa(p.Concurrency)
+	put := strings.NewReplacer("{redis}", url, "{type}", p.Type, "{concurrency}", concurrency) // {actor} is the executor's
 	if p.Command != "" {
 		words, err := shellquote.Split(p.Command)
 		if err != nil || len(words) == 0 {
@@ -130,9 +132,13 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 		for _, a := range p.Args {
 			words = append(words, put.Replace(a))
 		}
+		env["HERO_CONCURRENCY"] = concurrency
 		return words, env, nil
 	}
 	argv := []string{d.self, "actor", "--actor-id", "{actor}", "--type", p.Type, "--redis-url", url, "--prefix", d.cfg.Redis.Prefix}
+	if p.Concurrency > 1 {
+		argv = append(argv, "--concurrency", concurrency)
+	}
 	switch {
 	case p.Interpreter != "":
 		argv = append(argv, "--interpreter", p.Interpreter)
@@ -187,7 +193,7 @@ func (d *Daemon) monitorConfig() monitor.Config {
 	var c monitor.Config
 	for name, p := range d.cfg.Pools {
 		c.Pools = append(c.Pools, monitor.PoolConfig{
-			Name: name, Type: p.Type, Min: p.Min, Max: *p.Max,
+			Name: name, Type: p.Type, Min: p.Min, Max: *p.Max, Concurrency: p.Concurrency,
 			Health: monitor.Health{PingEvery: p.Health.PingEvery, PingTimeout: p.Health.PingTimeout, PingLost: p.Health.PingLost},
 		})
 	}

@@ -67,7 +67,7 @@ if mine then
     held = held + #new
   end
   if code == 'IDLE' then
-    redis.call('ZADD', k_idle, 'NX', now, me) -- NX: who asks again stays the longest idle
+    redis.call('ZADD', k_idle, 'NX', now, me) -- NX: who asks again has had no work since
   elseif had - a_slots < 0 then -- it may stand among them
     redis.call('ZREM', k_idle, me)
   end

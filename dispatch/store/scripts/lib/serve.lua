@@ -1,9 +1,10 @@
 -- RARE
--- Hand-over: while there is a job and an actor with an idle slot, the longest idle gets the oldest job,
+-- Hand-over: while there is a job and an actor with an idle slot, the one that had work last gets the oldest job (so
+-- work gathers in as few actors as it needs, and the others become idle for long enough to be stopped),
 -- claimed on its behalf, and its wake list gets all it needs to run it.
 local function next_idle()
   for _ = 1, 100 do
-    local member = redis.call('ZRANGE', k_idle, '0', '0')[1]
+    local member = redis.call('ZREVRANGE', k_idle, '0', '0')[1]
     if not member then
       return nil
     end
@@ -38,7 +39,7 @@ function rare.serve(limit)
       redis.call('ZADD', k_lease, 'GT', now, inc) -- nothing was in hand, so nothing was renewed
     end
     if room > 1 then
-      redis.call('ZADD', k_idle, now, member) -- behind the others
+      redis.call('ZADD', k_idle, now, member) -- the last that had work
     else
       redis.call('ZREM', k_idle, member)
     end

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Pools whose actors run several jobs at a time: as many actors as the jobs need, all jobs of a dead one run again when
+// none of its scripts is alive any more, and none is stopped that holds one.
+func TestActorsOfSeveralSlots(t *testing.T) {
+	onBoth(t, func(t *testing.T, k redisKind) {
+		r := newRig(t, k, "  bash: {max: 3, concurrency: 4, idle_timeout: 1s}\n")
+		dir := t.TempDir()
+		// Each waits until all eight have begun, which takes two actors of four slots; a first attempt waits on.
+		script := fmt.Sprintf(`cd %s
+echo $$ > $HERO_JOB_ID.$HERO_ATTEMPT.pid
+for p in $(cat $HERO_JOB_ID.?.pid); do [ $p = $$ ] || ! kill -0 $p 2>/dev/null || echo alive $p; done
+until set -- *.1.pid; [ $# = 8 ]; do sleep 0.01; done
+until [ -e go ]; do sleep 0.01; done
+echo done`, dir)
+		jobs := ids(8)
+		for _, id := range jobs {
+			r.submit("bash", id, script)
+		}
+		r.until("the start of all", func() bool { return len(r.starts) == 8 })
+		for _, id := range jobs {
+			waitFile(t, filepath.Join(dir, id+".1.pid"))
+		}
+		by := map[string]int{}
+		for _, id := range jobs {
+			by[r.starts[id][0].Actor]++
+		}
+		if by["bash_1"] != 4 || by["bash_2"] != 4 || len(by) != 2 {
+			t.Errorf("run by %v, want four on each of two actors", by)
+		}
+		list, err := r.d.actors(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range list {
+			if a.State != "running" || a.Holds != 4 || a.Job == "" {
+				t.Errorf("%s is %s and holds %d jobs, %q first", a.Name, a.State, a.Holds, a.Job)
+			}
+		}
+		if err := syscall.Kill(r.lives["bash_1"].PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		r.until("the start of the dead one's jobs", func() bool {
+			again := 0
+			for _, s := range r.starts {
+				again += len(s) - 1
+			}
+			return again == 4
+		})
+		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.until("the end of all", func() bool { return len(r.ends) == 8 })
+		for _, id := range jobs {
+			v := r.record(id)
+			if strings.TrimSpace(v.Output) != "done" {
+				t.Errorf("%s: %q", id, v.Output)
+			}
+			if first := r.starts[id][0].Actor; v.Attempts != map[string]int{"bash_1": 2, "bash_2": 1}[first] {
+				t.Errorf("%s began on %s and had %d attempts", id, first, v.Attempts)
+			}
+		}
+		r.until("nobody", func() bool { return r.count("stopped") == len(r.states) })
+	})
+}
+
+// Work that one actor can do is done by one: the others become idle for long enough to be stopped, while it goes on.
+func TestATrickleKeepsOneActor(t *testing.T) {
+	onBoth(t, func(t *testing.T, k redisKind) {
+		r := newRig(t, k, "  bash: {max: 3, idle_timeout: 1s}\n")
+		dir := t.TempDir()
+		for _, id := range ids(3) {
+			r.submit("bash", id, fmt.Sprintf("cd %s; echo > %s; until set -- *; [ $# = 3 ]; do sleep 0.01; done", dir, id))
+		}
+		r.until("the end of three at a time", func() bool { return len(r.ends) == 3 })
+		n := 0
+		tick := time.NewTicker(100 * time.Millisecond) // the trickle: a job each
+		defer tick.Stop()
+		r.until("two stopped while one works", func() bool {
+			select {
+			case <-tick.C:
+				n++
+				r.submit("bash", fmt.Sprint("trickle-", n), "true")
+			default:
+			}
+			return r.count("stopped") == 2
+		})
+		if up := len(r.states) - r.count("stopped"); up != 1 {
+			t.Errorf("%d actors are up: %v", up, r.states)
+		}
+	})
+}
