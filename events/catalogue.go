@@ -233,4 +233,4 @@ func (ObserveProcesses) isEvent() {}
 func (CloseIntake) isEvent()      {}
 func (OpenIntake) isEvent()       {}
 func (PingIntake) isEvent()       {}
-func (AskScriptGroups) isEvent()   {}
+func (AskScriptGroups) isEvent()  {}

@@ -158,7 +158,7 @@ func TestJobPushedByHandRuns(t *testing.T) {
 // in the background.
 func TestNothingOfADeadAttemptLivesWhenTheNextBegins(t *testing.T) {
 	onBoth(t, func(t *testing.T, k redisKind) {
-		r := newRig(t, k, "  bash: {max: 2, min: 2, idle_timeout: 60s}\n")
+		r := newRig(t, k, "  bash: {max: 2, min: 2, idle_timeout: 60s, restart: {crash_loop: {exits: 9, within: 2m}}}\n")
 		r.until("two idle actors", func() bool { return r.count("idle") == 2 })
 		dir := t.TempDir()
 		script := `

@@ -176,17 +176,24 @@ func scaleDown(t *testing.T, url string) {
 			ask(events.ActorStart{Actor: a})
 		}
 		w.until("eight up", func() bool { return w.up() == 8 })
-		// Another four each round, between submissions, so that claims, hand-overs
-		// and ends race the stops.
-		for i := range 4 {
+		// Four of them go, each while four jobs are submitted of which it is the next to get one, so that claims,
+		// hand-overs and ends race the stops.
+		gone := map[string]bool{}
+		for range 4 {
+			victim := x.next(names, gone)
+			gone[victim] = true
+			var four sync.WaitGroup
 			for range 4 {
 				id := fmt.Sprintf("job-%d", submitted)
 				submitted++
-				if _, _, _, err := dispatch.Submit(ctx, js, "", "bash", []byte("x"), dispatch.Options{ID: id}); err != nil {
-					t.Fatal(err)
-				}
+				four.Go(func() {
+					if _, _, _, err := dispatch.Submit(ctx, js, "", "bash", []byte("x"), dispatch.Options{ID: id}); err != nil {
+						t.Error(err)
+					}
+				})
 			}
-			ask(events.ActorStop{Actor: names[(n+2*i)%8]})
+			ask(events.ActorStop{Actor: victim})
+			four.Wait()
 		}
 		w.until("four left and all jobs ended", func() bool { return w.down() == 4 && len(w.ended) == submitted })
 		if up := w.up(); up != 4 {
@@ -200,6 +207,21 @@ func scaleDown(t *testing.T, url string) {
 	if w.raced == 0 {
 		t.Error("no stop met an actor with a job: the test shows nothing")
 	}
+}
+
+// next is who gets the next job, of those that are not gone: the idle one that had work last, else anybody.
+func (x *standIn) next(names []string, gone map[string]bool) string {
+	idle, err := x.raw.ZRangeArgs(x.t.Context(), redis.ZRangeArgs{Key: "hero:idle:bash", Start: 0, Stop: -1, Rev: true}).Result()
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	for _, member := range slices.Concat(idle, names) {
+		if name, _, _ := strings.Cut(member, " "); !gone[name] {
+			return name
+		}
+	}
+	x.t.Fatal("all are gone")
+	return ""
 }
 
 type watcher struct {
