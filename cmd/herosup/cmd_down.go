@@ -85,13 +85,22 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 	}
 	z, err := zinit.Dial(cmd.Context(), run.Zinit, zinit.Options{})
 	if errors.Is(err, zinit.ErrNoServer) && run.OwnZinit {
-		if err := server.Check(f.Path("zinit")); err != nil {
-			return err // its processes are named, and how to end them
+		left, err := server.Survivors(f.Path("zinit"))
+		if err != nil {
+			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), "nothing runs")
-		return nil
-	}
-	if err != nil {
+		if len(left) == 0 {
+			fmt.Fprintln(cmd.OutOrStdout(), "nothing runs")
+			return nil
+		}
+		self, err := f.KeepBinary()
+		if err != nil {
+			return err
+		}
+		if z, err = daemon.StartZinit(cmd.Context(), f, self); err != nil { // it adopts them
+			return err
+		}
+	} else if err != nil {
 		return err
 	}
 	defer z.Close()

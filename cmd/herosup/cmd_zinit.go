@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -38,7 +40,7 @@ func (a *app) zinitCommand() *cobra.Command {
 			return f(cmd.Context(), z, args[0])
 		}}
 	}
-	c.AddCommand(a.zinitInitCommand(&socket), a.zinitListCommand(dial), a.zinitStatusCommand(dial), a.zinitLogCommand(dial),
+	c.AddCommand(a.zinitInitCommand(&socket), a.zinitKeepCommand(), a.zinitListCommand(dial), a.zinitStatusCommand(dial), a.zinitLogCommand(dial),
 		verb("start", "Start a service", func(ctx context.Context, z *zinit.Client, n string) error { return z.Start(ctx, n) }),
 		verb("stop", "Stop a service", func(ctx context.Context, z *zinit.Client, n string) error { return z.Stop(ctx, n) }),
 		verb("monitor", "Take up a service file and start it", func(ctx context.Context, z *zinit.Client, n string) error { return z.Monitor(ctx, n) }),
@@ -102,7 +104,33 @@ func (a *app) zinitInitCommand(socket *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return server.Run(cmd.Context(), server.Config{Dir: dir, Socket: *socket, Log: log})
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			if dir, err = filepath.Abs(dir); err != nil { // the keeper runs elsewhere
+				return err
+			}
+			return server.Run(cmd.Context(), server.Config{
+				Dir: dir, Socket: *socket, Log: log, Keeper: []string{self, "zinit", "keep", "--config", dir},
+			})
+		},
+	}
+	c.Flags().StringVar(&dir, "config", "", "`folder` of the service files")
+	return c
+}
+
+// zinitKeepCommand is what a zinit of ours starts beside itself (server.Keep).
+func (a *app) zinitKeepCommand() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use: "keep --config DIR", Short: "Read the output of services while no zinit does", Args: cobra.NoArgs, Hidden: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := a.logger(cmd, "info", "text")
+			if err != nil {
+				return err
+			}
+			return server.Keep(cmd.Context(), dir, log)
 		},
 	}
 	c.Flags().StringVar(&dir, "config", "", "`folder` of the service files")

@@ -68,7 +68,6 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"eventually": eventually,
 			"killzinit":  killZinit,
-			"killnamed":  killNamed,
 		},
 		Deadline: time.Now().Add(2 * time.Minute),
 	})
@@ -132,19 +131,4 @@ func killZinit(ts *testscript.TestScript, _ bool, _ []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	ts.Check(err)
 	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
-}
-
-// killNamed ends the processes that the last message told to end.
-func killNamed(ts *testscript.TestScript, _ bool, _ []string) {
-	_, list, ok := strings.Cut(ts.ReadFile("stderr"), "end them with: kill ")
-	if !ok {
-		ts.Fatalf("nothing is named")
-	}
-	for _, word := range strings.Fields(list) {
-		pid, err := strconv.Atoi(word)
-		if err != nil {
-			break
-		}
-		ts.Check(syscall.Kill(pid, syscall.SIGKILL))
-	}
 }

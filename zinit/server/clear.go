@@ -35,15 +35,18 @@ type found struct {
 // A group whose leader's number lives belongs to that process, which is not
 // ours: the number has been given again.
 type remains struct {
-	group int
+	group int // 0: none
 	mark  string
+	// everywhere looks at all processes: those that an earlier server started are
+	// not our descendants. One in the group with somebody else's mark is not ours.
+	everywhere bool
 	// known are those that were found before: at the end of its life a process
 	// has lost its mark before it is gone.
 	known map[id]bool
 }
 
-func newRemains(group int, mark string) *remains {
-	return &remains{group: group, mark: mark, known: make(map[id]bool)}
+func newRemains(group int, mark string, everywhere bool) *remains {
+	return &remains{group: group, mark: mark, everywhere: everywhere, known: make(map[id]bool)}
 }
 
 func (r *remains) find() (found, error) {
@@ -51,21 +54,28 @@ func (r *remains) find() (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	ours := descendants(all, os.Getpid())
-	renewed := false
-	for _, p := range ours {
-		renewed = renewed || p.pid == r.group
+	if !r.everywhere {
+		all = descendants(all, os.Getpid())
+	}
+	renewed := r.group == 0
+	for _, p := range all {
+		renewed = renewed || p.pid == r.group && p.live()
 	}
 	var f found
-	for _, p := range ours {
-		if !p.live() {
+	for _, p := range all {
+		if !p.live() || p.pid == os.Getpid() {
 			continue
 		}
-		ours, sure := r.known[p.id()] || p.group == r.group && !renewed, true
-		if !ours && r.mark != "" {
+		ours, sure := r.known[p.id()], true
+		inGroup := p.group == r.group && !renewed
+		switch {
+		case ours:
+		case inGroup && !r.everywhere:
+			ours = true
+		case r.mark != "":
 			var mark string
 			mark, sure = envValue(p.pid, markName)
-			ours = mark == r.mark
+			ours = belongs(mark, r.mark) || inGroup && mark == ""
 		}
 		f.unsure = f.unsure || !sure
 		if ours {
@@ -76,17 +86,30 @@ func (r *remains) find() (found, error) {
 	return f, nil
 }
 
-// offspring finds everything that we are the ancestor of.
-func offspring() (found, error) {
+// offspring finds everything that we are the ancestor of, but for the keeper,
+// and what carries a mark of ours: an earlier server may have been its ancestor.
+func (l *loop) offspring() (found, error) {
 	all, err := allProcs()
 	if err != nil {
 		return found{}, err
 	}
+	marked, err := l.records.marked()
+	if err != nil {
+		return found{}, err
+	}
 	var f found
-	for _, p := range descendants(all, os.Getpid()) {
-		if p.live() {
-			f.left = append(f.left, p)
+	seen := make(map[int]bool)
+	add := func(procs []proc) {
+		for _, p := range procs {
+			if p.live() && !seen[p.pid] && !l.keeper.is(p.pid) {
+				seen[p.pid] = true
+				f.left = append(f.left, p)
+			}
 		}
+	}
+	add(descendants(all, os.Getpid()))
+	for _, procs := range marked {
+		add(procs)
 	}
 	return f, nil
 }

@@ -23,6 +23,11 @@ type Config struct {
 	LogLines int
 	// Log is where the server tells its own story; nil is nowhere.
 	Log *slog.Logger
+	// Keeper is the command that runs Keep over Dir, in a process that outlives
+	// this one: it reads the output of services while no server does. With none, a
+	// service blocks after a server's SIGKILL when 64 KiB of its output have piled
+	// up.
+	Keeper []string
 	// Ready, if set, is called once: when clients are answered.
 	Ready func()
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"herosup/zinit"
-
-	"golang.org/x/sys/unix"
 )
 
 // The operations on services, for any goroutine: each has the loop do it and
@@ -75,7 +73,9 @@ func (l *loop) stop(ctx context.Context, name string) error {
 		l.perform(u, u.stop(time.Now(), u.phase == down && l.left(u)))
 		// A start that comes meanwhile ends this wait too: the stop has happened.
 		life := u.life
-		over := func(u *unit) bool { return u.phase == down || u.life != life || u.wanted() }
+		over := func(u *unit) bool {
+			return u.phase == down && l.isNoted(u) || u.life != life || u.wanted()
+		}
 		l.when(u, over, func() { reply(none{}, nil) })
 	})
 	return err
@@ -106,7 +106,7 @@ func (l *loop) killNow(action string, u *unit, sig syscall.Signal) error {
 	if u.pid == 0 {
 		return refuse(zinit.ServiceIsDown, action, u.name, fmt.Sprintf("service '%s' is down", u.name), "start it first")
 	}
-	if err := unix.Kill(-u.pid, sig); err != nil {
+	if err := l.signalMain(u, sig); err != nil {
 		return refuse(zinit.InternalError, action, u.name, err.Error(), "")
 	}
 	return nil
@@ -144,8 +144,7 @@ func (l *loop) forget(ctx context.Context, name string) error {
 		case u.up():
 			reply(none{}, refuse(zinit.ServiceIsUp, action, name, fmt.Sprintf("service '%s' is up", name), "stop it first"))
 		default:
-			delete(l.units, name)
-			l.records.remove(name)
+			l.forgetUnit(u)
 			reply(none{}, nil)
 		}
 	})

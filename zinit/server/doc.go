@@ -37,17 +37,43 @@
 //   - A process that ends is started again at once the first time, then after
 //     100 ms, 200 ms and so on up to 5 s; a life of 10 s makes it forget.
 //   - Zombies are reaped, whoever left them.
-//   - Output never blocks a child while we live. When we are killed, a child
-//     that goes on writing is not killed by SIGPIPE: its end of the pipe is
-//     open for reading too. It blocks when 64 KiB of output have piled up.
+//   - Output never blocks a child, whether we live or not. Each child writes into
+//     FIFOs in the folder, of which it holds both ends, so that there is no
+//     SIGPIPE. When we are killed, a keeper (a process that does nothing before)
+//     reads them until the next server comes. What was read lies on disk, the
+//     latest 4 MiB at the least.
 //   - Two servers never serve one socket or one folder: both are locked, and
 //     the second is refused with the PID of the first. The socket is for its
 //     owner alone (0600). A path that is no socket is never removed.
 //   - When ctx of Run ends, all services are stopped, dependents before what
 //     they depend on, and Run returns nil.
-//   - When the server itself is killed, its children go on. The next Run over
-//     the same folder finds them and refuses with LeftOvers, which names them
-//     and says how to end them. (Adopting them has an issue of its own.)
+//   - When the server itself is killed, its children go on, and the next Run over
+//     the same folder adopts them (see below).
+//
+// # Adoption
+//
+// The folder ".running" beside the service files says which process each
+// service was started as (PID, start time, boot id), written before anybody is
+// told of it, and what was wanted of it. The next server goes on from there:
+//
+//   - A process that lives is the service's as before, with its target, its
+//     output and its restarts. It is watched and signalled through a pidfd, which
+//     names that very process. A stop that was under way is done anew, a test is
+//     asked again, and the row of restarts begins at its beginning.
+//   - If it has ended meanwhile, what it left (known by its mark) is killed, and
+//     the service is started if its target is Up.
+//   - A service whose target was Down stays down; a oneshot that was seen to end is
+//     not run again in this run of the machine or container.
+//   - How an adopted process ends is known from Linux 6.15 on, or if its parent is
+//     slower to reap it than we are to look; otherwise its state is Unknown, which
+//     no service behind a oneshot takes for Success.
+//   - What belongs to a service that has no file any more is named in our log and
+//     ended by the shutdown.
+//
+// What is not inherited: the lines that the dead server had read and not yet
+// written down (some milliseconds' worth), the ends of lines that were cut by
+// its death, and log subscriptions. Where the folder is on a file system without
+// FIFOs a child's output ends with the server that started it.
 //
 // Run needs a process of its own: it reaps every child there is, so os/exec's
 // Wait would lose its own beside it.
@@ -77,7 +103,8 @@
 //
 // # What can be lost
 //
-// The log ring is memory. A follower that reads too slowly loses lines and is
+// The log ring is memory, with a copy on disk that ends with a clean end and
+// leaves out lines when the disk is slower than they come. A follower that reads too slowly loses lines and is
 // told how many. A process that replaced its whole environment, left its group
 // and lost its parent is known as ours only until we die.
 package server

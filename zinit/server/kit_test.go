@@ -102,3 +102,19 @@ func childrenOf(t testing.TB, parent int) map[int]byte {
 	}
 	return found
 }
+
+// onlyChild waits until a process has one child: of a new server the keeper.
+func onlyChild(t testing.TB, parent int) (child int) {
+	t.Helper()
+	zinittest.Eventually(t, "one child", func() error {
+		children := childrenOf(t, parent)
+		for pid := range children {
+			child = pid
+		}
+		if len(children) != 1 {
+			return fmt.Errorf("are %v", children)
+		}
+		return nil
+	})
+	return child
+}

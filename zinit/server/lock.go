@@ -49,16 +49,22 @@ func takeLock(path, stands string) (*os.File, error) {
 		return nil, &Locked{Path: stands, PID: pid}
 	}
 	if err == nil {
-		err = f.Truncate(0)
-	}
-	if err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		err = sign(f)
 	}
 	if err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("start zinit: lock %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// sign writes our PID into a lock that we hold.
+func sign(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
 }
 
 // listen makes the socket. Its lock is held, so a socket file that is there was

@@ -44,9 +44,11 @@ type follower struct {
 // One goroutine (run) owns them; it does nothing that could block, so those
 // who write to it are never held up by those who read.
 type logs struct {
-	calls chan func()
-	ctx   context.Context // ends with the server: nobody waits for it any longer
-	pumps *sync.WaitGroup
+	calls   chan func()
+	ctx     context.Context // ends with the server: nobody waits for it any longer
+	reading context.Context // ends the pumps; as ctx or before it
+	pumps   *sync.WaitGroup
+	spool   *spool
 
 	ring      []line // a queue; the oldest first
 	bytes     int
@@ -54,15 +56,20 @@ type logs struct {
 	followers map[*follower]bool
 }
 
-func newLogs(ctx context.Context, capacity int, pumps *sync.WaitGroup) *logs {
-	return &logs{
-		calls: make(chan func()), ctx: ctx, pumps: pumps,
+// newLogs begins with what the spool holds.
+func newLogs(ctx, reading context.Context, capacity int, pumps *sync.WaitGroup, s *spool) (*logs, error) {
+	g := &logs{
+		calls: make(chan func()), ctx: ctx, reading: reading, pumps: pumps, spool: s,
 		capacity: capacity, followers: make(map[*follower]bool),
 	}
+	before, err := s.load()
+	g.keep(before)
+	return g, err
 }
 
 // run serves until the server ends.
 func (g *logs) run() {
+	defer close(g.spool.batches)
 	for {
 		select {
 		case f := <-g.calls:
@@ -86,21 +93,30 @@ func (g *logs) do(f func()) bool {
 // add appends lines.
 func (g *logs) add(lines ...line) {
 	g.do(func() {
+		g.keep(lines)
+		g.spool.offer(lines)
 		for _, l := range lines {
-			g.ring = append(g.ring, l)
-			g.bytes += len(l.text)
 			for f := range g.followers {
 				f.offer(l)
 			}
 		}
-		n := 0
-		for len(g.ring)-n > g.capacity || g.bytes > ringBytes {
-			g.bytes -= len(g.ring[n].text)
-			n++
-		}
-		clear(g.ring[:n]) // the array lives on until append moves it
-		g.ring = g.ring[n:]
 	})
+}
+
+// keep puts lines into the ring and drops the oldest beyond its bounds; for the
+// owner.
+func (g *logs) keep(lines []line) {
+	g.ring = append(g.ring, lines...)
+	for _, l := range lines {
+		g.bytes += len(l.text)
+	}
+	n := 0
+	for len(g.ring)-n > g.capacity || g.bytes > ringBytes {
+		g.bytes -= len(g.ring[n].text)
+		n++
+	}
+	clear(g.ring[:n]) // the array lives on until append moves it
+	g.ring = g.ring[n:]
 }
 
 // banner marks the start of a process.
@@ -160,8 +176,11 @@ func (f *follower) offer(l line) {
 		return
 	}
 	if f.dropped > 0 {
-		f.lines <- fmt.Sprintf("%szinit: %d lines dropped", stderr, f.dropped)
+		f.lines <- line{stderr, "zinit", droppedText(f.dropped)}.String()
 		f.dropped = 0
 	}
 	f.lines <- l.String()
 }
+
+// droppedText stands in the place of lines that are lost.
+func droppedText(n int) string { return fmt.Sprintf("%d lines dropped", n) }

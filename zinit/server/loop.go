@@ -32,10 +32,22 @@ type loop struct {
 	early   map[int]unix.WaitStatus // ends seen meanwhile, of PIDs that may be theirs
 	waiters []waiter
 
+	world     string
+	foreign   map[*unit]*foreign // adopted processes
+	inherited map[*unit]bool     // of which something may live that is not our descendant
+	notes     *notes
+	asked     map[*unit]standing // handed to notes
+	noted     map[*unit]standing // on disk
+	keeper    *keeper            // nil: none
+
 	closing *shutdown // nil: not shutting down
 
 	workers sync.WaitGroup
 	work    context.Context // cut off at the very end
+	// watching ends with the loop: what is adopted and still lives is not ours to
+	// wait for.
+	watching    context.Context
+	endWatching context.CancelFunc
 }
 
 // owner is what a process was started for.
@@ -51,19 +63,24 @@ type waiter struct {
 	then  func()
 }
 
-func newLoop(work context.Context, cfg Config, s *spawner, r records) *loop {
-	return &loop{
+func newLoop(work context.Context, cfg Config, s *spawner, r records, k *keeper) *loop {
+	l := &loop{
 		log: cfg.Log, spawner: s, records: r, env: baseEnv(),
 		calls: make(chan func()), ended: make(chan struct{}),
 		units: make(map[string]*unit), owners: make(map[int]owner),
 		early: make(map[int]unix.WaitStatus), work: work,
+		world: thisWorld(), foreign: make(map[*unit]*foreign), inherited: make(map[*unit]bool),
+		notes: newNotes(r), asked: make(map[*unit]standing), noted: make(map[*unit]standing), keeper: k,
 	}
+	l.watching, l.endWatching = context.WithCancel(work)
+	return l
 }
 
 // run owns the units until all of them are down after ctx ended or a shutdown
 // was asked for.
 func (l *loop) run(ctx context.Context) {
 	defer l.workers.Wait()
+	defer l.endWatching()
 	defer close(l.ended) // first, so that no worker waits for us
 
 	children := make(chan os.Signal, 1)
@@ -76,6 +93,7 @@ func (l *loop) run(ctx context.Context) {
 	for {
 		now := time.Now()
 		l.proceed(now)
+		l.note()
 		l.answer()
 		if l.closing != nil && l.closing.swept {
 			return

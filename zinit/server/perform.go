@@ -1,8 +1,11 @@
 package server
 
 import (
+	"errors"
 	"syscall"
 	"time"
+
+	"herosup/events"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,17 +19,24 @@ func (l *loop) perform(u *unit, acts []action) {
 		case doTest:
 			l.begin(u, true)
 		case doSignal:
-			l.signal(a.pid, a.signal)
+			l.signal(u, a.pid, a.signal)
 		case doClear:
 			l.clear(u, a)
 		}
 	}
 }
 
-// signal sends to the group that pid leads. pid is ours and not reaped, so the
-// number is still that group's.
-func (l *loop) signal(pid int, sig syscall.Signal) {
-	if err := unix.Kill(-pid, sig); err != nil && err != unix.ESRCH {
+// signal sends to the group that pid leads: the main process of u or a run of
+// its test. pid is ours and not reaped, so the number is still that group's, or
+// adopted, and then we hold more than a number.
+func (l *loop) signal(u *unit, pid int, sig syscall.Signal) {
+	var err error
+	if pid == u.pid {
+		err = l.signalMain(u, sig)
+	} else {
+		err = unix.Kill(-pid, sig)
+	}
+	if err != nil && !errors.Is(err, unix.ESRCH) {
 		l.log.Warn("signal not sent", "pid", pid, "signal", unix.SignalName(sig), "err", err)
 	}
 }
@@ -34,24 +44,35 @@ func (l *loop) signal(pid int, sig syscall.Signal) {
 // begin starts the main process of u, or a run of its test. Fork and exec can
 // take long (a slow disk under the program), so they have a goroutine.
 func (l *loop) begin(u *unit, test bool) {
-	p := plan{
-		label: u.name, argv: u.spec.Exec, dir: u.spec.Dir, log: u.spec.Log,
-		env: environ(l.env, u.spec.Env, l.records.mark(u.name)),
-	}
+	mark := l.records.mark(u.name)
+	p := plan{label: u.name, argv: u.spec.Exec, dir: u.spec.Dir, log: u.spec.Log}
 	if test {
-		p.label, p.argv = u.name+"/test", u.spec.Test
+		p.label, p.argv, mark = u.name+testLabel, u.spec.Test, testMark(mark)
 	}
+	p.env = environ(l.env, u.spec.Env, mark)
 	life := u.life
 	l.starts++
 	l.workers.Go(func() {
 		pid, err := l.spawner.start(p)
 		if err == nil && !test {
-			if err := l.records.write(u.name, pid); err != nil {
-				l.log.Warn("process not noted", "service", u.name, "err", err)
-			}
+			l.record(u.name, pid)
 		}
 		l.post(func() { l.begun(u, test, life, pid, err) })
 	})
+}
+
+// record has the next server find the process.
+func (l *loop) record(service string, pid int) {
+	life, err := events.IncarnationOf(pid)
+	if errors.Is(err, events.ErrNoProcess) {
+		return // over already
+	}
+	if err == nil {
+		err = l.records.write(service, life)
+	}
+	if err != nil {
+		l.log.Warn("process not noted", "service", service, "err", err)
+	}
 }
 
 // begun is what became of a start.
@@ -81,7 +102,7 @@ func (l *loop) begun(u *unit, test bool, life, pid int, err error) {
 		l.perform(u, acts)
 	case u.life != life || u.phase != alive:
 		if err == nil && !isOver { // the test of a life that is over
-			l.signal(pid, syscall.SIGKILL)
+			l.signal(u, pid, syscall.SIGKILL)
 		}
 	case err != nil:
 		u.testStarted(0, now)
@@ -95,13 +116,16 @@ func (l *loop) begun(u *unit, test bool, life, pid int, err error) {
 
 // clear ends what is left of u after its main process, in a goroutine.
 func (l *loop) clear(u *unit, a action) {
-	rest := newRemains(u.group, l.records.mark(u.name))
+	rest := newRemains(u.group, l.records.mark(u.name), l.inherited[u])
 	end := ending{polite: u.stopSignal(), killAt: a.killAt, told: a.pid}
 	l.workers.Go(func() {
 		left := end.run(l.work, rest.find)
 		l.post(func() {
 			for _, p := range left {
 				l.log.Warn("process can not be ended", "service", u.name, "pid", p.pid)
+			}
+			if len(left) == 0 {
+				delete(l.inherited, u)
 			}
 			// Zombies run nothing but are still in the group for who asks the kernel.
 			l.reap()

@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"os"
 	"strings"
 )
@@ -13,29 +15,46 @@ const maxLine = 8 << 10
 // pump carries a child's output into the log until no process holds the other
 // end any more, or the server ends. Processes that a child left behind may hold
 // it for long.
-func (g *logs) pump(r *os.File, from, label string) {
+func (g *logs) pump(r *os.File, s source) {
 	g.pumps.Go(func() {
 		defer func() { _ = r.Close() }()
 		// Close is what ends a Read that waits.
-		defer context.AfterFunc(g.ctx, func() { _ = r.Close() })()
+		defer context.AfterFunc(g.reading, func() { _ = r.Close() })()
 		buf := make([]byte, maxLine)
 		held := 0 // bytes of a line that is not complete
 		for {
 			n, err := r.Read(buf[held:])
 			held += n
 			var lines []line
-			lines, held = cutLines(buf[:held], from, label)
+			lines, held = cutLines(buf[:held], s.from, s.label)
 			if err != nil && held > 0 {
-				lines = append(lines, line{from, label, text(buf[:held])})
+				lines = append(lines, line{s.from, s.label, text(buf[:held])})
 			}
 			if len(lines) > 0 {
 				g.add(lines...)
+			}
+			if errors.Is(err, io.EOF) {
+				s.remove() // nobody can write into it any more
 			}
 			if err != nil {
 				return
 			}
 		}
 	})
+}
+
+// resume pumps what an earlier server made pipes for.
+func (g *logs) resume(left []source) error {
+	var faults []error
+	for _, s := range left {
+		r, err := s.reopen()
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		g.pump(r, s)
+	}
+	return errors.Join(faults...)
 }
 
 // cutLines takes the complete lines out of b, and a full buffer without an end

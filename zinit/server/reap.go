@@ -49,7 +49,7 @@ func (l *loop) mainExited(u *unit, pid int, status unix.WaitStatus) {
 // ended too; its next run has another.
 func (l *loop) testExited(u *unit, pid int, status unix.WaitStatus) {
 	if groupExists(pid) {
-		rest := newRemains(pid, "")
+		rest := newRemains(pid, "", false)
 		l.workers.Go(func() { ending{killAt: time.Now()}.run(l.work, rest.find) })
 	}
 	if u.test.pid == pid {
@@ -61,6 +61,9 @@ func (l *loop) testExited(u *unit, pid int, status unix.WaitStatus) {
 // somebody is in its group, or an orphan has come to us. It may say yes too
 // often, never too seldom: who clears looks closely.
 func (l *loop) left(u *unit) bool {
+	if l.inherited[u] {
+		return true
+	}
 	if u.group == 0 {
 		return false
 	}
@@ -72,7 +75,7 @@ func (l *loop) left(u *unit) bool {
 		return true
 	}
 	for _, pid := range children {
-		if _, known := l.owners[pid]; !known {
+		if _, known := l.owners[pid]; !known && !l.keeper.is(pid) {
 			return true
 		}
 	}

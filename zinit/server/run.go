@@ -14,8 +14,7 @@ import (
 
 // Run is the server. It returns nil when ctx has ended, or a client has asked
 // for a shutdown, and all services are stopped. The error is a *Locked if
-// another server is there already, a *LeftOvers if processes of an earlier one
-// live, or says what is wrong with cfg.
+// another server is there already, or says what is wrong with cfg.
 //
 // It needs a process of its own: it reaps all children, and adopts orphans.
 func Run(ctx context.Context, cfg Config) error {
@@ -23,7 +22,8 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	rec := newRecords(cfg.Dir)
+	if err := os.MkdirAll(rec.dir, 0o700); err != nil {
 		return fmt.Errorf("start zinit: %w", err)
 	}
 	for _, what := range []struct{ path, lock string }{
@@ -36,35 +36,41 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 		defer func() { _ = lock.Close() }()
 	}
-	rec := newRecords(cfg.Dir)
-	left, err := rec.find(cfg.Log)
+	reader, err := takeReader(ctx, rec)
 	if err != nil {
 		return err
 	}
-	if len(left) > 0 {
-		return &LeftOvers{Dir: cfg.Dir, Processes: left}
-	}
+	defer func() { _ = reader.Close() }()
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("start zinit: become subreaper: %w", err)
 	}
-	return serveAll(ctx, cfg, rec)
+	clean, err := serveAll(ctx, cfg, rec)
+	if clean {
+		rec.removeAll()
+	}
+	return err
 }
 
-// serveAll runs everything, from the first service to the last answer.
-func serveAll(ctx context.Context, cfg Config, rec records) error {
+// serveAll runs everything, from the first service to the last answer. clean
+// says that nothing is left that another server would have to know of.
+func serveAll(ctx context.Context, cfg Config, rec records) (clean bool, err error) {
 	fs := zinit.Folder(cfg.Dir)
 	services, err := fs.LoadAll(cfg.Log)
 	if err != nil {
-		return err
+		return false, err
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return fmt.Errorf("start zinit: %w", err)
+		return false, fmt.Errorf("start zinit: %w", err)
 	}
 	defer func() { _ = null.Close() }()
+	outputs, left, err := newOutputs(rec.path(outputsDir))
+	if err != nil {
+		return false, err
+	}
 	listener, err := listen(ctx, cfg.Socket)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = os.Remove(cfg.Socket) }() // under its lock, so it is ours
 
@@ -73,12 +79,26 @@ func serveAll(ctx context.Context, cfg Config, rec records) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cut()
-	log := newLogs(work, cfg.LogLines, &wg)
+	disk := newSpool(rec.dir, cfg.Log)
+	log, err := newLogs(work, work, cfg.LogLines, &wg, disk)
+	if err != nil {
+		return false, err
+	}
+	wg.Go(disk.run)
 	wg.Go(log.run)
-
-	l := newLoop(work, cfg, &spawner{null: null, logs: log}, rec)
-	for name, spec := range services {
-		l.units[name] = newUnit(name, spec)
+	var k *keeper
+	if len(cfg.Keeper) > 0 {
+		k = &keeper{command: cfg.Keeper, log: cfg.Log}
+		wg.Go(func() { k.run(work) })
+	}
+	l := newLoop(work, cfg, &spawner{null: null, outputs: outputs, logs: log}, rec, k)
+	wg.Go(func() { l.notes.run(work) })
+	if err := log.resume(left); err != nil {
+		cfg.Log.Warn("output of an earlier zinit's services is lost", "err", err)
+	}
+	if err := l.inherit(services); err != nil {
+		l.endWatching()
+		return false, err
 	}
 	doorCtx, closeDoor := context.WithCancel(work)
 	var clients sync.WaitGroup
@@ -90,5 +110,5 @@ func serveAll(ctx context.Context, cfg Config, rec records) error {
 	l.run(ctx)
 	closeDoor()
 	clients.Wait()
-	return nil
+	return l.closing.clean, nil
 }

@@ -15,6 +15,7 @@ const sweepGrace = 500 * time.Millisecond
 type shutdown struct {
 	sweeping bool
 	swept    bool
+	clean    bool // nothing is left
 	then     []func()
 }
 
@@ -45,7 +46,7 @@ func (l *loop) proceedClosing(now time.Time) {
 	}
 	l.closing.sweeping = true
 	l.workers.Go(func() {
-		left := ending{polite: syscall.SIGTERM, killAt: time.Now().Add(sweepGrace)}.run(l.work, offspring)
+		left := ending{polite: syscall.SIGTERM, killAt: time.Now().Add(sweepGrace)}.run(l.work, l.offspring)
 		l.post(func() { l.swept(left) })
 	})
 }
@@ -55,10 +56,7 @@ func (l *loop) swept(left []proc) {
 	for _, p := range left {
 		l.log.Warn("process can not be ended", "pid", p.pid)
 	}
-	if len(left) == 0 {
-		l.records.removeAll()
-	}
-	l.closing.swept = true
+	l.closing.swept, l.closing.clean = true, len(left) == 0
 	for _, then := range l.closing.then {
 		then()
 	}

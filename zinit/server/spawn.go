@@ -24,8 +24,9 @@ type plan struct {
 
 // spawner starts processes. It is for concurrent use.
 type spawner struct {
-	null *os.File // stdin of all, and the output of those that log nowhere
-	logs *logs
+	null    *os.File // stdin of all, and the output of those that log nowhere
+	outputs outputs
+	logs    *logs
 }
 
 // start is fork and exec: when it returns without an error, the program has
@@ -75,11 +76,11 @@ func (s *spawner) output(p plan) (output, error) {
 	case zinit.LogStdout:
 		return output{1, 2, func(bool) {}}, nil
 	}
-	out, err := newPipe()
+	out, err := s.outputs.newPipe(source{from: stdout, label: p.label})
 	if err != nil {
 		return output{}, err
 	}
-	errs, err := newPipe()
+	errs, err := s.outputs.newPipe(source{from: stderr, label: p.label})
 	if err != nil {
 		out.abandon()
 		return output{}, err
@@ -91,8 +92,8 @@ func (s *spawner) output(p plan) (output, error) {
 			errs.abandon()
 			return
 		}
-		s.logs.pump(out.keepReader(), stdout, p.label)
-		s.logs.pump(errs.keepReader(), stderr, p.label)
+		s.logs.pump(out.keepReader(), out.source)
+		s.logs.pump(errs.keepReader(), errs.source)
 	}}, nil
 }
 

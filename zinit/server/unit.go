@@ -91,6 +91,46 @@ func newUnit(name string, spec zinit.Service) *unit {
 	return &unit{name: name, spec: spec, target: zinit.Up, state: zinit.State{Kind: zinit.Unknown}, due: true}
 }
 
+// adopt takes up a process that an earlier server started for this service.
+// Whether the test had passed is not known, so it is asked again.
+func (u *unit) adopt(pid int, target zinit.Target, now time.Time) []action {
+	u.target, u.due = target, false
+	u.life++
+	acts := u.spawned(pid, now)
+	if target == zinit.Down {
+		acts = append(acts, u.signalStop(now)...) // as far as that server had come
+	}
+	return acts
+}
+
+// resume goes on from where an earlier server ended, if no process was left to
+// adopt. If that knew how the latest one ended, a oneshot is not run again, and
+// what it left is left. left says that anything is.
+func (u *unit) resume(s standing, left bool, now time.Time) []action {
+	u.target = s.Target
+	ended := s.PID != 0
+	done := ended && u.spec.Oneshot
+	u.due = u.target == zinit.Up && !done
+	if ended {
+		u.state, u.last = s.Ended, &zinit.End{PID: s.PID, State: s.Ended}
+	}
+	if !left || done {
+		return nil
+	}
+	u.due, u.again, u.phase = false, u.due, clearing
+	return []action{{do: doClear, killAt: now}}
+}
+
+// standing is what the next server has to know of u beside its process: a
+// service that runs again by itself is the same to it however it ended.
+func (u *unit) standing(world string) standing {
+	s := standing{World: world, Target: u.target}
+	if u.phase == down && u.last != nil && (u.spec.Oneshot || u.target == zinit.Down) {
+		s.Ended, s.PID = u.last.State, u.last.PID
+	}
+	return s
+}
+
 // start sets the target Up. An end that is under way runs its course first.
 func (u *unit) start() {
 	u.target = zinit.Up

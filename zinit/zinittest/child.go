@@ -2,6 +2,7 @@ package zinittest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +31,8 @@ import (
 //	flood               write to standard output as fast as it goes
 //	bytes               write what is no UTF-8, and a very long line, then wait
 //	chatter FILE        each 10 ms write a line, and then a byte to the end of FILE
+//	pour FILE           write 64 KiB of lines, and then a byte to the end of FILE, for ever
+//	count               each 10 ms write the next number
 //	stamp FILE          write the time into FILE, then wait
 //
 // "Wait" is until a signal ends it.
@@ -100,12 +103,24 @@ func beChild(words []string) int {
 			if _, err := fmt.Fprintln(os.Stdout, "still here"); err != nil {
 				return 1
 			}
-			f, err := os.OpenFile(words[1], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-			if err != nil {
+			if mark(words[1]) != nil {
 				return 1
 			}
-			_, _ = f.WriteString(".")
-			_ = f.Close()
+		}
+	case "pour":
+		lines := []byte(strings.Repeat("pour it all out\n", 4096))
+		for {
+			if _, err := os.Stdout.Write(lines); err != nil || mark(words[1]) != nil {
+				return 1
+			}
+		}
+	case "count":
+		n := 0
+		for range time.Tick(10 * time.Millisecond) {
+			if _, err := fmt.Fprintln(os.Stdout, n); err != nil {
+				return 1
+			}
+			n++
 		}
 	case "stamp":
 		_ = os.WriteFile(words[1], []byte(fmt.Sprint(time.Now().UnixNano())), 0o600)
@@ -115,6 +130,16 @@ func beChild(words []string) int {
 	for {
 		_ = unix.Pause() // a signal ends it
 	}
+}
+
+// mark puts a byte to the end of a file.
+func mark(file string) error {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(".")
+	return errors.Join(err, f.Close())
 }
 
 // startAnother starts this binary as another child and returns its PID.

@@ -22,6 +22,7 @@ const (
 	socketVar = "ZINITTEST_SOCKET"
 
 	roleServer = "server"
+	roleKeeper = "keeper"
 	roleChild  = "child"
 )
 
@@ -31,6 +32,8 @@ func Main(m *testing.M) {
 	switch os.Getenv(roleVar) {
 	case roleServer:
 		os.Exit(beServer())
+	case roleKeeper:
+		os.Exit(beKeeper())
 	case roleChild:
 		os.Exit(beChild(os.Args[1:]))
 	}
@@ -48,6 +51,9 @@ func Main(m *testing.M) {
 func beServer() int {
 	// What is for the server alone must not reach the services.
 	cfg := server.Config{Dir: os.Getenv(dirVar), Socket: os.Getenv(socketVar)}
+	if exe, err := os.Executable(); err == nil {
+		cfg.Keeper = []string{"env", roleVar + "=" + roleKeeper, dirVar + "=" + cfg.Dir, exe}
+	}
 	for _, v := range []string{roleVar, dirVar, socketVar} {
 		_ = os.Unsetenv(v)
 	}
@@ -65,6 +71,16 @@ func beServer() int {
 	}()
 	if err := server.Run(ctx, cfg); err != nil {
 		_, _ = fmt.Fprintln(os.Stdout, err)
+		return 1
+	}
+	return 0
+}
+
+// beKeeper is the keeper of such a server.
+func beKeeper() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := server.Keep(ctx, os.Getenv(dirVar), slog.New(slog.DiscardHandler)); err != nil {
 		return 1
 	}
 	return 0

@@ -50,6 +50,13 @@ func (d *Daemon) startParts(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if d.ownZinit {
+		if err := d.startPart(ctx, "zinit-revival", func(b *events.Bus) (component, error) {
+			return newReviver(d.reviveZinit, b, d.log.With("component", "zinit-revival")), nil
+		}); err != nil {
+			return err
+		}
+	}
 	if err := d.startPart(ctx, "fsm", func(b *events.Bus) (component, error) {
 		return fsm.New(d.keeperConfig(), b, d.log.With("component", "fsm"))
 	}); err != nil {

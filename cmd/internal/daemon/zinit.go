@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"herosup/cmd/internal/state"
 	"herosup/zinit"
 )
 
@@ -46,25 +47,27 @@ func (d *Daemon) findZinit(ctx context.Context) (*zinit.Client, string, bool, er
 			}
 		}
 	}
-	z, err := d.startZinit(ctx, own)
+	z, err := StartZinit(ctx, d.folder, d.self)
 	d.startedZinit = err == nil
 	return z, own, true, err
 }
 
-// startZinit starts our process manager detached: in a session of its own, with
-// its words in a file, so that it outlives us and our terminal.
-func (d *Daemon) startZinit(ctx context.Context, socket string) (*zinit.Client, error) {
-	dir := d.folder.Path("zinit")
+// StartZinit starts our process manager over the state folder, detached: in a
+// session of its own, with its words in a file, so that it outlives us and our
+// terminal. It adopts what one that was killed has left. self is the program of
+// which it is a command.
+func StartZinit(ctx context.Context, f *state.Folder, self string) (*zinit.Client, error) {
+	dir, socket := f.Path("zinit"), f.Socket("zinit")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start zinit: %w", err)
 	}
-	logFile := d.folder.Path("zinit.log")
+	logFile := f.Path("zinit.log")
 	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start zinit: %w", err)
 	}
 	defer out.Close()
-	cmd := exec.Command(d.self, "zinit", "init", "--config", dir, "--socket", socket, "--log-format", "text")
+	cmd := exec.Command(self, "zinit", "init", "--config", dir, "--socket", socket, "--log-format", "text")
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -88,6 +91,19 @@ func (d *Daemon) startZinit(ctx context.Context, socket string) (*zinit.Client, 
 		case <-time.After(wait):
 		}
 	}
+}
+
+// reviveZinit starts our process manager if none answers.
+func (d *Daemon) reviveZinit(ctx context.Context) error {
+	z, err := zinit.Dial(ctx, d.socket, zinit.Options{})
+	if err != nil {
+		z, err = StartZinit(ctx, d.folder, d.self)
+	}
+	if err != nil {
+		return err
+	}
+	z.Close()
+	return nil
 }
 
 // lastWords are the error lines that a program left in its log file.
