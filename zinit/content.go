@@ -22,6 +22,8 @@ type Content struct {
 	Signal  *Signals          `json:"signal,omitempty" yaml:"signal,omitempty"`
 	// ShutdownTimeout is in seconds; nil when the file does not name it.
 	ShutdownTimeout *uint64 `json:"shutdown_timeout,omitempty" yaml:"shutdown_timeout,omitempty"`
+
+	ContentExtension `yaml:",inline"`
 }
 
 // Signals is the signal key of a service file.
@@ -41,6 +43,8 @@ func (s Service) Content() (Content, error) {
 		Env:     s.Env,
 		Dir:     s.Dir,
 		Log:     s.Log,
+
+		ContentExtension: s.Extension.content(),
 	}
 	if len(s.Test) > 0 {
 		c.Test = quote(s.Test)
@@ -67,6 +71,9 @@ func (c Content) Service() (Service, error) {
 	}
 	if s.Test, err = shellquote.Split(c.Test); err != nil {
 		return Service{}, fmt.Errorf("test %.100q: %w", c.Test, err)
+	}
+	if s.Extension, err = c.ContentExtension.extension(); err != nil {
+		return Service{}, err
 	}
 	if c.Signal != nil {
 		s.StopSignal = c.Signal.Stop

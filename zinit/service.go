@@ -69,6 +69,8 @@ type Service struct {
 	// shutdown of everything only and kills after 0.5 s in a single stop; our
 	// server takes it for both.
 	ShutdownTimeout time.Duration
+
+	Extension
 }
 
 // Validate says why a zinit could not run s as it stands, or nil.
@@ -109,6 +111,9 @@ func (s Service) Validate() error {
 			return fmt.Errorf("signal.stop: %w", err)
 		}
 	}
+	if err := s.Extension.validate(); err != nil {
+		return err
+	}
 	return checkTimeout(s.ShutdownTimeout)
 }
 
@@ -122,6 +127,14 @@ func (s Service) Grace() time.Duration {
 	default:
 		return s.ShutdownTimeout
 	}
+}
+
+// StopGrace is Grace for a stop of this service alone.
+func (s Service) StopGrace() time.Duration {
+	if s.StopTimeout > 0 {
+		return s.StopTimeout
+	}
+	return s.Grace()
 }
 
 // checkWord refuses what can not reach a process as an argument unchanged.

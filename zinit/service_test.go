@@ -35,6 +35,7 @@ func service() *rapid.Generator[Service] {
 			Log:             rapid.SampledFrom([]Log{"", LogRing, LogNone, LogStdout}).Draw(t, "log"),
 			StopSignal:      rapid.SampledFrom([]string{"", "SIGINT", "sigusr1"}).Draw(t, "signal"),
 			ShutdownTimeout: rapid.SampledFrom([]time.Duration{0, NoGrace, time.Second, MaxShutdownTimeout}).Draw(t, "timeout"),
+			Extension:       extension().Draw(t, "extension"),
 		}
 		if rapid.Bool().Draw(t, "tested") {
 			s.Test = append([]string{program.Draw(t, "test")}, word().Draw(t, "arg"))

@@ -130,6 +130,9 @@ type Status struct {
 	// the zinit does not tell (only ours does: it starts the next one so soon
 	// that the end can not be read from State).
 	Last *End `json:"last,omitempty"`
+	// Unmet says which bound of the service does not hold, and why; "" for none,
+	// or a zinit that sets no bounds.
+	Unmet string `json:"unmet,omitempty"`
 }
 
 // End is how one process ended.

@@ -23,8 +23,7 @@ func (l *loop) inherit(services map[string]zinit.Service) error {
 	}
 	now := time.Now()
 	for name, spec := range services {
-		u := newUnit(name, spec)
-		l.units[name] = u
+		u := l.take(name, spec)
 		noted, s := l.records.read(name), l.records.readStanding(name, l.world)
 		f, err := openForeign(noted)
 		if err != nil {
@@ -90,6 +89,7 @@ func (l *loop) foreignExited(u *unit, f *foreign, how zinit.State) {
 	l.log.Debug("adopted process ended", "service", u.name, "pid", f.pid, "state", how.String())
 	delete(l.foreign, u)
 	l.perform(u, u.exited(how, true, time.Now()))
+	l.tellGivenUp(u)
 	f.close()
 }
 
@@ -127,6 +127,14 @@ func (l *loop) isNoted(u *unit) bool {
 	return l.noted[u] == l.asked[u] && l.asked[u] == u.standing(l.world)
 }
 
+// take makes a service one of ours.
+func (l *loop) take(name string, spec zinit.Service) *unit {
+	u := newUnit(name, spec)
+	l.units[name] = u
+	l.spawner.logs.logTo(name, spec.LogFile, l.log)
+	return u
+}
+
 // forgetUnit drops what is kept of a unit beside it.
 func (l *loop) forgetUnit(u *unit) {
 	delete(l.units, u.name)
@@ -134,6 +142,8 @@ func (l *loop) forgetUnit(u *unit) {
 	delete(l.noted, u)
 	delete(l.inherited, u)
 	l.records.remove(u.name)
+	l.spawner.logs.logTo(u.name, zinit.LogFile{}, l.log)
+	l.spawner.cgroups.remove(u.name)
 	// Behind what may still wait to be written.
 	l.notes.put(u.name, standing{Target: zinit.Up}, func(error) {})
 }

@@ -1,14 +1,10 @@
 package server
 
-import "time"
+import (
+	"slices"
+	"time"
 
-// The pace of restarts.
-const (
-	firstDelay = 100 * time.Millisecond
-	maxDelay   = 5 * time.Second
-	// healthyLife is how long a process must have lived for its end to be an
-	// accident of its own and not one more of a row.
-	healthyLife = 10 * time.Second
+	"herosup/zinit"
 )
 
 // The pace of a test command: a service is usually fit within milliseconds, and
@@ -21,12 +17,24 @@ const (
 )
 
 // restartDelay is the pause before the next start after n ends in a row that
-// were followed by one: none, then 100 ms doubled each time up to 5 s.
-func restartDelay(n int) time.Duration {
+// were followed by one: none, then r.Delay doubled each time up to r.MaxDelay.
+func restartDelay(r zinit.Restart, n int) time.Duration {
 	if n == 0 {
 		return 0
 	}
-	return doubled(firstDelay, n-1, maxDelay)
+	return doubled(r.Delay, n-1, r.MaxDelay)
+}
+
+// exhausted reports whether the budget of ends is used up: ends are those that
+// were followed by a restart, now is one more. It returns those that still
+// count.
+func exhausted(r zinit.Restart, ends []time.Time, now time.Time) ([]time.Time, bool) {
+	if r.MaxExits == 0 {
+		return nil, false
+	}
+	from := now.Add(-r.Within)
+	ends = slices.DeleteFunc(ends, func(t time.Time) bool { return t.Before(from) })
+	return append(ends, now), len(ends) >= r.MaxExits
 }
 
 // testDelay is the pause after the n-th failed test in a row, from 0.

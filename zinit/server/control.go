@@ -38,7 +38,7 @@ func (l *loop) status(ctx context.Context, action, name string) (zinit.Status, e
 		for _, dep := range u.spec.After {
 			after[dep] = l.stateOf(dep)
 		}
-		reply(zinit.Status{Name: name, PID: u.pid, State: u.state, Target: u.target, After: after, Last: u.last}, nil)
+		reply(zinit.Status{Name: name, PID: u.pid, State: u.state, Target: u.target, After: after, Last: u.last, Unmet: u.unmet}, nil)
 	})
 }
 
@@ -125,8 +125,7 @@ func (l *loop) monitor(ctx context.Context, name string, spec zinit.Service) err
 			reply(none{}, shuttingDown(action, name))
 			return
 		}
-		u := newUnit(name, spec)
-		l.units[name] = u
+		u := l.take(name, spec)
 		l.proceed(time.Now())
 		l.when(u, started, func() { reply(none{}, nil) })
 	})

@@ -75,6 +75,33 @@
 // its death, and log subscriptions. Where the folder is on a file system without
 // FIFOs a child's output ends with the server that started it.
 //
+// # Keys that the original ignores
+//
+// A service file may say more than the original knows (zinit.Extension); without
+// these keys a service is what it is there, but for the differences below. A bad
+// value is refused by its key when the file is loaded.
+//
+//	user, group     name or number; groups, HOME, USER and LOGNAME come with it
+//	umask           octal, 0027
+//	rlimits         {nofile: 1024, core: 0, as: 2G}: setrlimit(2), soft and hard; or unlimited
+//	memory_max      512M, and
+//	cpu_max         1.5 processors: by a cgroup v2 of the service's own
+//	restart         {delay: 100ms, max_delay: 5s, healthy: 10s, max_exits: 5, within: 1m}
+//	stop_timeout    30s, for a stop of this service; shutdown_timeout for that of all
+//	log_file        {path: /var/log/x.log, max_size: 10M, keep: 5}, beside log
+//	sha256          of the program: what was hashed is what is executed
+//
+// What is asked for holds from the first instruction on, or there is no start
+// (Failure, with the reason in the log), with one exception: where the machine
+// lets us have no cgroup, the service runs without, its status has a member
+// "unmet" and its log a line that say why. More than restart.max_exits ends within
+// restart.within make a service Failure, too, until it is started.
+//
+// umask and rlimits need no helper program and cost microseconds; rlimits use
+// ptrace until the first instruction, so a program with the setuid bit does not
+// get it there unless we are root. A log file is written by us, not by the
+// service's user. One that somebody else renames is made anew.
+//
 // Run needs a process of its own: it reaps every child there is, so os/exec's
 // Wait would lose its own beside it.
 //
@@ -87,7 +114,8 @@
 //     that a status behind them has the PID.
 //   - Restart with backoff instead of 2 s for ever; the test command has a
 //     timeout and a growing pause, also when it can not be run.
-//   - status has a member more, "last": how the process before this one ended.
+//   - status has members more: "last", how the process before this one ended, and
+//     "unmet", see above.
 //   - service_create refuses content that could never be loaded.
 //   - Names are checked on every method, and may not hold control characters.
 //   - system_reboot, as in the original's container mode, ends the server and

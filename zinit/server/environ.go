@@ -37,10 +37,13 @@ func addEnv(env map[string]string, entry string) {
 	}
 }
 
-// environ is the environment of one service: base, its own settings, its mark.
-func environ(base, own map[string]string, mark string) []string {
-	env := maps.Clone(base)
-	maps.Copy(env, own)
+// environ is the environment of one service: what is behind wins, and its mark
+// wins over all.
+func environ(mark string, layers ...map[string]string) []string {
+	env := make(map[string]string)
+	for _, l := range layers {
+		maps.Copy(env, l)
+	}
 	env[markName] = mark
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"herosup/zinit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -71,6 +73,13 @@ func Keep(ctx context.Context, dir string, log *slog.Logger) error {
 	}
 	owners.Go(spool.run)
 	owners.Go(g.run)
+	services, err := zinit.Folder(dir).LoadAll(log)
+	if err != nil {
+		log.Warn("log files of services not written meanwhile", "err", err)
+	}
+	for name, s := range services {
+		g.logTo(name, s.LogFile, log)
+	}
 	err = g.resume(left)
 	pumps.Wait()
 	g.do(func() {}) // what came before is in the spool's queue now

@@ -49,6 +49,8 @@ type logs struct {
 	reading context.Context // ends the pumps; as ctx or before it
 	pumps   *sync.WaitGroup
 	spool   *spool
+	files   map[string]*logFile // by service
+	writers sync.WaitGroup      // of files
 
 	ring      []line // a queue; the oldest first
 	bytes     int
@@ -60,7 +62,7 @@ type logs struct {
 func newLogs(ctx, reading context.Context, capacity int, pumps *sync.WaitGroup, s *spool) (*logs, error) {
 	g := &logs{
 		calls: make(chan func()), ctx: ctx, reading: reading, pumps: pumps, spool: s,
-		capacity: capacity, followers: make(map[*follower]bool),
+		capacity: capacity, followers: make(map[*follower]bool), files: make(map[string]*logFile),
 	}
 	before, err := s.load()
 	g.keep(before)
@@ -69,7 +71,13 @@ func newLogs(ctx, reading context.Context, capacity int, pumps *sync.WaitGroup, 
 
 // run serves until the server ends.
 func (g *logs) run() {
-	defer close(g.spool.batches)
+	defer g.writers.Wait()
+	defer func() {
+		close(g.spool.batches)
+		for _, f := range g.files {
+			close(f.batches)
+		}
+	}()
 	for {
 		select {
 		case f := <-g.calls:
@@ -90,11 +98,12 @@ func (g *logs) do(f func()) bool {
 	}
 }
 
-// add appends lines.
+// add appends lines, which have one label.
 func (g *logs) add(lines ...line) {
 	g.do(func() {
 		g.keep(lines)
 		g.spool.offer(lines)
+		g.toFiles(lines)
 		for _, l := range lines {
 			for f := range g.followers {
 				f.offer(l)

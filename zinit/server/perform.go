@@ -45,19 +45,22 @@ func (l *loop) signal(u *unit, pid int, sig syscall.Signal) {
 // take long (a slow disk under the program), so they have a goroutine.
 func (l *loop) begin(u *unit, test bool) {
 	mark := l.records.mark(u.name)
-	p := plan{label: u.name, argv: u.spec.Exec, dir: u.spec.Dir, log: u.spec.Log}
-	if test {
-		p.label, p.argv, mark = u.name+testLabel, u.spec.Test, testMark(mark)
+	p := plan{
+		label: u.name, argv: u.spec.Exec, dir: u.spec.Dir, log: u.spec.Log, ext: u.spec.Extension,
+		env: []map[string]string{l.env, u.spec.Env}, mark: mark,
 	}
-	p.env = environ(l.env, u.spec.Env, mark)
+	if test {
+		p.label, p.argv, p.mark = u.name+testLabel, u.spec.Test, testMark(mark)
+		p.ext.SHA256 = "" // which is the service's program
+	}
 	life := u.life
 	l.starts++
 	l.workers.Go(func() {
-		pid, err := l.spawner.start(p)
+		did, err := l.spawner.start(p)
 		if err == nil && !test {
-			l.record(u.name, pid)
+			l.record(u.name, did.pid)
 		}
-		l.post(func() { l.begun(u, test, life, pid, err) })
+		l.post(func() { l.begun(u, test, life, did, err) })
 	})
 }
 
@@ -76,8 +79,12 @@ func (l *loop) record(service string, pid int) {
 }
 
 // begun is what became of a start.
-func (l *loop) begun(u *unit, test bool, life, pid int, err error) {
+func (l *loop) begun(u *unit, test bool, life int, did launched, err error) {
 	l.starts--
+	pid := did.pid
+	if !test {
+		l.tellUnmet(u, did.unmet)
+	}
 	now := time.Now()
 	over, isOver := l.early[pid]
 	delete(l.early, pid)
@@ -114,6 +121,15 @@ func (l *loop) begun(u *unit, test bool, life, pid int, err error) {
 	}
 }
 
+// tellUnmet says what is asked for and does not hold, whenever that changes.
+func (l *loop) tellUnmet(u *unit, unmet string) {
+	if unmet != "" && unmet != u.unmet {
+		l.log.Warn("service runs without a bound", "service", u.name, "reason", unmet)
+		l.spawner.logs.add(line{stderr, u.name, unmet})
+	}
+	u.unmet = unmet
+}
+
 // clear ends what is left of u after its main process, in a goroutine.
 func (l *loop) clear(u *unit, a action) {
 	rest := newRemains(u.group, l.records.mark(u.name), l.inherited[u])
@@ -127,6 +143,7 @@ func (l *loop) clear(u *unit, a action) {
 			if len(left) == 0 {
 				delete(l.inherited, u)
 			}
+			l.spawner.cgroups.remove(u.name)
 			// Zombies run nothing but are still in the group for who asks the kernel.
 			l.reap()
 			u.cleared()

@@ -70,6 +70,12 @@ var sourceKinds = map[string]source{
 // testLabel is what the label of a test has behind the name of its service.
 const testLabel = "/test"
 
+// serviceOf is the service that a label is of.
+func serviceOf(label string) string {
+	service, _ := strings.CutSuffix(label, testLabel)
+	return service
+}
+
 func parseSource(file string) (s source, number uint64, ok bool) {
 	parts := strings.Split(file, ".")
 	if len(parts) != 3 || zinit.ValidName(parts[0]) != nil {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"time"
 
 	"herosup/zinit"
@@ -24,6 +25,9 @@ func (l *loop) reap() (more bool) {
 		if err != nil || pid <= 0 {
 			return false
 		}
+		if status.Stopped() {
+			continue // held for its bounds to be set, see forkExec
+		}
 		o, ours := l.owners[pid]
 		delete(l.owners, pid)
 		switch {
@@ -43,6 +47,16 @@ func (l *loop) mainExited(u *unit, pid int, status unix.WaitStatus) {
 	how := endOf(pid, status)
 	l.log.Debug("process ended", "service", u.name, "pid", pid, "state", how.String())
 	l.perform(u, u.exited(how, l.left(u), time.Now()))
+	l.tellGivenUp(u)
+}
+
+// tellGivenUp says that the budget of restarts is used up.
+func (l *loop) tellGivenUp(u *unit) {
+	if r := u.spec.Restart; u.state.Kind == zinit.Failure {
+		text := fmt.Sprintf("given up: more than %d ends within %s; start it to try again", r.MaxExits, r.Within)
+		l.log.Warn("service given up", "service", u.name, "reason", text)
+		l.spawner.logs.add(line{stderr, u.name, text})
+	}
 }
 
 // testExited says that a run of a test has ended. What it left in its group is

@@ -91,14 +91,16 @@ func serveAll(ctx context.Context, cfg Config, rec records) (clean bool, err err
 		k = &keeper{command: cfg.Keeper, log: cfg.Log}
 		wg.Go(func() { k.run(work) })
 	}
-	l := newLoop(work, cfg, &spawner{null: null, outputs: outputs, logs: log}, rec, k)
+	groups := &cgroups{instance: rec.instance}
+	defer groups.removeAll()
+	l := newLoop(work, cfg, &spawner{null: null, outputs: outputs, logs: log, cgroups: groups}, rec, k)
 	wg.Go(func() { l.notes.run(work) })
-	if err := log.resume(left); err != nil {
-		cfg.Log.Warn("output of an earlier zinit's services is lost", "err", err)
-	}
 	if err := l.inherit(services); err != nil {
 		l.endWatching()
 		return false, err
+	}
+	if err := log.resume(left); err != nil {
+		cfg.Log.Warn("output of an earlier zinit's services is lost", "err", err)
 	}
 	doorCtx, closeDoor := context.WithCancel(work)
 	var clients sync.WaitGroup

@@ -27,7 +27,7 @@ func (l *loop) shutdown(then func()) {
 		l.closing = &shutdown{}
 		for _, u := range l.units {
 			// Nothing is started any more, also not what waits for its turn to stop.
-			u.target, u.due, u.again = zinit.Down, false, false
+			u.target, u.due, u.again, u.closing = zinit.Down, false, false, true
 		}
 	}
 	if then != nil {

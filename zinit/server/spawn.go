@@ -17,9 +17,11 @@ import (
 type plan struct {
 	label string // in the log
 	argv  []string
-	env   []string
+	env   []map[string]string // what is behind wins; nil is nothing
+	mark  string
 	dir   string
 	log   zinit.Log
+	ext   zinit.Extension
 }
 
 // spawner starts processes. It is for concurrent use.
@@ -27,38 +29,64 @@ type spawner struct {
 	null    *os.File // stdin of all, and the output of those that log nowhere
 	outputs outputs
 	logs    *logs
+	cgroups *cgroups
+}
+
+// launched is a process that runs.
+type launched struct {
+	pid int
+	// unmet says what was asked for and could not be done; "" for nothing.
+	unmet string
 }
 
 // start is fork and exec: when it returns without an error, the program has
 // begun. The process leads a group of its own. Nothing here waits for it: the
 // loop reaps.
-func (s *spawner) start(p plan) (pid int, err error) {
-	path, err := lookPath(p.argv[0], p.env)
+func (s *spawner) start(p plan) (launched, error) {
+	who, err := identify(p.ext)
 	if err != nil {
-		return 0, err
+		return launched{}, err
 	}
-	out, err := s.output(p)
+	env := environ(p.mark, p.env[0], who.env, p.env[1])
+	path, err := lookPath(p.argv[0], env)
 	if err != nil {
-		return 0, err
+		return launched{}, err
+	}
+	prog, err := openProgram(path, p.ext.SHA256)
+	if err != nil {
+		return launched{}, err
+	}
+	defer prog.close()
+	sys := &syscall.SysProcAttr{Setpgid: true, Credential: who.credential}
+	var did launched
+	place, err := s.cgroups.place(serviceOf(p.label), p.ext)
+	if err != nil {
+		did.unmet = "memory_max and cpu_max do not hold: " + err.Error()
+	} else if place != nil {
+		defer func() { _ = place.Close() }()
+		sys.UseCgroupFD, sys.CgroupFD = true, int(place.Fd())
+	}
+	out, err := s.output(p, who)
+	if err != nil {
+		return launched{}, err
 	}
 	dir := p.dir
 	if dir == "" {
 		dir = "/"
 	}
-	pid, err = syscall.ForkExec(path, p.argv, &syscall.ProcAttr{
-		Dir:   dir,
-		Env:   p.env,
-		Files: []uintptr{s.null.Fd(), out.stdout, out.stderr},
-		Sys:   &syscall.SysProcAttr{Setpgid: true},
-	})
+	attr := &syscall.ProcAttr{Dir: dir, Env: env, Files: []uintptr{s.null.Fd(), out.stdout, out.stderr}, Sys: sys}
+	if prog.inherited {
+		attr.Files = append(attr.Files, prog.file.Fd())
+	}
+	did.pid, err = forkExec(prog.path, p.argv, attr, p.ext)
 	out.done(err == nil)
 	if _, noDir := os.Stat(dir); err != nil && noDir != nil {
-		return 0, fmt.Errorf("start %s: working directory: %w", path, noDir)
+		return launched{}, fmt.Errorf("start %s: working directory: %w", path, noDir)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("start %s: %w", path, err)
+		return launched{}, fmt.Errorf("start %s: %w", path, err)
 	}
-	return pid, nil
+	return did, nil
 }
 
 // output is where a child writes.
@@ -69,7 +97,7 @@ type output struct {
 	done func(started bool)
 }
 
-func (s *spawner) output(p plan) (output, error) {
+func (s *spawner) output(p plan, who identity) (output, error) {
 	switch p.log {
 	case zinit.LogNone:
 		return output{s.null.Fd(), s.null.Fd(), func(bool) {}}, nil
@@ -84,6 +112,10 @@ func (s *spawner) output(p plan) (output, error) {
 	if err != nil {
 		out.abandon()
 		return output{}, err
+	}
+	if c := who.credential; c != nil { // who opens /dev/stderr opens this by its name
+		_ = os.Chown(out.path, int(c.Uid), int(c.Gid))
+		_ = os.Chown(errs.path, int(c.Uid), int(c.Gid))
 	}
 	s.logs.banner(p.label)
 	return output{uintptr(out.w), uintptr(errs.w), func(started bool) {

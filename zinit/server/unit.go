@@ -42,10 +42,13 @@ type unit struct {
 
 	due       bool // to be started as soon as nothing stands in the way
 	notBefore time.Time
-	failures  int // ends in a row that were followed by a restart
+	failures  int         // ends in a row that were followed by a restart
+	ends      []time.Time // those that count against the budget; at most MaxExits+1
 
 	stopping bool      // a stop has been asked of this life
 	again    bool      // a start was asked behind that stop
+	closing  bool      // everything is ending
+	unmet    string    // what is asked for and does not hold
 	killAt   time.Time // when stopping: KILL
 	killed   bool
 
@@ -88,6 +91,7 @@ type action struct {
 
 // newUnit is a service that was just monitored: it is to be started.
 func newUnit(name string, spec zinit.Service) *unit {
+	spec.Restart = spec.Restart.OrDefaults()
 	return &unit{name: name, spec: spec, target: zinit.Up, state: zinit.State{Kind: zinit.Unknown}, due: true}
 }
 
@@ -136,7 +140,7 @@ func (u *unit) start() {
 	u.target = zinit.Up
 	switch u.phase {
 	case down:
-		u.due, u.notBefore, u.failures = true, time.Time{}, 0
+		u.fresh()
 	case spawning:
 		u.stopping = false // nothing was signalled yet
 	case alive:
@@ -144,6 +148,17 @@ func (u *unit) start() {
 	case clearing:
 		u.again = true
 	}
+}
+
+// fresh has it started as if it never had failed.
+func (u *unit) fresh() { u.due, u.notBefore, u.failures, u.ends = true, time.Time{}, 0, nil }
+
+// grace is the time between the first signal of a stop and KILL.
+func (u *unit) grace() time.Duration {
+	if u.closing {
+		return u.spec.Grace()
+	}
+	return u.spec.StopGrace()
 }
 
 // stop sets the target Down and begins the end. left says that a oneshot that
@@ -154,7 +169,7 @@ func (u *unit) stop(now time.Time, left bool) []action {
 	case down:
 		if left {
 			u.phase = clearing
-			return []action{{do: doClear, killAt: now.Add(u.spec.Grace())}}
+			return []action{{do: doClear, killAt: now.Add(u.grace())}}
 		}
 	case spawning:
 		u.stopping = true
@@ -173,7 +188,7 @@ func (u *unit) signalStop(now time.Time) []action {
 		return nil
 	}
 	u.stopping = true
-	u.killAt = now.Add(u.spec.Grace())
+	u.killAt = now.Add(u.grace())
 	return []action{
 		{do: doSignal, pid: u.pid, signal: u.stopSignal()},
 		{do: doSignal, pid: u.pid, signal: syscall.SIGCONT},
@@ -209,7 +224,7 @@ func (u *unit) spawnFailed(transient bool, now time.Time) {
 	u.state = zinit.State{Kind: zinit.Failure}
 	if transient && u.target == zinit.Up {
 		u.failures++ // never at once: that would only make it worse
-		u.due, u.notBefore = true, now.Add(restartDelay(u.failures))
+		u.due, u.notBefore = true, now.Add(restartDelay(u.spec.Restart, u.failures))
 	}
 }
 
@@ -227,13 +242,9 @@ func (u *unit) exited(how zinit.State, left bool, now time.Time) []action {
 
 	switch {
 	case u.again:
-		u.due, u.notBefore, u.failures = true, time.Time{}, 0
+		u.fresh()
 	case u.target == zinit.Up && !u.spec.Oneshot:
-		if lived >= healthyLife {
-			u.failures = 0
-		}
-		u.due, u.notBefore = true, now.Add(restartDelay(u.failures))
-		u.failures++
+		u.restart(lived, now)
 	}
 	u.again = false
 
@@ -249,11 +260,26 @@ func (u *unit) exited(how zinit.State, left bool, now time.Time) []action {
 	return acts
 }
 
+// restart has the next life begin, or gives up when the budget of ends is used.
+func (u *unit) restart(lived time.Duration, now time.Time) {
+	policy, spent := u.spec.Restart, false
+	if u.ends, spent = exhausted(policy, u.ends, now); spent {
+		u.state = zinit.State{Kind: zinit.Failure}
+		return
+	}
+	if lived >= policy.Healthy {
+		u.failures = 0
+	}
+	u.due, u.notBefore = true, now.Add(restartDelay(policy, u.failures))
+	u.failures++
+}
+
 // cleared says that nothing is left, or nothing that KILL could end.
 func (u *unit) cleared() {
 	u.phase = down
 	if u.again {
-		u.again, u.due, u.notBefore, u.failures = false, true, time.Time{}, 0
+		u.again = false
+		u.fresh()
 	}
 }
 

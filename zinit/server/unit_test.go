@@ -248,7 +248,7 @@ func TestUnitRestartPace(t *testing.T) {
 	for range 9 {
 		got = append(got, crash(time.Millisecond))
 	}
-	got = append(got, crash(healthyLife))
+	got = append(got, crash(zinit.Restart{}.OrDefaults().Healthy))
 	ms := time.Millisecond
 	want := []time.Duration{0, 100 * ms, 200 * ms, 400 * ms, 800 * ms, 1600 * ms, 3200 * ms, 5000 * ms, 5000 * ms, 0}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
