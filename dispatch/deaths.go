@@ -28,7 +28,7 @@ type death struct {
 	actor       string
 	how         store.Death
 	told        bool      // by an exit, not found by the sweep
-	at          time.Time // when it was told, or was found alive after that
+	at          time.Time // when it was seen to have ended, or was found alive after that
 	due         time.Time
 	pace        pace
 	tries       int       // found alive
@@ -105,7 +105,7 @@ func (d *deaths) exit(ctx context.Context, x exit, now time.Time) {
 		d.open[x.incarnation] = one
 	}
 	if !one.told {
-		one.at = now
+		one.at = x.at
 	}
 	one.told, one.how = true, x.death
 	d.try(ctx, one, now)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -14,13 +15,14 @@ import (
 
 // exit is a process that is said to be gone.
 type exit struct {
+	at          time.Time // when it was seen to have ended
 	incarnation events.Incarnation
 	actor       string
 	death       store.Death
 }
 
 func exitOf(e events.ProcessExited) exit {
-	x := exit{incarnation: e.Incarnation, actor: e.Actor, death: store.Death{ByUs: e.ByUs, Signal: e.Signal, OutOfMemory: e.OutOfMemory}}
+	x := exit{incarnation: e.Incarnation, actor: e.Actor, at: time.Now().Add(-e.Ago.Duration()), death: store.Death{ByUs: e.ByUs, Signal: e.Signal, OutOfMemory: e.OutOfMemory}}
 	if e.ExitCode >= 0 && e.Signal == "" {
 		x.death.ExitCode = strconv.Itoa(e.ExitCode)
 	}

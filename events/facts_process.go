@@ -29,6 +29,8 @@ type ProcessExited struct {
 	OutOfMemory bool `json:"out_of_memory,omitempty"`
 	// ByUs says that an order of ours ended it, so that it is nobody's crash.
 	ByUs bool `json:"by_us"`
+	// Ago is how long before this fact it was seen to have ended: what it left is cleared first.
+	Ago Seconds `json:"ago,omitzero"`
 }
 
 // ProcessObserved: what the process manager says of this actor at a start or

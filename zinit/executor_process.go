@@ -115,7 +115,7 @@ func (x *Executor) watch(ctx context.Context, p *process, life events.Incarnatio
 func (x *Executor) bury(ctx context.Context, p *process) {
 	p.burying = true
 	// An order that comes from now on did not cause this.
-	life, name, byUs, last := p.life, x.cfg.Prefix+p.actor, p.byUs, p.last
+	life, name, byUs, last, seen := p.life, x.cfg.Prefix+p.actor, p.byUs, p.last, time.Now()
 	x.work(ctx, func(ctx context.Context) result {
 		clear := killGroup(ctx, life.PID, life)
 		var scripts events.ScriptGroups
@@ -127,6 +127,7 @@ func (x *Executor) bury(ctx context.Context, p *process) {
 		}
 		exit := events.ProcessExited{Pool: p.pool, Actor: p.actor, Incarnation: life, ByUs: byUs}
 		exit.ExitCode, exit.Signal = x.cause(ctx, name, life, last)
+		exit.Ago = events.SecondsOf(time.Since(seen))
 		return result{apply: func() { x.buried(ctx, p, exit, clear) }}
 	})
 }

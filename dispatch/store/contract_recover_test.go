@@ -57,6 +57,31 @@ var recoverCases = map[string]func(b *bed){
 			b.Errorf("%+v", f)
 		}
 	},
+	"recover counts no crash for a job whose message nobody read": func(b *bed) {
+		for i, again := range []bool{false, true} { // again: the next process says hello before the death is known
+			inc, id := fmt.Sprint("i", i), fmt.Sprint("j", i)
+			a := b.actor("p_1", inc)
+			b.wantCode(b.claim(a).Code, Idle)
+			b.job(id, uint64(i+1))
+			if again {
+				b.actor("p_1", "next")
+			}
+			r := must[Recovered](b)(b.d.RecoverFrom(b.ctx(), inc, Death{Signal: "SIGKILL"}, 1))
+			if len(r.Jobs) != 1 || r.Jobs[0].Crashes != 0 || r.Jobs[0].Dead {
+				b.Errorf("again %v: %+v", again, r)
+			}
+			other := b.actor("p_9", fmt.Sprint("other", i))
+			b.finish(other, b.take(other), false)
+		}
+		// Read, and then it died.
+		a := b.actor("p_2", "i9")
+		b.wantCode(b.claim(a).Code, Idle)
+		b.job("j9", 9)
+		must[Wake](b)(a.WaitWake(b.ctx(), soon))
+		if r := must[Recovered](b)(b.d.RecoverFrom(b.ctx(), "i9", Death{Signal: "SIGKILL"}, 3)); len(r.Jobs) != 1 || r.Jobs[0].Crashes != 1 {
+			b.Errorf("read: %+v", r)
+		}
+	},
 	"recover hands over at once": func(b *bed) {
 		a, idle := b.actor("p_1", "i1"), b.actor("p_2", "i2")
 		b.job("j1", 1)

@@ -122,7 +122,7 @@ func (m *machine) read() seen {
 		w.jobs[id] = &wjob{
 			typ: strings.ToLower(f["script_type"]), script: f["script"], status: f["status"], reason: f["reason"],
 			attempt: tok.Attempt, crashes: laxInt(f["crashes"]), epoch: tok.Epoch,
-			retries: laxInt(f["retries"]), retried: laxInt(f["retried"]), cancel: f["cancel"] != "", gaveBack: f["gave_back"], dead: f["dead_ms"] != "",
+			retries: laxInt(f["retries"]), retried: laxInt(f["retried"]), cancel: f["cancel"] != "", gaveBack: f["gave_back"], unread: f["unread"], dead: f["dead_ms"] != "",
 			holder: tok.Incarnation, actor: actor, logged: logged, seq: laxUint(f["sequence"]),
 			asserted: f["asserted"],
 		}

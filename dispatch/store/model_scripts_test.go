@@ -19,6 +19,7 @@ func (w *world) hello(typ, name, inc string, slots int) string {
 	if _, known := w.reg[inc]; a != nil && known {
 		return "SUPERSEDED"
 	}
+	w.leaveUnread(name)
 	delete(w.wake, name)
 	if a != nil {
 		drop(w.idle, typ, without(w.idle[typ], name+" "+a.inc))
@@ -238,6 +239,9 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 	}
 	name, typ := splitMember(reg)
 	var back []string
+	if a := w.actors[name]; a != nil && a.inc == inc {
+		w.leaveUnread(name)
+	}
 	ids := w.held[inc]
 	for _, id := range slices.Backward(ids) {
 		j := w.jobs[id]
@@ -248,7 +252,7 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 		if j.status != "started" || j.holder != inc {
 			continue
 		}
-		counts := !interrupted && !j.cancel
+		counts := !interrupted && !j.cancel && j.unread != fmt.Sprint(j.attempt, " ", inc)
 		if counts {
 			j.crashes++
 		}
@@ -283,6 +287,18 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 		out += fmt.Sprint(" [", id, " ", j.crashes, " ", j.isEnded(), " ", handed[id], "]")
 	}
 	return out
+}
+
+// leaveUnread notes the jobs whose messages the actor leaves behind.
+func (w *world) leaveUnread(name string) {
+	for _, m := range w.wake[name] {
+		var kind, id string
+		var attempt int
+		_, _ = fmt.Sscan(m, &kind, &id, &attempt)
+		if j := w.jobs[id]; kind == "job" && j != nil && j.attempt == attempt && j.holder != "" {
+			j.unread = fmt.Sprint(attempt, " ", j.holder)
+		}
+	}
 }
 
 func (w *world) promote(epoch uint64, typ string) string {

@@ -34,6 +34,7 @@ type wjob struct {
 	retries        int    // asked for
 	retried        int    // used
 	cancel         bool   // its cancel is on
+	unread         string // the attempt and holder of a hand-over that the holder never read
 	gaveBack       string // the token of the attempt that was retried last
 	dead           bool
 	epoch          uint64

@@ -1,9 +1,9 @@
 -- hello: an actor registers its incarnation under its name.
 -- KEYS epoch facts actor wake held idle incarnations types lease
 -- ARGV epoch type name incarnation slots
--- USE epoch now fact
+-- USE epoch now fact fence unread
 -- RETURNS NO_EPOCH | OK gate held | SUPERSEDED incarnation | CONFLICT registered
--- BOUND 1 element
+-- BOUND 1,000 wake messages
 -- A repeat by the registered incarnation changes nothing, the gate least of all.
 local reg = a_name .. ' ' .. a_type
 local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
@@ -18,6 +18,7 @@ end
 if a[1] and was then
   return { 'SUPERSEDED', a[1] } -- registered once, then displaced: two processes would swap the name for ever
 end
+rare.unread() -- by the process before
 redis.call('HSET', k_actor, 'gate', 'open', 'incarnation', a_incarnation, 'type', a_type, 'seen_ms', now,
   'hello_ms', now, 'slots', a_slots, 'v', '1')
 redis.call('HDEL', k_actor, 'ping', 'pong')

@@ -1,11 +1,14 @@
 -- recover: what a dead incarnation held goes back, and its traces go.
 -- KEYS epoch facts ended dead queue idle lease actor held wake incarnations groups
 -- ARGV epoch type name incarnation interrupted max_crashes cause exit_code signal oom jitter ago
--- USE epoch now stamp fact record opts type queue need end crash ready start serve
+-- USE epoch now stamp fact record fence opts type queue need end crash unread ready start serve
 -- RETURNS NO_EPOCH | GONE | OK/AGAIN {id crashes dead actor}...
--- BOUND 100 held jobs (then AGAIN), 100 hand-overs, 100 spent ids
+-- BOUND 1,000 wake messages, 100 held jobs (then AGAIN), 100 hand-overs, 100 spent ids
 if redis.call('HGET', k_incarnations, a_incarnation) ~= a_name .. ' ' .. a_type then
   return { 'GONE' }
+end
+if redis.call('HGET', k_actor, 'incarnation') == a_incarnation then
+  rare.unread()
 end
 local ids = redis.call('LRANGE', k_held, 0, 99)
 local back, forgotten = {}, {}

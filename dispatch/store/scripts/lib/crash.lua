@@ -2,14 +2,14 @@
 -- RARE
 -- One job of an actor that died. Whose fault it was decides where the job goes:
 --   cancelled    it ends: the death is how its cancel was carried out
---   interrupted  we ended the actor, or it was seen dead (ago, in ms) when the job was put into its hand: to the front of
---                the queue, counted as nothing
+--   interrupted  we ended the actor, or it never knew that it had the job, or it was seen dead (ago, in ms) when the job
+--                was put into its hand: to the front of the queue, counted as nothing
 --   crash        counted; the first runs again at once, the second after up to 1 s, further ones up to 10 s
 --                (full jitter); at the limit within 72 hours it is dead
 -- Returns the crashes that count, and 1 for a job that ended.
 function rare.crashed(id, j)
   local key = job_key(id)
-  local f = redis.call('HMGET', key, 'crash_ms', 'cancel')
+  local f = redis.call('HMGET', key, 'crash_ms', 'cancel', 'unread')
   local times = {}
   for ms in string.gmatch(f[1] or '', '%d+') do
     if now - ms < 259200000 then
@@ -19,7 +19,7 @@ function rare.crashed(id, j)
   local outcome = 'crashed'
   if f[2] then
     outcome = 'cancelled'
-  elseif a_interrupted == '1' or a_ago ~= '' and tonumber(j.started) and j.started - (now - a_ago) > 0 then
+  elseif a_interrupted == '1' or f[3] == j.attempt .. ' ' .. a_incarnation or a_ago ~= '' and tonumber(j.started) and j.started - (now - a_ago) > 0 then
     outcome = 'interrupted'
   else
     times[#times + 1] = now
