@@ -35,6 +35,8 @@ type Template struct {
 	// StopTimeout is the time between TERM and KILL, whole seconds; 0 is the
 	// default of Service.
 	StopTimeout time.Duration
+	// Extension is what only our own server does; another zinit ignores it.
+	Extension Extension
 }
 
 // The bounds of the executor.
@@ -89,7 +91,9 @@ func (c ExecutorConfig) complete() (ExecutorConfig, error) {
 // service is the actor's service.
 func (t Template) service(actor string) Service {
 	put := func(s string) string { return strings.ReplaceAll(s, "{actor}", actor) }
-	s := Service{Dir: t.Dir, After: t.After, ShutdownTimeout: t.StopTimeout, Env: map[string]string{}}
+	s := Service{
+		Dir: t.Dir, After: t.After, ShutdownTimeout: t.StopTimeout, Env: map[string]string{}, Extension: t.Extension,
+	}
 	for _, w := range t.Exec {
 		s.Exec = append(s.Exec, put(w))
 	}

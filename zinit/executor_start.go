@@ -60,6 +60,9 @@ func (x *Executor) shown(ctx context.Context, name string) (events.Incarnation, 
 			return events.Incarnation{}, err
 		}
 		if life := lifeOf(st); !life.IsZero() {
+			if st.Unmet != "" {
+				x.log.Warn("actor runs without a bound", "service", name, "reason", st.Unmet)
+			}
 			return life, nil
 		}
 		if st.State.Ended() || st.State.Kind == Failure {

@@ -1,6 +1,7 @@
 package zinit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -132,3 +133,13 @@ func (c *Client) Discover(ctx context.Context) (json.RawMessage, error) {
 	}
 	return raw, nil
 }
+
+// Extends reports whether the zinit is our server, which alone knows the keys of
+// Extension.
+func (c *Client) Extends(ctx context.Context) bool {
+	doc, err := c.Discover(ctx)
+	return err == nil && bytes.Contains(doc, []byte(Title))
+}
+
+// Title is how our server names itself in the answer to rpc.discover.
+const Title = "zinit, as served by herosup"

@@ -1,5 +1,7 @@
 package server
 
+import "herosup/zinit"
+
 // openRPC describes the methods, from the table that serves them.
 func openRPC(endpoints []endpoint) any {
 	type schema struct {
@@ -33,7 +35,7 @@ func openRPC(endpoints []endpoint) any {
 		Methods []method          `json:"methods"`
 	}{
 		OpenRPC: "1.2.6",
-		Info:    map[string]string{"title": "zinit, as served by herosup", "version": "1.0.0"},
+		Info:    map[string]string{"title": zinit.Title, "version": "1.0.0"},
 		Methods: methods,
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"herosup/zinit"
 )
 
 // Config is the whole configuration with defaults in place.
@@ -96,10 +98,38 @@ type Pool struct {
 	Health      Health        `yaml:"health"`
 	Restart     Restart       `yaml:"restart"`
 
+	// User runs the actors, by name or number; "" is the daemon's own. It and Limits
+	// need our own zinit.
+	User   string `yaml:"user"`
+	Limits Limits `yaml:"limits"`
+
 	// Part of the design, not built yet.
-	User        string         `yaml:"user"`
-	HealthCheck string         `yaml:"health_check"`
-	Limits      map[string]any `yaml:"limits"`
+	HealthCheck string `yaml:"health_check"`
+}
+
+// Limits bound each actor of a pool, with all that it starts.
+type Limits struct {
+	// Memory is a size such as 512M, and CPU a number of processors such as 0.5;
+	// both need a cgroup v2 that is ours. "" and 0 are no bound.
+	Memory string  `yaml:"memory"`
+	CPU    float64 `yaml:"cpu"`
+	// Files is how many files each process may have open; 0 is no bound of ours.
+	Files int `yaml:"files"`
+}
+
+// Extension is what the pool asks of the process manager beyond what any zinit
+// does.
+func (p Pool) Extension() (zinit.Extension, error) {
+	e := zinit.Extension{User: p.User, CPU: p.Limits.CPU}
+	if p.Limits.Files != 0 {
+		e.Rlimits = map[string]uint64{"nofile": uint64(p.Limits.Files)}
+	}
+	if p.Limits.Memory == "" {
+		return e, nil
+	}
+	var err error
+	e.Memory, err = zinit.ParseBytes(p.Limits.Memory)
+	return e, err
 }
 
 // Health says when an idle actor is asked for a sign of life.

@@ -16,6 +16,7 @@ import (
 	"herosup/dispatch/runner"
 	"herosup/dispatch/store"
 	"herosup/events"
+	"herosup/zinit"
 )
 
 // Error is one value that is not allowed.
@@ -131,10 +132,18 @@ func (p Pool) validate(k *checker, name string) {
 		k.want(envName.MatchString(v), path("env"), v, "names of letters, digits and _")
 		k.want(!strings.ContainsAny(p.Env[v], "\x00\n"), path("env."+v), p.Env[v], "no line break")
 	}
-	const later = "nothing: this is not supported yet"
-	k.want(p.User == "", path("user"), p.User, later)
-	k.want(p.HealthCheck == "", path("health_check"), p.HealthCheck, later)
-	k.want(p.Limits == nil, path("limits"), p.Limits, later)
+	p.Limits.validate(k, path("limits."))
+	k.want(p.HealthCheck == "", path("health_check"), p.HealthCheck, "nothing: this is not supported yet")
+}
+
+func (l Limits) validate(k *checker, path string) {
+	const least = 1 << 20 // a typing error: nothing starts in less
+	if l.Memory != "" {
+		n, err := zinit.ParseBytes(l.Memory)
+		k.want(err == nil && n >= least, path+"memory", l.Memory, "a size of 1M or more, such as 512M or 2G")
+	}
+	k.want(l.CPU == 0 || l.CPU >= 0.01 && l.CPU <= 10_000, path+"cpu", l.CPU, "a number of processors from 0.01, such as 0.5 or 2")
+	k.want(l.Files == 0 || l.Files >= 16 && l.Files <= 1<<30, path+"files", l.Files, "16 or more open files")
 }
 
 // interpreterFits reports whether a command line can be split and what looks like a place for the script's file is one.

@@ -29,7 +29,7 @@ const stopMargin = 5 * time.Second
 
 // startParts starts the components in the order of their needs.
 func (d *Daemon) startParts(ctx context.Context) error {
-	templates, err := d.templates()
+	templates, err := d.templates(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,15 +105,20 @@ func (d *Daemon) observe(ctx context.Context) error {
 }
 
 // templates say how each pool's actors are run.
-func (d *Daemon) templates() (map[string]zinit.Template, error) {
+func (d *Daemon) templates(ctx context.Context) (map[string]zinit.Template, error) {
 	all := map[string]zinit.Template{}
 	for name, p := range d.cfg.Pools {
 		argv, env, err := d.command(name, p)
 		if err != nil {
 			return nil, err
 		}
-		t := zinit.Template{Exec: argv, Env: env, Dir: p.Dir, After: p.After, StopTimeout: p.StopTimeout}
-		all[name] = t
+		ext, err := d.extension(ctx, name, p, argv[0])
+		if err != nil {
+			return nil, err
+		}
+		all[name] = zinit.Template{
+			Exec: argv, Env: env, Dir: p.Dir, After: p.After, StopTimeout: p.StopTimeout, Extension: ext,
+		}
 	}
 	return all, nil
 }
