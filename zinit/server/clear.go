@@ -54,8 +54,11 @@ func (r *remains) find() (found, error) {
 	if err != nil {
 		return found{}, err
 	}
+	strangers := r.everywhere // they may be: their group's number alone says nothing
 	if !r.everywhere {
-		all = descendants(all, os.Getpid())
+		ours, lost := descendants(all, os.Getpid()), unparented(all)
+		strangers = len(lost) > 0
+		all = append(ours, lost...)
 	}
 	renewed := r.group == 0
 	for _, p := range all {
@@ -70,7 +73,7 @@ func (r *remains) find() (found, error) {
 		inGroup := p.group == r.group && !renewed
 		switch {
 		case ours:
-		case inGroup && !r.everywhere:
+		case inGroup && !strangers:
 			ours = true
 		case r.mark != "":
 			var mark string

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"herosup/zinit/wire"
 
@@ -56,6 +57,28 @@ func takeLock(path, stands string) (*os.File, error) {
 		return nil, fmt.Errorf("start zinit: lock %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// takeLockOfTheDead is takeLock, and waits a moment for a lock whose holder has
+// just been killed: what that one was about to start has it until its exec.
+func takeLockOfTheDead(ctx context.Context, path, stands string) (*os.File, error) {
+	const patience, pause = 2 * time.Second, time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		lock, err := takeLock(path, stands)
+		held, isHeld := errors.AsType[*Locked](err)
+		if !isHeld || ctx.Err() != nil {
+			return lock, err
+		}
+		if holder, err := readProc(held.PID); err == nil && holder.live() {
+			return nil, held
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // sign writes our PID into a lock that we hold.

@@ -1,13 +1,18 @@
 package server_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"herosup/zinit/zinittest"
+
+	"golang.org/x/sys/unix"
 )
 
 // Two servers never serve one socket or one folder: the second names the first.
@@ -83,4 +88,20 @@ func TestServiceFilesAreLoadedAtStart(t *testing.T) {
 	if err := c.Monitor(t.Context(), "bad"); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("monitor of a bad file: %v, want one line", err)
 	}
+}
+
+// What a killed server was about to start holds its lock for a moment longer. It
+// is waited for; the lock of somebody alive is not.
+func TestLockOfTheDead(t *testing.T) {
+	dead := exec.Command("true")
+	ok(t, dead.Run())
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "z.sock")
+	f, err := os.OpenFile(socket+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	ok(t, err)
+	ok(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+	_, err = fmt.Fprintln(f, dead.Process.Pid)
+	ok(t, err)
+	time.AfterFunc(100*time.Millisecond, func() { _ = f.Close() })
+	_ = zinittest.StartIn(t, dir, socket).Client(t)
 }

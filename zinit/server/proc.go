@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ type proc struct {
 	start              uint64 // ticks since boot
 	ticks              uint64 // CPU time used, user and system
 	pages              uint64 // resident set
+	kernel             bool   // a thread of the kernel
 	test               bool   // of a run of a test; only records.marked knows
 }
 
@@ -49,8 +51,10 @@ func readProc(pid int) (proc, error) {
 		n, _ := strconv.ParseUint(string(f[field-3]), 10, 64) // the kernel wrote it
 		return n
 	}
+	const kernelThread = 0x00200000 // PF_KTHREAD
 	return proc{
-		pid: pid, parent: int(num(4)), group: int(num(5)), state: f[0][0],
+		kernel: num(9)&kernelThread != 0,
+		pid:    pid, parent: int(num(4)), group: int(num(5)), state: f[0][0],
 		start: num(22), ticks: num(14) + num(15), pages: num(24),
 	}, nil
 }
@@ -78,29 +82,62 @@ func zombieStatus(pid int) (unix.WaitStatus, bool) {
 	return unix.WaitStatus(status), err == nil
 }
 
-// allProcs reads every process that can be seen. One that ends meanwhile is
-// left out.
+// maxRelist bounds how often a look begins again because processes have come
+// meanwhile.
+const maxRelist = 10
+
+// allProcs reads every process that can be seen, but for the kernel's own. One
+// that ends meanwhile is left out; those that it started are not: the list is
+// read again until it holds nobody new, so a chain of processes that each start
+// the next and end can not slip through between listing and reading.
 func allProcs() ([]proc, error) {
 	d, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = d.Close() }()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, err
-	}
 	var all []proc
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
+	seen := make(map[string]bool)
+	for range maxRelist {
+		if _, err := d.Seek(0, io.SeekStart); err != nil {
+			return nil, err
 		}
-		if p, err := readProc(pid); err == nil {
-			all = append(all, p)
+		names, err := d.Readdirnames(-1)
+		if err != nil {
+			return nil, err
+		}
+		fresh := false
+		for _, name := range names {
+			pid, err := strconv.Atoi(name)
+			if err != nil || seen[name] {
+				continue
+			}
+			seen[name], fresh = true, true
+			if p, err := readProc(pid); err == nil && !p.kernel {
+				all = append(all, p)
+			}
+		}
+		if !fresh {
+			break
 		}
 	}
 	return all, nil
+}
+
+// unparented are those of all whose parent is not among them: it ended while
+// they were read.
+func unparented(all []proc) []proc {
+	known := make(map[int]bool)
+	for _, p := range all {
+		known[p.pid] = true
+	}
+	var found []proc
+	for _, p := range all {
+		if p.parent != 0 && !known[p.parent] {
+			found = append(found, p)
+		}
+	}
+	return found
 }
 
 // descendants are those of all whose line of parents leads to root.
@@ -119,12 +156,12 @@ func descendants(all []proc, root int) []proc {
 // envValue is a setting that the process was started with, "" for none. Of one
 // that may not be read, or has rewritten its environment, there is none. sure is
 // false when nothing at all could be seen: in the middle of an exec and of an
-// exit a process has no environment for a moment (some never have any).
+// exit a process has no environment for a moment (some never have any), and one
+// that is gone may have started another before.
 func envValue(pid int, name string) (value string, sure bool) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		// Without memory (ESRCH) it is between two lives or about to be gone.
-		return "", errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist)
+		return "", errors.Is(err, os.ErrPermission)
 	}
 	for entry := range bytes.SplitSeq(b, []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(name+"=")); ok {

@@ -189,31 +189,31 @@ func (r records) removeAll() {
 
 // marked are the processes that carry a mark of this folder, by service.
 func (r records) marked() (map[string][]proc, error) {
-	unread, err := allProcs()
-	if err != nil {
-		return nil, fmt.Errorf("look for processes of an earlier zinit: %w", err)
-	}
-	found := make(map[string][]proc)
-	// One in the middle of an exec shows nothing for a moment; some, as the
-	// kernel's threads, never do.
+	found, known := make(map[string][]proc), make(map[id]bool)
+	// One in the middle of an exec shows nothing for a moment, and one that ends
+	// may have started another.
 	for range maxUnsure {
-		var unsure []proc
-		for _, p := range unread {
-			if !p.live() || p.pid == os.Getpid() {
+		all, err := allProcs()
+		if err != nil {
+			return nil, fmt.Errorf("look for processes of an earlier zinit: %w", err)
+		}
+		again := false
+		for _, p := range all {
+			if !p.live() || p.pid == os.Getpid() || known[p.id()] {
 				continue
 			}
 			mark, sure := envValue(p.pid, markName)
 			label, ok := strings.CutPrefix(mark, r.instance+"/")
 			service, isTest := strings.CutSuffix(label, testLabel)
-			switch {
-			case !sure:
-				unsure = append(unsure, p)
-			case ok && zinit.ValidName(service) == nil:
+			if again = again || !sure; sure {
+				known[p.id()] = true
+			}
+			if ok && zinit.ValidName(service) == nil {
 				p.test = isTest
 				found[service] = append(found[service], p)
 			}
 		}
-		if unread = unsure; len(unread) == 0 {
+		if !again {
 			break
 		}
 		<-time.After(firstLook)

@@ -30,7 +30,7 @@ func Run(ctx context.Context, cfg Config) error {
 		{cfg.Socket, cfg.Socket + ".lock"},
 		{cfg.Dir, filepath.Join(cfg.Dir, ".lock")},
 	} {
-		lock, err := takeLock(what.lock, what.path)
+		lock, err := takeLockOfTheDead(ctx, what.lock, what.path)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ const (
 	segmentBytes = ringBytes
 	// spoolQueue is how many batches of lines wait for a slow disk before some are
 	// left out: it must never be the disk that a child waits for.
-	spoolQueue = 256
+	spoolQueue = 32
 )
 
 // spool keeps the latest output on disk, so that it is there for the server

@@ -27,6 +27,12 @@ import (
 //	fork                start a child in the same group, print its PID, then wait
 //	escape              start a child in a session of its own, print its PID, then wait
 //	escape-exit         the same, and end
+//	close               close its input and outputs, then wait
+//	reexec N            replace itself N times, then wait
+//	freeze              stop itself (SIGSTOP)
+//	hydra               at TERM leave three children in sessions of their own, and end
+//	deaf-family         ignore TERM, as does a child in a session of its own
+//	deep                leave a child that leaves one that leaves one, and end
 //	orphan              leave a child that ends by itself, say "ready", then wait
 //	flood               write to standard output as fast as it goes
 //	bytes               write what is no UTF-8, and a very long line, then wait
@@ -56,10 +62,34 @@ type Report struct {
 	PID  int
 }
 
+// OnceVar names a file in the environment of a child: its main process locks it
+// for its life, and writes into it if another one has.
+const OnceVar = "ZINITTEST_ONCE"
+
+// beOnly takes the lock of OnceVar. What this process starts does not ask.
+func beOnly() {
+	path := os.Getenv(OnceVar)
+	if path == "" {
+		return
+	}
+	_ = os.Unsetenv(OnceVar)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return
+	}
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		_, _ = fmt.Fprintf(f, "%d ran beside another\n", os.Getpid())
+	}
+	only = f
+}
+
+var only *os.File //nolint:unused // it keeps the lock's file open for the process' life
+
 func beChild(words []string) int {
 	if len(words) == 0 {
 		return 2
 	}
+	beOnly()
 	switch words[0] {
 	case "say":
 		_, _ = fmt.Fprintln(os.Stdout, strings.Join(words[1:], "\n"))
@@ -82,6 +112,32 @@ func beChild(words []string) int {
 		if words[0] == "escape-exit" {
 			return 0
 		}
+	case "close":
+		for fd := range 3 {
+			_ = unix.Close(fd)
+		}
+	case "reexec":
+		var n int
+		_, _ = fmt.Sscan(words[1], &n)
+		if exe, err := os.Executable(); err == nil && n > 0 {
+			_ = unix.Exec(exe, []string{exe, "reexec", fmt.Sprint(n - 1)}, os.Environ())
+		}
+	case "freeze":
+		_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
+	case "hydra":
+		terms := make(chan os.Signal, 1)
+		signal.Notify(terms, syscall.SIGTERM)
+		<-terms
+		for range 3 {
+			startAnother(&syscall.SysProcAttr{Setsid: true}, "say")
+		}
+		return 0
+	case "deaf-family":
+		signal.Ignore(syscall.SIGTERM)
+		startAnother(&syscall.SysProcAttr{Setsid: true}, "ignore", "SIGTERM")
+	case "deep":
+		startAnother(&syscall.SysProcAttr{Setsid: true}, "escape-exit")
+		return 0
 	case "orphan":
 		// Its own child ends as soon as its parent, the one between, has.
 		startAnother(&syscall.SysProcAttr{}, "between")

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -24,6 +26,7 @@ const (
 	roleServer = "server"
 	roleKeeper = "keeper"
 	roleChild  = "child"
+	roleInit   = "init"
 )
 
 // Main runs the tests and looks for goroutines that they left, or is the
@@ -34,6 +37,8 @@ func Main(m *testing.M) {
 		os.Exit(beServer())
 	case roleKeeper:
 		os.Exit(beKeeper())
+	case roleInit:
+		os.Exit(beInit(os.Args[1:]))
 	case roleChild:
 		os.Exit(beChild(os.Args[1:]))
 	}
@@ -69,11 +74,27 @@ func beServer() int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
+	tellGoroutines(cfg.Dir)
 	if err := server.Run(ctx, cfg); err != nil {
 		_, _ = fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
 	return 0
+}
+
+// goroutinesFile is where a server writes how many goroutines it has, each time
+// it gets USR2.
+const goroutinesFile = ".goroutines"
+
+func tellGoroutines(dir string) {
+	ask := make(chan os.Signal, 1)
+	signal.Notify(ask, syscall.SIGUSR2)
+	go func() {
+		for range ask { // ends with the process
+			text := fmt.Sprintf("%d\n", runtime.NumGoroutine())
+			_ = os.WriteFile(filepath.Join(dir, goroutinesFile), []byte(text), 0o600)
+		}
+	}()
 }
 
 // beKeeper is the keeper of such a server.

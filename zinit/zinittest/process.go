@@ -90,6 +90,32 @@ func TryStart(t testing.TB, dir, socket string) (*Server, error) {
 // PID is the server's process.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
+// Goroutines is how many the server has.
+func (s *Server) Goroutines(t testing.TB) (n int) {
+	t.Helper()
+	file := filepath.Join(s.Dir, goroutinesFile)
+	_ = os.Remove(file)
+	_ = s.cmd.Process.Signal(syscall.SIGUSR2)
+	Eventually(t, "the number of goroutines", func() error {
+		b, err := os.ReadFile(file)
+		if err == nil {
+			_, err = fmt.Sscanln(string(b), &n)
+		}
+		return err
+	})
+	return n
+}
+
+// Descriptors is how many files the server has open.
+func (s *Server) Descriptors(t testing.TB) int {
+	t.Helper()
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
+}
+
 // Stop asks the server to end, and waits until it has.
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
