@@ -48,6 +48,10 @@ func (f *actorFlags) open(cmd *cobra.Command, a *app) (*store.Store, error) {
 }
 
 func (f *actorFlags) run(cmd *cobra.Command, a *app, h actor.Handler) error {
+	return f.runHealthy(cmd, a, h, nil)
+}
+
+func (f *actorFlags) runHealthy(cmd *cobra.Command, a *app, h actor.Handler, healthy func(context.Context) error) error {
 	s, err := f.open(cmd, a)
 	if err != nil {
 		return err
@@ -57,23 +61,37 @@ func (f *actorFlags) run(cmd *cobra.Command, a *app, h actor.Handler) error {
 	if err != nil {
 		return err
 	}
-	return actor.Run(cmd.Context(), actor.Config{Store: s, Name: f.id, Type: f.jobType, Concurrency: f.concurrency, Handler: h, Log: log.With("actor", f.id)})
+	return actor.Run(cmd.Context(), actor.Config{
+		Store: s, Name: f.id, Type: f.jobType, Concurrency: f.concurrency, Handler: h, Healthy: healthy, Log: log.With("actor", f.id),
+	})
 }
 
 func (a *app) actorCommand() *cobra.Command {
 	var f actorFlags
 	var interpreter string
 	var grace time.Duration
+	var original bool
 	c := &cobra.Command{
-		Use:   "actor --actor-id NAME --type TYPE",
+		Use:   "actor --actor-id NAME --type TYPE [--hero -- PROGRAM ARG...]",
 		Short: "Be an actor: run each job's script through an interpreter",
 		Long: `Takes jobs of one type from Redis and gives each script to an interpreter, on its
 standard input or, where an argument is {script.EXT}, in a file. The script sees
 CALLER_ID, CONTEXT_ID, HERO_JOB_ID and HERO_ATTEMPT (in Rhai the first two, as
-constants). This is what pools run that name no command of their own.`,
+constants). This is what pools run that name no command of their own.
+
+With --hero it gives jobs to a program of the original Hero protocol, which takes them
+with BLPOP from a private Redis; {redis} in its arguments stands for the URL of that.`,
 		Example: "  herosup actor --actor-id lua_1 --type lua --interpreter 'lua -'\n  herosup actor --actor-id v_1 --type v --interpreter '/opt/v/v run {script.v}'",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case original && len(args) == 0:
+				return usagef("--hero needs a program: herosup actor ... --hero -- PROGRAM ARG...")
+			case original && interpreter != "":
+				return usagef("--interpreter and --hero exclude each other: the program runs the scripts")
+			case !original && len(args) > 0:
+				return usagef("unknown argument %q (a program goes behind --hero --)", args[0])
+			}
 			if f.healthCheck {
 				s, err := f.open(cmd, a)
 				if err != nil {
@@ -89,6 +107,9 @@ constants). This is what pools run that name no command of their own.`,
 			}
 			if f.concurrency < 1 || f.concurrency > store.MaxSlots {
 				return usagef("--concurrency %d: want 1 to %d", f.concurrency, store.MaxSlots)
+			}
+			if original {
+				return f.runOriginal(cmd, a, args, grace)
 			}
 			argv, ok := runner.Find(f.jobType)
 			if interpreter != "" {
@@ -111,6 +132,7 @@ constants). This is what pools run that name no command of their own.`,
 	f.add(c)
 	c.Flags().StringVar(&f.jobType, "type", "", "script `type` whose jobs it takes")
 	c.Flags().StringVar(&interpreter, "interpreter", "", "`command` that runs a script, from its standard input or {script.EXT} (default: the one known for the type)")
+	c.Flags().BoolVar(&original, "hero", false, "give jobs to the program behind --, which speaks the original protocol")
 	c.Flags().DurationVar(&grace, "grace", 0, "time from TERM to KILL of a script (default 5s)")
 	return c
 }

@@ -95,6 +95,32 @@ func TestPingMessage(t *testing.T) {
 	})
 }
 
+// One that could not run jobs gives no sign of life, and works on.
+func TestUnhealthyGivesNoSignOfLife(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		asked := 0
+		b.start("p_1", echo, func(c *Config) {
+			c.Healthy = func(context.Context) error {
+				if asked++; asked == 1 {
+					return errors.New("not now")
+				}
+				return nil
+			}
+		}, nil)
+		b.hello("p_1")
+		b.ping("p_1", "n1")
+		b.ping("p_1", "n2")
+		b.await("pong", func(f store.Fact) bool {
+			if f.Nonce == "n1" {
+				t.Error("it answered while it was not well")
+			}
+			return f.Kind == store.FactPong && f.Nonce == "n2"
+		})
+		b.ended(b.script("after the pings"))
+	})
+}
+
 func TestGate(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server) {
 		b := newBed(t, srv)

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,9 @@ type Config struct {
 	Concurrency int
 	// Timeout of a job that names none; 0 is none.
 	Timeout time.Duration
+	// Healthy says whether jobs could be run, when the actor is idle and asked for a sign of life: it gives none on an error,
+	// and is replaced after some. It should answer within a second: no job is taken meanwhile. Nil: it is.
+	Healthy func(context.Context) error
 	// Lease is the Store's (Options.Lease): renewed each third of it. 0 is the store's default, 10 s.
 	Lease time.Duration
 	// StopGrace is how long the jobs in hand may go on when Run's context has ended; 0 is 10 s.

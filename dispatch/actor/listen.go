@@ -112,6 +112,12 @@ func (l *loop) woken(h heard) error {
 }
 
 func (l *loop) pong(nonce string) error {
+	if l.cfg.Healthy != nil {
+		if err := l.cfg.Healthy(l.caller); err != nil {
+			l.log.Warn("a ping stays without an answer", "err", err)
+			return nil
+		}
+	}
 	var code store.Code
 	err := l.link.repeat(l.until(), false, func() (err error) { code, err = l.redis.Pong(l.last, nonce); return err })
 	switch {

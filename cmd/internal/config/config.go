@@ -68,7 +68,9 @@ type Pool struct {
 	// Command is an actor program that speaks the actor contract; "" means our
 	// own actor with Interpreter.
 	Command string `yaml:"command"`
-	// Args follow Command. {actor}, {redis}, {type} and {concurrency} stand for the
+	// Protocol is what Command speaks: "" the actor contract, "hero" the original's (BLPOP).
+	Protocol string `yaml:"protocol"`
+	// Args follow Command; with protocol hero, absent means --redis-url {redis} --actor-id {actor}. {actor}, {redis}, {type} and {concurrency} stand for the
 	// actor's id, the Redis URL, the script type and Concurrency.
 	Args []string `yaml:"args"`
 	// Interpreter is the command that gets each script on its standard input

@@ -97,6 +97,11 @@ func (c *Config) validate(at positions) error {
 	return errors.Join(k.errs...)
 }
 
+const protocolHero = "hero"
+
+// Hero reports whether its actors are programs of the original protocol.
+func (p Pool) Hero() bool { return p.Protocol == protocolHero }
+
 func (p Pool) validate(k *checker, name string) {
 	path := func(key string) string { return "pools." + name + "." + key }
 	k.want(events.CheckToken("pool", name) == nil && len(name) <= 48, "pools."+name, name, "a name of 1 to 48 of A-Z a-z 0-9 _ -")
@@ -104,6 +109,9 @@ func (p Pool) validate(k *checker, name string) {
 	k.want(p.Command == "" || p.Interpreter == "", path("interpreter"), p.Interpreter, "either command or interpreter, not both")
 	k.want(p.Interpreter == "" || interpreterFits(p.Interpreter), path("interpreter"), p.Interpreter,
 		"a command whose quotes are closed; for a script in a file, {script} or {script.EXT} as a word behind the program")
+	k.want(p.Protocol == "" || p.Protocol == protocolHero, path("protocol"), p.Protocol,
+		"hero (a program of the original protocol), or none (one that speaks ours)")
+	k.want(p.Protocol != protocolHero || p.Command != "", path("protocol"), p.Protocol, "a command beside it")
 	k.want(p.Command != "" || len(p.Args) == 0, path("args"), p.Args, "none without command")
 	k.want(*p.Max >= 0 && *p.Max <= MaxActors, path("max"), *p.Max, fmt.Sprintf("0 to %d (0: nothing runs, jobs wait)", MaxActors))
 	k.want(p.Min >= 0 && p.Min <= *p.Max, path("min"), p.Min, fmt.Sprintf("0 to max (%d)", *p.Max))

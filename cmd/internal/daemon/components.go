@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -136,21 +137,31 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 	}
 	concurrency := strconv.Itoa(p.Concurrency)
 	put := strings.NewReplacer("{redis}", url, "{type}", p.Type, "{concurrency}", concurrency) // {actor} is the executor's
+	ours := []string{d.self, "actor", "--actor-id", "{actor}", "--type", p.Type, "--redis-url", url, "--prefix", d.cfg.Redis.Prefix}
+	if p.Concurrency > 1 {
+		ours = append(ours, "--concurrency", concurrency)
+	}
 	if p.Command != "" {
 		words, err := shellquote.Split(p.Command)
 		if err != nil || len(words) == 0 {
 			return nil, nil, fmt.Errorf("pools.%s.command: %q can not be split into words: %w", name, p.Command, err)
 		}
+		if p.Hero() { // {redis} is a private one, which the actor makes
+			if p.Args == nil {
+				p.Args = []string{"--redis-url", "{redis}", "--actor-id", "{actor}"}
+			}
+			put = strings.NewReplacer("{type}", p.Type, "{concurrency}", concurrency)
+		}
 		for _, a := range p.Args {
 			words = append(words, put.Replace(a))
 		}
 		env["HERO_CONCURRENCY"] = concurrency
+		if p.Hero() {
+			return slices.Concat(ours, []string{"--hero", "--"}, words), env, nil
+		}
 		return words, env, nil
 	}
-	argv := []string{d.self, "actor", "--actor-id", "{actor}", "--type", p.Type, "--redis-url", url, "--prefix", d.cfg.Redis.Prefix}
-	if p.Concurrency > 1 {
-		argv = append(argv, "--concurrency", concurrency)
-	}
+	argv := ours
 	switch {
 	case p.Interpreter != "":
 		argv = append(argv, "--interpreter", p.Interpreter)

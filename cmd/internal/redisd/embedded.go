@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
 )
 
 // tick is how often keys' lives advance. miniredis has no clock for them of its
@@ -18,28 +19,39 @@ const tick = 250 * time.Millisecond
 // Serve runs the embedded server on a unix socket until ctx ends. A socket file
 // left behind by a dead server is replaced; one that answers is an error.
 func Serve(ctx context.Context, socket string) error {
+	l, err := Listen(ctx, socket)
+	if err != nil {
+		return err
+	}
+	return ServeOn(ctx, l, nil)
+}
+
+// Listen opens the socket, for ServeOn.
+func Listen(ctx context.Context, socket string) (net.Listener, error) {
 	if c, err := net.Dial("unix", socket); err == nil {
 		c.Close()
-		return fmt.Errorf("redis socket %s: somebody serves it already", socket)
+		return nil, fmt.Errorf("redis socket %s: somebody serves it already", socket)
 	}
 	if st, err := os.Lstat(socket); err == nil && st.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("redis socket %s: there is a file of that name that is no socket", socket)
+		return nil, fmt.Errorf("redis socket %s: there is a file of that name that is no socket", socket)
 	}
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("redis socket: %w", err)
+		return nil, fmt.Errorf("redis socket: %w", err)
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", socket)
 	if err != nil {
-		return fmt.Errorf("redis socket: %w", err)
+		return nil, fmt.Errorf("redis socket: %w", err)
 	}
 	// The folder around it is 0700 from the start; this is the second wall.
 	if err := os.Chmod(socket, 0o600); err != nil {
-		return errors.Join(fmt.Errorf("redis socket: %w", err), l.Close())
+		return nil, errors.Join(fmt.Errorf("redis socket: %w", err), l.Close())
 	}
-	return serve(ctx, l)
+	return l, nil
 }
 
-func serve(ctx context.Context, l net.Listener) error {
+// ServeOn runs the embedded server on a listener, which it closes, until ctx ends. hook sees each command first; nil: none
+// does.
+func ServeOn(ctx context.Context, l net.Listener, hook server.Hook) error {
 	m := miniredis.NewMiniRedis()
 	// Dial starts it without a TCP listener, which would be open to every user
 	// of the machine.
@@ -50,6 +62,7 @@ func serve(ctx context.Context, l net.Listener) error {
 	_ = c.Close()
 	defer m.Close()
 	srv := m.Server()
+	srv.SetPreHook(hook)
 	accepted := make(chan error, 1)
 	go func() {
 		for {
