@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -31,7 +30,7 @@ const (
 // conn is one client. Its reader hands each message to a goroutine, so answers
 // come as they are ready; its writer is the only one to write.
 type conn struct {
-	net  net.Conn
+	net  *meter
 	api  *api
 	ctx  context.Context // ends with the connection
 	end  context.CancelFunc
@@ -42,7 +41,7 @@ type conn struct {
 
 // serve works for one client until it goes, or until ctx ends and what it asked
 // is answered.
-func serve(ctx context.Context, nc net.Conn, a *api) {
+func serve(ctx context.Context, nc *meter, a *api) {
 	connCtx, end := context.WithCancel(context.WithoutCancel(ctx))
 	c := &conn{net: nc, api: a, ctx: connCtx, end: end, out: make(chan []byte, outQueue)}
 	c.subs = newSubscriptions(c)
@@ -59,6 +58,7 @@ func serve(ctx context.Context, nc net.Conn, a *api) {
 
 	var calls sync.WaitGroup
 	c.read(ctx, &calls)
+	c.net.settle()() // of a message that was not completed
 	if ctx.Err() == nil {
 		end() // the client has gone: nobody wants the answers
 	}
@@ -97,9 +97,10 @@ func (c *conn) read(server context.Context, calls *sync.WaitGroup) {
 		msg, err := scan.Next()
 		switch {
 		case errors.Is(err, wire.ErrGarbage):
+			c.net.settle()()
 			c.send(failure(nil, parseError("not JSON")))
 			continue
-		case errors.Is(err, wire.ErrTooLong):
+		case errors.Is(err, wire.ErrTooLong), errors.Is(err, errBudget):
 			c.send(failure(nil, parseError(err.Error())))
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded) && server.Err() == nil:
@@ -111,13 +112,16 @@ func (c *conn) read(server context.Context, calls *sync.WaitGroup) {
 		if err := c.net.SetReadDeadline(time.Time{}); err != nil {
 			return
 		}
+		giveBack := c.net.settle()
 		select {
 		case turns <- struct{}{}:
 		case <-c.ctx.Done():
+			giveBack()
 			return
 		}
 		calls.Go(func() {
 			defer func() { <-turns }()
+			defer giveBack()
 			c.handle(msg)
 		})
 	}

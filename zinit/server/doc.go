@@ -44,11 +44,15 @@
 //     latest 4 MiB at the least.
 //   - Two servers never serve one socket or one folder: both are locked, and
 //     the second is refused with the PID of the first. The socket is for its
-//     owner alone (0600). A path that is no socket is never removed.
+//     owner alone (0600), and who connects is asked for his user. A path that is no socket is never removed.
 //   - When ctx of Run ends, all services are stopped, dependents before what
 //     they depend on, and Run returns nil.
 //   - When the server itself is killed, its children go on, and the next Run over
 //     the same folder adopts them (see below).
+//   - 2,000 connections are served at a time, silent ones for ever; a message has
+//     30 seconds from its first byte to its last, and messages that are being read
+//     hold at most 64 MiB, of all connections together. One more is refused with
+//     the reason.
 //
 // # Adoption
 //

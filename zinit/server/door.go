@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -10,13 +11,15 @@ import (
 
 	"herosup/zinit"
 	"herosup/zinit/wire"
+
+	"golang.org/x/sys/unix"
 )
 
 // Bounds of the door.
 const (
 	// maxConns is how many connections are served at a time; one more is told so
-	// and closed. The original's number.
-	maxConns = 100
+	// and closed. They never take more than a quarter of our descriptors.
+	maxConns = 2000
 	// acceptPause is the wait after an accept that failed for want of
 	// descriptors: they do not come back any faster by asking.
 	acceptPause = 50 * time.Millisecond
@@ -35,9 +38,10 @@ func (d *door) run(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() { _ = d.listener.Close() })()
 	var conns sync.WaitGroup
 	defer conns.Wait()
-	places := make(chan struct{}, maxConns)
+	places := make(chan struct{}, connLimit())
+	var long budget
 	for {
-		c, err := d.listener.Accept()
+		c, err := d.listener.AcceptUnix()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -49,23 +53,37 @@ func (d *door) run(ctx context.Context) {
 			}
 			continue
 		}
+		if err := checkPeer(c); err != nil {
+			d.log.Warn("client refused", "err", err)
+			turnAway(c, err.Error(), "")
+			continue
+		}
 		select {
 		case places <- struct{}{}:
 			conns.Go(func() {
 				defer func() { <-places }()
-				serve(ctx, c, d.api)
+				serve(ctx, &meter{Conn: c, budget: &long}, d.api)
 			})
 		default:
-			turnAway(c)
+			turnAway(c, fmt.Sprintf("too many connections (%d)", cap(places)), "close some, or try again")
 		}
 	}
 }
 
-// turnAway answers a connection that there is no place for. The few bytes fit
-// into any socket buffer, so the write waits for nobody.
-func turnAway(c net.Conn) {
+// connLimit is maxConns, or less where we may open few files.
+func connLimit() int {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur/4 < maxConns {
+		return max(1, int(files.Cur/4))
+	}
+	return maxConns
+}
+
+// turnAway answers a connection that is not served. The few bytes fit into any
+// socket buffer, so the write waits for nobody.
+func turnAway(c net.Conn, why, hint string) {
 	defer func() { _ = c.Close() }()
-	e := refuse(zinit.InternalError, "connecting", "", "too many connections (100)", "close some, or try again")
+	e := refuse(zinit.InternalError, "connecting", "", why, hint)
 	if msg, err := wire.Encode(failure(nil, e)); err == nil {
 		_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
 		_, _ = c.Write(msg)

@@ -1,13 +1,22 @@
 package server_test
 
 import (
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"herosup/zinit"
 	"herosup/zinit/wire"
 	"herosup/zinit/zinittest"
+
+	"golang.org/x/sys/unix"
 )
 
 func dial(t testing.TB, s *zinittest.Server) net.Conn {
@@ -107,25 +116,26 @@ func TestEndlessCommand(t *testing.T) {
 // One connection too many is told so, and there is room again when one goes.
 func TestConnectionsAreBounded(t *testing.T) {
 	s := zinittest.Start(t)
+	const most = 2000
 	var open []net.Conn
-	for range 100 {
-		c := dial(t, s)
-		say(t, c, `{"jsonrpc":"2.0","id":1,"method":"service_list"}`)
-		_, err := wire.NewScanner(c).Next()
-		ok(t, err)
-		open = append(open, c)
+	for range most {
+		open = append(open, dial(t, s))
 	}
+	// Those before are served: connections are taken in their order.
+	say(t, open[most-1], list)
+	_, err := wire.NewScanner(open[most-1]).Next()
+	ok(t, err)
 	msg, err := wire.NewScanner(dial(t, s)).Next()
 	ok(t, err)
-	if !strings.Contains(string(msg), "too many connections") {
-		t.Errorf("connection 101: %s", msg)
+	if !strings.Contains(string(msg), "too many connections (2000)") {
+		t.Errorf("connection %d: %s", most+1, msg)
 	}
 	ok(t, open[0].Close())
 	zinittest.Eventually(t, "room for one", func() error {
 		c := dial(t, s)
 		// Still full: the server may have turned this one away before the request
 		// is written.
-		if _, err := c.Write([]byte(`{"jsonrpc":"2.0","id":1,"method":"service_list"}` + "\n")); err != nil {
+		if _, err := c.Write([]byte(list + "\n")); err != nil {
 			return err
 		}
 		msg, err := wire.NewScanner(c).Next()
@@ -134,6 +144,122 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 		return err
 	})
+}
+
+const list = `{"jsonrpc":"2.0","id":1,"method":"service_list"}`
+
+// A thousand clients at once, of all kinds: those that ask are answered, and
+// when all have gone nothing of them is left.
+func TestAThousandClients(t *testing.T) {
+	s := zinittest.Start(t)
+	good := s.Client(t)
+	_, err := good.List(t.Context())
+	ok(t, err)
+	keeper := onlyChild(t, s.PID())
+	files, routines := s.Descriptors(t), s.Goroutines(t)
+
+	brackets := strings.Repeat("[", 1<<20) // with those of a hundred there is more than may be read at a time
+	var clients []net.Conn
+	var refused atomic.Int64
+	var others sync.WaitGroup
+	for i := range 1000 {
+		c := dial(t, s)
+		clients = append(clients, c)
+		others.Go(func() {
+			switch i % 10 {
+			case 0:
+				if _, err := c.Write([]byte(brackets)); err != nil {
+					refused.Add(1)
+				}
+			case 1, 2, 3:
+				_, _ = c.Write([]byte(`{"jsonrpc":"2.0","id":1,"meth`))
+			case 4, 5, 6:
+				scan := wire.NewScanner(c)
+				for range 20 {
+					if _, err := c.Write([]byte(list)); err != nil {
+						t.Errorf("client %d: %v", i, err)
+					}
+					if msg, err := scan.Next(); err != nil || !strings.Contains(string(msg), `"result"`) {
+						t.Errorf("client %d: %s, %v", i, msg, err)
+					}
+				}
+			default: // silent
+			}
+		})
+	}
+	began := time.Now()
+	up(t, good, "a", zinit.Service{Exec: []string{"sleep", "1000"}})
+	ok(t, good.Stop(t.Context(), "a"))
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("beside a thousand clients a start and a stop took %v", took)
+	}
+	others.Wait()
+	if refused.Load() == 0 {
+		t.Error("a hundred messages of a mebibyte without an end were all taken")
+	}
+	if got := residentMiB(t, s.PID()); got > 400 {
+		t.Errorf("the server uses %d MiB", got)
+	}
+	for _, c := range clients {
+		ok(t, c.Close())
+	}
+	zinittest.Eventually(t, "all are forgotten", func() error {
+		if f, g := s.Descriptors(t), s.Goroutines(t); f > files+1 || g > routines {
+			return fmt.Errorf("%d descriptors, were %d; %d goroutines, were %d", f, files, g, routines)
+		}
+		return nil
+	})
+	if now := onlyChild(t, s.PID()); now != keeper {
+		t.Errorf("the keeper was %d and is %d", keeper, now)
+	}
+	// What was held for long messages is free again.
+	c := dial(t, s)
+	say(t, c, brackets+strings.Repeat("]", 1<<20))
+	msg, err := wire.NewScanner(c).Next()
+	ok(t, err)
+	if !strings.Contains(string(msg), "-32700") {
+		t.Errorf("a tower of brackets is answered %.100s", msg)
+	}
+}
+
+// Somebody else's process is not served, whatever the socket's mode says by now.
+func TestPeerIsChecked(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT ROOT: no other user to be")
+	}
+	s := zinittest.Start(t)
+	ok(t, os.Chmod(s.Socket, 0o666)) //nolint:gosec // the point of it
+	said := make(chan string, 1)
+	go func() {
+		runtime.LockOSThread() // for good: the thread is somebody else from here on
+		const nobody = 65534
+		// By an open folder, so that it does not matter whether he may enter it.
+		dir, err := unix.Open(filepath.Dir(s.Socket), unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			said <- err.Error()
+			return
+		}
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
+			said <- errno.Error()
+			return
+		}
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/task/%d/fd/%d/%s", unix.Gettid(), dir, filepath.Base(s.Socket))})
+		}
+		if err != nil {
+			said <- err.Error()
+			return
+		}
+		_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5})
+		b := make([]byte, 4096)
+		n, err := unix.Read(fd, b)
+		_, _ = unix.Close(fd), unix.Close(dir)
+		said <- fmt.Sprint(string(b[:max(n, 0)]), err)
+	}()
+	if got := <-said; !strings.Contains(got, "user 65534 (PID ") || !strings.Contains(got, "may not use the socket of user 0") {
+		t.Errorf("another user is answered %q", got)
+	}
 }
 
 // There is no HTTP door, and the machine is left alone.
