@@ -75,7 +75,12 @@ func (f Folder) Get(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return yaml.YAMLToJSON(text)
+	var content []byte
+	err = unpanicked(func() (err error) {
+		content, err = yaml.YAMLToJSON(text)
+		return err
+	})
+	return content, err
 }
 
 // ErrExists says that there is a file of that name.
