@@ -111,6 +111,8 @@
 //
 // # Where it differs from the original, on purpose
 //
+// BEHAVIOUR.md has the table, the original's bugs that were left out included.
+//
 //   - stop waits for the service's shutdown timeout (default 10 s) before it
 //     kills, and then until all is gone; the original kills after 0.5 s, answers
 //     whatever survived, and takes a second even if nothing did.

@@ -12,6 +12,9 @@ import (
 // maxLine is the longest line that is kept in one piece.
 const maxLine = 8 << 10
 
+// firstBuffer is where a pump begins; it goes on with maxLine when that was full.
+const firstBuffer = 512
+
 // pump carries a child's output into the log until no process holds the other
 // end any more, or the server ends. Processes that a child left behind may hold
 // it for long.
@@ -20,11 +23,15 @@ func (g *logs) pump(r *os.File, s source) {
 		defer func() { _ = r.Close() }()
 		// Close is what ends a Read that waits.
 		defer context.AfterFunc(g.reading, func() { _ = r.Close() })()
-		buf := make([]byte, maxLine)
+		// Most services say little: a thousand of them must not cost a buffer of the
+		// longest line each.
+		buf := make([]byte, firstBuffer)
 		held := 0 // bytes of a line that is not complete
 		for {
 			n, err := r.Read(buf[held:])
-			held += n
+			if held += n; held == len(buf) && held < maxLine && err == nil {
+				buf = append(buf, make([]byte, maxLine-held)...)
+			}
 			var lines []line
 			lines, held = cutLines(buf[:held], s.from, s.label)
 			if err != nil && held > 0 {

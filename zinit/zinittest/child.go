@@ -37,7 +37,7 @@ import (
 //	flood               write to standard output as fast as it goes
 //	bytes               write what is no UTF-8, and a very long line, then wait
 //	chatter FILE        each 10 ms write a line, and then a byte to the end of FILE
-//	pour FILE           write 64 KiB of lines, and then a byte to the end of FILE, for ever
+//	pour FILE [TEXT]    write 64 KiB of lines, and then a byte to the end of FILE, for ever
 //	count               each 10 ms write the next number
 //	stamp FILE          write the time into FILE, then wait
 //
@@ -164,7 +164,11 @@ func beChild(words []string) int {
 			}
 		}
 	case "pour":
-		lines := []byte(strings.Repeat("pour it all out\n", 4096))
+		text := "pour it all out\n"
+		if len(words) > 2 {
+			text = words[2] + "\n"
+		}
+		lines := []byte(strings.Repeat(text, (64<<10)/len(text)))
 		for {
 			if _, err := os.Stdout.Write(lines); err != nil || mark(words[1]) != nil {
 				return 1
