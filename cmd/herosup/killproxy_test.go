@@ -32,6 +32,8 @@ type killProxy struct {
 	names map[string]string // sha -> script
 	shot  *shot
 	open  map[net.Conn]bool
+	// stopped says that nothing is opened any more.
+	stopped bool
 	// readers counts, by process, the connections that may still bring a call.
 	readers map[int]int
 	// burial is held while a death is looked at: nobody's jobs are given back
@@ -79,6 +81,7 @@ func newKillProxy(t testing.TB, socket, to string) *killProxy {
 func (p *killProxy) stop() {
 	_ = p.ln.Close()
 	p.mu.Lock()
+	p.stopped = true
 	for c := range p.open {
 		_ = c.Close()
 	}
@@ -123,8 +126,15 @@ func (p *killProxy) join(client net.Conn) {
 		return
 	}
 	p.mu.Lock()
-	p.open[client], p.open[server] = true, true
+	late := p.stopped // it was accepted before, and nobody would end it
+	if !late {
+		p.open[client], p.open[server] = true, true
+	}
 	p.mu.Unlock()
+	if late {
+		_, _ = client.Close(), server.Close()
+		return
+	}
 	pid := peer(client)
 	p.count(pid, 1)
 	calls := make(chan string, 1<<14) // sent, not answered: in order

@@ -197,7 +197,7 @@ func TestAThousandClients(t *testing.T) {
 	if refused.Load() == 0 {
 		t.Error("a hundred messages of a mebibyte without an end were all taken")
 	}
-	if got := residentMiB(t, s.PID()); got > 400 {
+	if got := residentMiB(t, s.PID()); got > 200 {
 		t.Errorf("the server uses %d MiB", got)
 	}
 	for _, c := range clients {

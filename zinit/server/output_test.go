@@ -81,5 +81,5 @@ func residentMiB(t testing.TB, pid int) int {
 	t.Helper()
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	ok(t, err)
-	return atoi(t, strings.Fields(string(b))[1]) * os.Getpagesize() >> 20
+	return atoi(t, strings.Fields(string(b))[1]) * os.Getpagesize() >> 20 / shadow
 }

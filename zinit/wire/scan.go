@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // MaxMessage is the largest message either side takes: the limit of the
@@ -14,6 +15,9 @@ const MaxMessage = 10 << 20
 // readBuffer is the size of the Scanner's read buffer. Almost every message is
 // far smaller; a log snapshot takes several rounds.
 const readBuffer = 8 << 10
+
+// partSize is how much of a long message is kept in one piece until it is whole.
+const partSize = 64 << 10
 
 // ErrGarbage says that bytes were skipped which can not begin a message. The
 // Scanner stands behind them and Next may be called again.
@@ -63,8 +67,10 @@ func (s *Scanner) Next() ([]byte, error) {
 		return nil, s.skipGarbage()
 	}
 	var (
-		msg []byte
-		cut balance
+		parts [][]byte // all but the last, so that a long message is not copied each time it grows
+		part  []byte
+		size  int
+		cut   balance
 	)
 	for {
 		chunk, err := s.chunk()
@@ -75,13 +81,18 @@ func (s *Scanner) Next() ([]byte, error) {
 			return nil, err
 		}
 		n, done := cut.scan(chunk)
-		if len(msg)+n > s.limit {
+		if size += n; size > s.limit {
 			return nil, fmt.Errorf("%w: over %d bytes", ErrTooLong, s.limit)
 		}
-		msg = append(msg, chunk[:n]...)
+		part = append(part, chunk[:n]...)
 		_, _ = s.r.Discard(n) // cannot fail: n bytes are buffered
-		if done {
-			return msg, nil
+		switch {
+		case done && parts == nil:
+			return part, nil
+		case done:
+			return slices.Concat(append(parts, part)...), nil
+		case len(part) > partSize-readBuffer:
+			parts, part = append(parts, part), make([]byte, 0, partSize)
 		}
 	}
 }
