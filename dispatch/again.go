@@ -183,8 +183,12 @@ func (c *Component) removeJob(ctx context.Context, m events.Message, id string) 
 }
 
 // remove takes an ended job out of the log first, since a refill would run what is there; then out of Redis and
-// the bucket of the dead.
+// the bucket of the dead. One that others wait for is left, also in the log: so we look before, and the script
+// looks again at those that came meanwhile.
 func (c *Component) remove(ctx context.Context, rec store.Record) error {
+	if err := c.waited(ctx, rec.ID); err != nil {
+		return err
+	}
 	if rec.Sequence != 0 {
 		if err := limited(ctx, func(ctx context.Context) error { return c.deleteLogged(ctx, rec.Sequence) }); err != nil {
 			return err
@@ -202,8 +206,46 @@ func (c *Component) remove(ctx context.Context, rec store.Record) error {
 			Status: http.StatusConflict, Code: "revived", Job: rec.ID, Reason: fmt.Sprintf("job %s was revived meanwhile", rec.ID), Hint: "cancel it first",
 		}
 	}
+	if r.Code == store.Waited {
+		return waitedFor(rec.ID, nil, r.Waiting)
+	}
 	c.toDead(deadGone(rec.ID))
 	return nil
+}
+
+// namedDependents is how many of those that wait for a job a refusal names.
+const namedDependents = 3
+
+// waited refuses a job that others wait for.
+func (c *Component) waited(ctx context.Context, id string) error {
+	var first []string
+	var all int
+	if err := limited(ctx, func(ctx context.Context) (err error) {
+		first, all, err = c.store.Dependents(ctx, id, namedDependents)
+		return err
+	}); err != nil || all == 0 {
+		return err
+	}
+	return waitedFor(id, first, all)
+}
+
+// waitedFor says who waits; first may be some of them or none.
+func waitedFor(id string, first []string, all int) *events.Refusal {
+	who := "1 job waits"
+	if all != 1 {
+		who = fmt.Sprintf("%d jobs wait", all)
+	}
+	if len(first) > 0 {
+		who += " (" + strings.Join(first, ", ")
+		if all > len(first) {
+			who += ", ..."
+		}
+		who += ")"
+	}
+	return &events.Refusal{
+		Status: http.StatusConflict, Code: "waited_for", Job: id, Reason: who + " for job " + id + ": it is kept",
+		Hint: "herosup retry " + id + ", or cancel those that wait first",
+	}
 }
 
 // purgeDead removes all dead jobs that match.

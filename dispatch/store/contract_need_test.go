@@ -184,6 +184,26 @@ var needCases = map[string]func(b *bed){
 			b.Errorf("nobody holds for it any more and the record stays: %v", ttl)
 		}
 	},
+	"remove of a job that others hold for": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("p1", 1)
+		b.accept(needing("h1", 2, "p1:hold"), needing("h2", 3, "p1:hold"))
+		b.run(a, "p1", false)
+		before, facts := must[map[string]string](b)(b.s.Fields(b.ctx(), "p1")), b.kinds()
+		for _, waiting := range []int{2, 1} {
+			r := must[Removed](b)(b.d.Remove(b.ctx(), "p1", 1))
+			if r != (Removed{Code: Waited, Status: StatusError, Waiting: waiting}) {
+				b.Errorf("%+v, want %d waiting", r, waiting)
+			}
+			if waiting == 2 {
+				if diff := cmp.Diff(before, must[map[string]string](b)(b.s.Fields(b.ctx(), "p1"))); diff != "" || b.kinds() != facts {
+					b.Errorf("it changed something: %s %s", diff, b.kinds())
+				}
+			}
+			must[Cancelled](b)(b.d.Cancel(b.ctx(), fmt.Sprintf("h%d", waiting)))
+		}
+		b.wantCode(must[Removed](b)(b.d.Remove(b.ctx(), "p1", 1)).Code, OK)
+	},
 	"a wait for one whose record would expire keeps it": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)

@@ -63,7 +63,7 @@
 // The one field in need decides, not a counter: what is not there any more is skipped. A bad end fails the job that
 // waits (reason "prerequisite <id>", an end like any other, which releases those that wait for it), lets it run, or lets it hold:
 // its edge stays (score 1), and with it the prerequisite's record, until that one is run again and
-// finishes, or the job is cancelled. A script looks at 500 edges, a failing job counting as five; then ">"
+// finishes, or the job is cancelled; remove leaves it alone (WAITED). A script looks at 500 edges, a failing job counting as five; then ">"
 // and the ended id go into delayed:<type>, due at once, the fact more wakes the timer, and promote goes on.
 // With Refilled an unknown prerequisite has ended: Redis had forgotten it.
 //

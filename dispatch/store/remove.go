@@ -8,20 +8,21 @@ import (
 
 // Removed is the answer of Remove.
 type Removed struct {
-	Code   Code   // OK; Running (it has not ended: see Status); Stale (revived since); Unknown
-	Status Status // the record's
+	Code    Code   // OK; Running (it has not ended: see Status); Stale (revived since); Waited; Unknown
+	Status  Status // the record's
+	Waiting int    // with Waited: the number of jobs that wait for it
 }
 
 // Remove forgets an ended job: record, reply and place among the dead. sequence is the one of the record (0: in
 // no log), whose message the caller has taken out of the log before: otherwise the next refill would run the
-// job again.
+// job again. One that others wait for (Dependents) is kept: they would hold for ever.
 func (d *Daemon) Remove(ctx context.Context, id string, sequence uint64) (Removed, error) {
 	jobType, err := d.typeOf(ctx, id)
 	if err != nil {
 		return Removed{}, err
 	}
 	k := d.s.keys
-	r, err := d.s.run(ctx, "remove", []key{k.epoch(), k.facts(), k.dead(), k.job(id), k.reply(id)},
+	r, err := d.s.run(ctx, "remove", []key{k.epoch(), k.facts(), k.dead(), k.job(id), k.reply(id), k.unlocks(id)},
 		dec(d.epoch), jobType, id, dec(sequence))
 	if err != nil {
 		return Removed{}, err
@@ -29,6 +30,9 @@ func (d *Daemon) Remove(ctx context.Context, id string, sequence uint64) (Remove
 	out := Removed{Code: r.code()}
 	if out.Code != Unknown {
 		out.Status = Status(r.str(1))
+	}
+	if out.Code == Waited {
+		out.Waiting = r.num(2)
 	}
 	return out, r.err
 }

@@ -190,6 +190,7 @@ const (
 	Stale        Code = "STALE"           // another token: nothing changed; drop the result
 	Unknown      Code = "UNKNOWN"         // no such job
 	Running      Code = "RUNNING"         // an actor holds the job
+	Waited       Code = "WAITED"          // other jobs wait for this one: nothing was changed
 	EndedCode    Code = "ENDED"           // the job has its end already
 	Full         Code = "FULL"            // the wake list holds 100 messages
 	Kept         Code = "KEPT"            // nothing was to be done
