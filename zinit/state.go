@@ -3,6 +3,7 @@ package zinit
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -133,6 +134,19 @@ type Status struct {
 	// Unmet says which bound of the service does not hold, and why; "" for none,
 	// or a zinit that sets no bounds.
 	Unmet string `json:"unmet,omitempty"`
+}
+
+// WaitsFor are the services in After that hold a start back, sorted: those that
+// neither run fit nor have ended well.
+func (s Status) WaitsFor() []string {
+	var names []string
+	for name, state := range s.After {
+		if state.Kind != Running && state.Kind != Success {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // End is how one process ended.

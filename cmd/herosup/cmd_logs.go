@@ -36,7 +36,7 @@ func (a *app) logsCommand() *cobra.Command {
 				return err
 			}
 			defer z.Close()
-			return printLogs(cmd, z, f.Service(args[0]), follow)
+			return printLogs(cmd, z, f.Service(args[0]), follow, lineAsText)
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as it writes")
