@@ -21,6 +21,9 @@ import (
 type actorFlags struct {
 	id, jobType, redisURL, prefix string
 	concurrency                   int
+	retryBackoff                  []time.Duration // none: the store's own
+	deadMost                      int
+	deadAge                       time.Duration
 	healthCheck                   bool
 }
 
@@ -29,6 +32,9 @@ func (f *actorFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.redisURL, "redis-url", "redis://127.0.0.1:6379/0", "Redis; a password comes by "+redisd.PasswordEnv)
 	c.Flags().StringVar(&f.prefix, "prefix", "hero", "first part of every Redis key")
 	c.Flags().IntVar(&f.concurrency, "concurrency", 1, fmt.Sprintf("how many jobs to run at a time, 1 to %d", store.MaxSlots))
+	c.Flags().DurationSliceVar(&f.retryBackoff, "retry-backoff", nil, "`first,longest` pause before a failed script runs again (default 1s,1h)")
+	c.Flags().IntVar(&f.deadMost, "dead-most", 0, "how many dead jobs are kept (default 10000)")
+	c.Flags().DurationVar(&f.deadAge, "dead-age", 0, "how long a dead job is kept (default 720h)")
 	c.Flags().BoolVar(&f.healthCheck, "health-check", false, "end with 0 if an actor could work from here")
 }
 
@@ -41,10 +47,18 @@ func (f *actorFlags) open(cmd *cobra.Command, a *app) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(store.Options{
+	o := store.Options{
 		URL: f.redisURL, Password: os.Getenv(redisd.PasswordEnv),
 		SentinelPassword: os.Getenv(redisd.SentinelPasswordEnv), Prefix: f.prefix, ClientName: "herosup-" + f.id,
-	}, log)
+		DeadMost: f.deadMost, DeadAge: f.deadAge,
+	}
+	switch b := f.retryBackoff; {
+	case len(b) == 2 && b[0] <= b[1]:
+		o.RetryBase, o.RetryCap = b[0], b[1]
+	case b != nil:
+		return nil, usagef("--retry-backoff %v: want first,longest, such as 1s,1h", b)
+	}
+	return store.Open(o, log)
 }
 
 func (f *actorFlags) run(cmd *cobra.Command, a *app, h actor.Handler) error {

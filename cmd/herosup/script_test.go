@@ -97,21 +97,21 @@ func cleanUp(t *testing.T, dir string) {
 }
 
 // eventually runs a command again and again until it succeeds and its output
-// matches: eventually 'pattern' command args...
+// matches: eventually 'pattern' command args... With ! until it does not match any more.
 func eventually(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: eventually pattern command [args...]")
+	if len(args) < 2 {
+		ts.Fatalf("usage: [!] eventually pattern command [args...]")
 	}
 	var out string
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
 		_ = ts.Exec(args[1], args[2:]...)
 		out = ts.ReadFile("stdout")
-		if matches(args[0], out) {
+		if matches(args[0], out) != neg {
 			return
 		}
 		<-time.After(50 * time.Millisecond) // what is waited for is in another process
 	}
-	ts.Fatalf("%q did not come in 20 s; last output:\n%s", args[0], out)
+	ts.Fatalf("%q did not come (or go) in 20 s; last output:\n%s", args[0], out)
 }
 
 func matches(pattern, out string) bool {

@@ -53,6 +53,21 @@ type Jobs struct {
 	// MaxPriorityWait is how long a job of the lowest level waits at most behind a
 	// flood of the highest. It holds for jobs that are taken in from then on.
 	MaxPriorityWait time.Duration `yaml:"max_priority_wait"`
+	// RetryBackoff is [first, longest]: the upper bounds of the pause before a failed
+	// script is run again; each further one may be twice as long as the one before. Actors have it from
+	// their start on. A command of a pool that is written in Go has to be told by itself (store.Options).
+	RetryBackoff []time.Duration `yaml:"retry_backoff"`
+	// MaxCrashes is how many actors a job may take with it before it is dead.
+	MaxCrashes int `yaml:"max_crashes"`
+	// CancelGrace is how long a script may take from TERM to its end when its running
+	// job is cancelled; then it is killed.
+	CancelGrace time.Duration `yaml:"cancel_grace"`
+	// WatchdogAfter is how long jobs may wait beside an actor that has room before
+	// it is rung, then pinged, then replaced: so long before each.
+	WatchdogAfter time.Duration `yaml:"watchdog_after"`
+	// DeadMost and DeadAge bound the dead jobs that are kept: the oldest go first.
+	DeadMost int           `yaml:"dead_most"`
+	DeadAge  time.Duration `yaml:"dead_age"`
 }
 
 // Log says what is logged.
@@ -185,13 +200,26 @@ func (p *Pool) setDefaults(name string) {
 func (c *Config) setDefaults() {
 	def(&c.Redis.Prefix, "hero")
 	def(&c.NATS.Sync, "1s")
-	def(&c.Jobs.MaxPriorityWait, time.Minute)
+	c.Jobs.SetDefaults()
 	def(&c.Log.Level, "info")
 	def(&c.Log.Format, "auto")
 	for name, p := range c.Pools {
 		p.setDefaults(name)
 		c.Pools[name] = p
 	}
+}
+
+// SetDefaults fills in what is not set.
+func (j *Jobs) SetDefaults() {
+	def(&j.MaxPriorityWait, time.Minute)
+	if j.RetryBackoff == nil {
+		j.RetryBackoff = []time.Duration{time.Second, time.Hour}
+	}
+	def(&j.MaxCrashes, 3)
+	def(&j.CancelGrace, 5*time.Second)
+	def(&j.WatchdogAfter, 5*time.Second)
+	def(&j.DeadMost, 10_000)
+	def(&j.DeadAge, 30*24*time.Hour)
 }
 
 func def[T comparable](v *T, d T) {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ redis: {url: "unix:///r.sock", prefix: "{hero2}"}
 nats: {listen: "127.0.0.1:4222", sync: always}
 zinit: {socket: /z.sock}
 log: {level: warn, format: json}
-jobs: {max_priority_wait: 90s}
+jobs: {max_priority_wait: 90s, retry_backoff: [2s, 9m], max_crashes: 5, cancel_grace: 3s, watchdog_after: 7s, dead_most: 70, dead_age: 2h}
 schedules:
 - name: nightly
   cron: "0 3 * * *"
@@ -88,7 +89,10 @@ pools:
 	if !maps.Equal(d.Headers, map[string]string{"Hero-Timeout": "600", "Hero-Start-By": "3600", "Hero-Priority": "-3", "Hero-Env-A": "b"}) {
 		t.Errorf("headers %v", d.Headers)
 	}
-	if c.Jobs.MaxPriorityWait != 90*time.Second {
+	if want := (Jobs{
+		MaxPriorityWait: 90 * time.Second, RetryBackoff: []time.Duration{2 * time.Second, 9 * time.Minute}, MaxCrashes: 5,
+		CancelGrace: 3 * time.Second, WatchdogAfter: 7 * time.Second, DeadMost: 70, DeadAge: 2 * time.Hour,
+	}); !reflect.DeepEqual(c.Jobs, want) {
 		t.Errorf("jobs %+v", c.Jobs)
 	}
 	if _, always, err := c.SyncInterval(); !always || err != nil {
@@ -124,6 +128,14 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"pools:\n  bash:\n    interpeter: sh\n":                             {":[3:5]", "interpeter", `did you mean "interpreter"`},
 		"pools: [\n":                                                        {"1:8", "not found"},
 		"jobs: {max_priority_wait: 100ms}\n":                                {":1", "jobs.max_priority_wait", "100ms", "1s to 24h"},
+		"jobs: {retry_backoff: [9s, 1s]}\n":                                 {":1", "jobs.retry_backoff", "[9s 1s]", "[first, longest]"},
+		"jobs: {retry_backoff: [1s]}\n":                                     {":1", "jobs.retry_backoff", "such as [1s, 1h]"},
+		"jobs: {max_crashes: -1}\n":                                         {":1", "jobs.max_crashes", "got -1", "1 to 1000"},
+		"jobs: {cancel_grace: 1ms}\n":                                       {":1", "jobs.cancel_grace", "10ms to 1h"},
+		"jobs: {watchdog_after: 10ms}\n":                                    {":1", "jobs.watchdog_after", "1s to 1h"},
+		"jobs: {dead_most: -4}\n":                                           {":1", "jobs.dead_most", "got -4", "1 to 1000000"},
+		"jobs: {dead_age: 1s}\n":                                            {":1", "jobs.dead_age", "1m to 8760h"},
+		"jobs: {dead_mst: 1}\n":                                             {":[1:8]", `did you mean "dead_most"`},
 		"redis: {prefix: 'a:b'}\n":                                          {":1", "redis.prefix"},
 		"pools:\n  bash:\n    min: 5\n    max: 2\n    target_backlog: -1\n": {"pools.bash.min", "pools.bash.target_backlog"},
 	} {

@@ -88,13 +88,25 @@ func (c *Config) validate(at positions) error {
 	k.want(err == nil, "nats.sync", c.NATS.Sync, `a duration of 1ms to 2m, or "always"`)
 	k.want(new(slog.Level).UnmarshalText([]byte(c.Log.Level)) == nil, "log.level", c.Log.Level, "debug, info, warn or error")
 	k.want(slices.Contains([]string{"auto", "text", "json"}, c.Log.Format), "log.format", c.Log.Format, "auto, text or json")
-	k.want(c.Jobs.MaxPriorityWait >= time.Second && c.Jobs.MaxPriorityWait <= 24*time.Hour, "jobs.max_priority_wait", c.Jobs.MaxPriorityWait, "1s to 24h")
+	c.Jobs.validate(k)
 	for _, name := range sorted(c.Pools) {
 		c.Pools[name].validate(k, name)
 	}
 	c.readScripts(k)
 	c.validateSchedules(k)
 	return errors.Join(k.errs...)
+}
+
+func (j Jobs) validate(k *checker) {
+	k.want(j.MaxPriorityWait >= time.Second && j.MaxPriorityWait <= 24*time.Hour, "jobs.max_priority_wait", j.MaxPriorityWait, "1s to 24h")
+	b := j.RetryBackoff
+	k.want(len(b) == 2 && b[0] >= time.Millisecond && b[0] <= b[1] && b[1] <= 30*24*time.Hour, "jobs.retry_backoff", b,
+		"[first, longest] of 1ms to 720h, such as [1s, 1h]")
+	k.want(j.MaxCrashes >= 1 && j.MaxCrashes <= 1000, "jobs.max_crashes", j.MaxCrashes, "1 to 1000")
+	k.want(j.CancelGrace >= 10*time.Millisecond && j.CancelGrace <= time.Hour, "jobs.cancel_grace", j.CancelGrace, "10ms to 1h")
+	k.want(j.WatchdogAfter >= time.Second && j.WatchdogAfter <= time.Hour, "jobs.watchdog_after", j.WatchdogAfter, "1s to 1h")
+	k.want(j.DeadMost >= 1 && j.DeadMost <= 1_000_000, "jobs.dead_most", j.DeadMost, "1 to 1000000 jobs")
+	k.want(j.DeadAge >= time.Minute && j.DeadAge <= 365*24*time.Hour, "jobs.dead_age", j.DeadAge, "1m to 8760h (a year)")
 }
 
 const protocolHero = "hero"

@@ -34,7 +34,7 @@ func (d *Daemon) startParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := store.Open(store.Options{URL: d.redis.URL, Prefix: d.cfg.Redis.Prefix, MaxPriorityWait: d.cfg.Jobs.MaxPriorityWait}, d.log.With("component", "store"))
+	s, err := store.Open(d.storeOptions(), d.log.With("component", "store"))
 	if err != nil {
 		return fmt.Errorf("redis %s: %w", redisd.Public(d.redis.URL), err)
 	}
@@ -92,6 +92,14 @@ func (d *Daemon) startParts(ctx context.Context) error {
 	})
 }
 
+func (d *Daemon) storeOptions() store.Options {
+	j := d.cfg.Jobs
+	return store.Options{
+		URL: d.redis.URL, Prefix: d.cfg.Redis.Prefix, MaxPriorityWait: j.MaxPriorityWait,
+		RetryBase: j.RetryBackoff[0], RetryCap: j.RetryBackoff[1], DeadMost: j.DeadMost, DeadAge: j.DeadAge,
+	}
+}
+
 // observe has the executor tell all processes before dispatch tells what they
 // do: the keeper must know a life before it hears of its hello and its job.
 func (d *Daemon) observe(ctx context.Context) error {
@@ -138,6 +146,7 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 	concurrency := strconv.Itoa(p.Concurrency)
 	put := strings.NewReplacer("{redis}", url, "{type}", p.Type, "{concurrency}", concurrency) // {actor} is the executor's
 	ours := []string{d.self, "actor", "--actor-id", "{actor}", "--type", p.Type, "--redis-url", url, "--prefix", d.cfg.Redis.Prefix}
+	ours = append(ours, actorSettings(d.cfg.Jobs)...)
 	if p.Concurrency > 1 {
 		ours = append(ours, "--concurrency", concurrency)
 	}
@@ -172,6 +181,23 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 	return argv, env, nil
 }
 
+// actorSettings are the arguments of our own actors for what stands in the scripts that they send: an end that
+// they tell makes the retry, or the dead job. Defaults are left out.
+func actorSettings(j config.Jobs) (args []string) {
+	var std config.Jobs
+	std.SetDefaults()
+	if !slices.Equal(j.RetryBackoff, std.RetryBackoff) {
+		args = append(args, "--retry-backoff", j.RetryBackoff[0].String()+","+j.RetryBackoff[1].String())
+	}
+	if j.DeadMost != std.DeadMost {
+		args = append(args, "--dead-most", strconv.Itoa(j.DeadMost))
+	}
+	if j.DeadAge != std.DeadAge {
+		args = append(args, "--dead-age", j.DeadAge.String())
+	}
+	return args
+}
+
 // redisForActors is the URL that may stand in an argument list, which every user
 // of the machine can read; a password goes through the environment.
 func (d *Daemon) redisForActors() (url string, env map[string]string) {
@@ -202,7 +228,11 @@ func (d *Daemon) scalerConfig() scaler.Config {
 }
 
 func (d *Daemon) dispatchConfig(s *store.Store) dispatch.Config {
-	c := dispatch.Config{Store: s, State: d.folder.ID}
+	j := d.cfg.Jobs
+	c := dispatch.Config{
+		Store: s, State: d.folder.ID, MaxCrashes: j.MaxCrashes, CancelGrace: j.CancelGrace, WatchAfter: j.WatchdogAfter,
+		DeadMost: j.DeadMost, DeadAge: j.DeadAge,
+	}
 	if d.poll > 0 {
 		c.SweepEvery, c.MeasureEvery, c.LookEvery, c.PingEvery = d.poll, d.poll, d.poll, d.poll
 	}
