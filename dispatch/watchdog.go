@@ -56,6 +56,16 @@ func (s *standstill) look(now time.Time, ready int, claims uint64, after time.Du
 	return min(standRing+standStep(s.step), standRestart)
 }
 
+// confirm looks once more just before the step, at counts of this moment: what look went by may be a measure's
+// pace old, and those jobs taken since. Without jobs, or with nobody who has room, all begins again.
+func (s *standstill) confirm(now time.Time, ready, room int) bool {
+	if ready > 0 && room > 0 {
+		return true
+	}
+	*s = standstill{claims: s.claims, since: now}
+	return false
+}
+
 // took says that the step was taken; after the last one all begins again.
 func (s *standstill) took(step standStep, now time.Time) {
 	if step == standRing {
@@ -129,9 +139,8 @@ func (c *Component) runWatchdog(ctx context.Context) error {
 			if step == standNothing {
 				continue
 			}
-			actors, redisNow, err := c.withRoom(ctx, jobType)
-			if !r.told(ctx, err) || len(actors) == 0 {
-				*s = standstill{claims: s.claims, since: now} // all are busy: that is no fault
+			actors, ready, redisNow, err := c.withRoom(ctx, jobType)
+			if !r.told(ctx, err) || !s.confirm(now, ready, len(actors)) {
 				continue
 			}
 			c.stir(ctx, s, step, jobType, ready, actors, redisNow)
@@ -140,8 +149,10 @@ func (c *Component) runWatchdog(ctx context.Context) error {
 	}
 }
 
-// withRoom are the actors of a type that live, are open and hold nothing.
-func (c *Component) withRoom(ctx context.Context, jobType string) (out []idleActor, now time.Time, err error) {
+// withRoom are the actors of a type that live, are open and hold fewer jobs than they have slots, and how many jobs
+// are ready. They are counted last: an actor that was seen with room may have emptied the queue before, but what
+// is ready after that was there beside it.
+func (c *Component) withRoom(ctx context.Context, jobType string) (out []idleActor, ready int, now time.Time, err error) {
 	err = limited(ctx, func(ctx context.Context) error {
 		regs, err := c.d().Incarnations(ctx)
 		if err != nil {
@@ -156,14 +167,19 @@ func (c *Component) withRoom(ctx context.Context, jobType string) (out []idleAct
 			if err != nil {
 				return err
 			}
-			if ok && rec.Incarnation == reg.Incarnation && rec.Open && rec.Held == 0 {
+			if ok && rec.Incarnation == reg.Incarnation && rec.Open && rec.Held < rec.Slots {
 				out = append(out, idleActor{name: reg.Actor, seen: rec.SeenAt})
 			}
 		}
+		depths, err := c.d().Depths(ctx, []string{jobType})
+		if err != nil {
+			return err
+		}
+		ready = depths[0].Ready
 		now, err = c.store.Now(ctx) // what an actor's last sign of life is measured by
 		return err
 	})
-	return out, now, err
+	return out, ready, now, err
 }
 
 // stir takes one step.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"herosup/dispatch/store"
 	"herosup/events"
 )
 
@@ -37,6 +38,19 @@ func TestStandstill(t *testing.T) {
 	at(40, 1, 8, standNothing)
 	at(44, 1, 8, standNothing)
 	at(45, 1, 8, standRing)
+	// What waited by an old count is gone, or nobody has room any more: no step, and all begins again.
+	for _, seen := range [][2]int{{0, 1}, {3, 0}} {
+		at(50, 1, 9, standNothing)
+		if step := s.look(begin.Add(55*time.Second), 1, 9, after); step != standRing || s.confirm(begin.Add(55*time.Second), seen[0], seen[1]) {
+			t.Errorf("%d ready, %d with room: a step %d was due and is confirmed", seen[0], seen[1], step)
+		}
+		at(59.9, 1, 9, standNothing)
+		at(60, 1, 9, standRing)
+		if !s.confirm(begin.Add(60*time.Second), 1, 1) {
+			t.Error("a job waits beside one that has room, and that is not confirmed")
+		}
+		at(61, 0, 9, standNothing)
+	}
 	rung := begin
 	quiet, lively := idleActor{"a_1", begin}, idleActor{"a_2", begin.Add(time.Millisecond)}
 	if got := hung([]idleActor{quiet, lively}, rung); len(got) != 1 || got[0] != quiet {
@@ -83,6 +97,41 @@ func TestWatchdog(t *testing.T) {
 				}
 			case <-time.After(patience):
 				t.Fatalf("no %T", want)
+			}
+		}
+	})
+}
+
+// Who has a free slot has room, whatever it runs; and what is ready is counted in Redis, not as it was measured.
+func TestWhoHasRoom(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		c := b.up()
+		p := b.spawn()
+		a, err := b.store.Actor("bash_1", "bash", p.inc.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.SetSlots(2); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Hello(b.soon()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			id := b.submit("x", Options{ID: "j" + numeral(i)})
+			expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		}
+		for held, wantRoom := range []int{1, 1, 0} {
+			if held > 0 {
+				if got, err := a.Claim(b.soon()); err != nil || got.Code != store.GotJob {
+					t.Fatalf("%+v %v", got, err)
+				}
+			}
+			c.waiting.Store(&map[string]int{"bash": 99})
+			actors, ready, _, err := c.withRoom(b.soon(), "bash")
+			if err != nil || len(actors) != wantRoom || ready != 3-held {
+				t.Errorf("it holds %d: %v with room, %d ready, %v; want %d and %d", held, actors, ready, err, wantRoom, 3-held)
 			}
 		}
 	})

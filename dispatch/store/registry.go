@@ -14,6 +14,7 @@ type ActorRecord struct {
 	Incarnation string
 	Open        bool
 	Held        int
+	Slots       int       // how many it may hold, 1 at least
 	SeenAt      time.Time // last hello, pong, idle claim or renew
 }
 
@@ -29,6 +30,7 @@ func (d *Daemon) ActorRecord(ctx context.Context, actor string) (rec ActorRecord
 	}
 	rec = ActorRecord{
 		Name: actor, Type: m["type"], Incarnation: m["incarnation"], Open: m["gate"] == "open", SeenAt: msTime(m["seen_ms"]),
+		Slots: max(1, laxInt(m["slots"])),
 	}
 	h := d.s.keys.held(rec.Incarnation)
 	n, err := d.s.rdb.LLen(ctx, h.name).Result()
