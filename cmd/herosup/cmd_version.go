@@ -59,7 +59,7 @@ func exitStatusHelp() *cobra.Command {
 		Long: `0    done
 1    failed
 2    wrong usage or configuration
-3    seen and not well (status)
+3    seen and not well (status, doctor)
 4    no daemon there
 5    refused: rights, or somebody else owns it
 124  timed out

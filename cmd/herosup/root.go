@@ -54,7 +54,7 @@ func newRoot() *cobra.Command {
 		a.scaleCommand(), a.pauseCommand(), a.resumeCommand(), a.scheduleCommand(),
 		a.startCommand(), a.stopCommand(), a.restartCommand(), a.pingCommand(), a.resetCommand(),
 		a.cancelCommand(), a.retryCommand(), a.removeCommand(), a.describeCommand(), a.explainCommand(),
-		a.natsContextCommand(), a.demoCommand(), a.versionCommand(),
+		a.natsContextCommand(), a.demoCommand(), a.doctorCommand(), a.versionCommand(),
 		a.actorCommand(), a.demoActorCommand(), a.zinitCommand(), a.redisCommand(), exitStatusHelp(),
 	)
 	usageOnArgs(root)

@@ -104,18 +104,9 @@ func (c *cgroups) removeAll() {
 
 // prepare has the kernel hand the controllers down to groups below ours.
 func (c *cgroups) prepare() (root string, err error) {
-	own, err := ownCgroup()
+	own, err := controlled("self")
 	if err != nil {
 		return "", err
-	}
-	there, err := os.ReadFile(filepath.Join(own, "cgroup.controllers"))
-	if err != nil {
-		return "", fmt.Errorf("cgroup: %w", err)
-	}
-	for _, want := range []string{"cpu", "memory"} {
-		if !strings.Contains(" "+strings.TrimSpace(string(there))+" ", " "+want+" ") {
-			return "", fmt.Errorf("cgroup: %s has no %s controller (it has: %s)", own, want, strings.TrimSpace(string(there)))
-		}
 	}
 	root = filepath.Join(own, "zinit-"+c.instance)
 	if err := os.Mkdir(root, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
@@ -141,17 +132,55 @@ func (c *cgroups) prepare() (root string, err error) {
 	return root, nil
 }
 
+// Bounds reports why a server whose process is pid (0: this one) can not bound
+// memory and processors; nil when it can, as far as rights and controllers tell. It
+// changes nothing.
+func Bounds(pid int) error {
+	who := "self"
+	if pid != 0 {
+		who = strconv.Itoa(pid)
+	}
+	own, err := controlled(who)
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{own, filepath.Join(own, "cgroup.subtree_control")} {
+		if err := unix.Access(path, unix.W_OK); err != nil {
+			return fmt.Errorf("cgroup: %s can not be written: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// controlled is the group of a process, which has the controllers that bounds need.
+func controlled(who string) (string, error) {
+	own, err := cgroupOf(who)
+	if err != nil {
+		return "", err
+	}
+	there, err := os.ReadFile(filepath.Join(own, "cgroup.controllers"))
+	if err != nil {
+		return "", fmt.Errorf("cgroup: %w", err)
+	}
+	for _, want := range []string{"cpu", "memory"} {
+		if !strings.Contains(" "+strings.TrimSpace(string(there))+" ", " "+want+" ") {
+			return "", fmt.Errorf("cgroup: %s has no %s controller (it has: %s)", own, want, strings.TrimSpace(string(there)))
+		}
+	}
+	return own, nil
+}
+
 func handDown(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte(controllers), 0)
 }
 
-// ownCgroup is the folder of our own group in the unified hierarchy.
-func ownCgroup() (string, error) {
+// cgroupOf is the folder of a process' group ("self": our own) in the unified hierarchy.
+func cgroupOf(who string) (string, error) {
 	mount, err := cgroupMount()
 	if err != nil {
 		return "", err
 	}
-	b, err := os.ReadFile("/proc/self/cgroup")
+	b, err := os.ReadFile(filepath.Join("/proc", who, "cgroup"))
 	if err != nil {
 		return "", fmt.Errorf("cgroup: %w", err)
 	}

@@ -2,17 +2,12 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
-	"github.com/kballard/go-shellquote"
-
 	"herosup/cmd/internal/config"
-	"herosup/dispatch/runner"
 	"herosup/events"
 )
 
@@ -82,7 +77,7 @@ func (i *interpreters) Run(ctx context.Context) error {
 // look compares what is here with what was told. anew tells all blocked pools again.
 func (i *interpreters) look(anew bool) {
 	for _, name := range slices.Sorted(maps.Keys(i.pools)) {
-		reason, hint := missing(name, i.pools[name])
+		reason, hint := i.pools[name].Missing(name)
 		was := i.blocked[name]
 		i.blocked[name] = reason != ""
 		switch {
@@ -103,29 +98,4 @@ func (i *interpreters) publish(e events.Event) {
 	if err := i.bus.Publish(e); err != nil {
 		i.log.Warn("publish", "event", events.KindOf(e).Name(), "err", err)
 	}
-}
-
-// missing says what a pool's actors would not find, and how to get it; "" when nothing is.
-func missing(name string, p config.Pool) (reason, hint string) {
-	if p.Command != "" {
-		return "", ""
-	}
-	path, ok := p.Env["PATH"]
-	if !ok {
-		path = os.Getenv("PATH")
-	}
-	if p.Interpreter != "" {
-		words, err := shellquote.Split(p.Interpreter)
-		if err != nil || len(words) == 0 {
-			return "", "" // the configuration's check says it
-		}
-		if _, here := runner.Look(path, words[0]); !here {
-			return words[0] + " is not on this machine's PATH", "install it, or correct pools." + name + ".interpreter"
-		}
-		return "", ""
-	}
-	if _, here := runner.FindOn(path, p.Type); !here {
-		return fmt.Sprintf("%s, which runs jobs of type %s, is not on the PATH", runner.Name(p.Type), p.Type), runner.Hint(p.Type)
-	}
-	return "", ""
 }

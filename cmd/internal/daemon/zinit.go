@@ -25,31 +25,49 @@ var wellKnown = []string{"/var/run/zinit.sock", "/run/zinit.sock", "/tmp/zinit.s
 const zinitStart = 5 * time.Second
 
 // findZinit returns a client of the process manager to use, and whether it is
-// ours. A socket that was set must work; one that was merely found and does not
-// speak our dialect is passed over.
+// ours. Where none is to be found, ours is started.
 func (d *Daemon) findZinit(ctx context.Context) (*zinit.Client, string, bool, error) {
-	if s := d.cfg.Zinit.Socket; s != "" && s != OwnZinit {
-		z, err := zinit.Dial(ctx, s, zinit.Options{})
-		return z, s, false, err
-	}
 	own := d.folder.Socket("zinit")
-	if z, err := zinit.Dial(ctx, own, zinit.Options{}); err == nil {
-		return z, own, true, nil
+	z, passed, err := LookForZinit(ctx, d.cfg.Zinit.Socket, own)
+	for _, err := range passed {
+		d.log.Warn("zinit passed over", "err", err)
 	}
-	if d.cfg.Zinit.Socket == "" {
-		for _, s := range wellKnown {
-			z, err := zinit.Dial(ctx, s, zinit.Options{})
-			if err == nil {
-				return z, s, false, nil
-			}
-			if !errors.Is(err, zinit.ErrNoServer) {
-				d.log.Warn("zinit passed over", "reason", s, "err", err)
-			}
-		}
+	if err != nil {
+		return nil, d.cfg.Zinit.Socket, false, err
 	}
-	z, err := StartZinit(ctx, d.folder, d.self)
+	if z != nil {
+		return z, z.Socket(), z.Socket() == own, nil
+	}
+	z, err = StartZinit(ctx, d.folder, d.self)
 	d.startedZinit = err == nil
 	return z, own, true, err
+}
+
+// LookForZinit finds a process manager that answers: the one that the setting
+// names, which must; else ours at the socket own; else one at a well-known socket,
+// unless the setting is OwnZinit. nil without an error: there is none, and ours is to
+// be started. passed says of those that were merely found why they are not used.
+func LookForZinit(ctx context.Context, setting, own string) (z *zinit.Client, passed []error, err error) {
+	if setting != "" && setting != OwnZinit {
+		z, err := zinit.Dial(ctx, setting, zinit.Options{})
+		return z, nil, err
+	}
+	if z, err := zinit.Dial(ctx, own, zinit.Options{}); err == nil {
+		return z, nil, nil
+	}
+	if setting == OwnZinit {
+		return nil, nil, nil
+	}
+	for _, s := range wellKnown {
+		z, err := zinit.Dial(ctx, s, zinit.Options{})
+		if err == nil {
+			return z, passed, nil
+		}
+		if !errors.Is(err, zinit.ErrNoServer) {
+			passed = append(passed, err)
+		}
+	}
+	return nil, passed, nil
 }
 
 // StartZinit starts our process manager over the state folder, detached: in a
