@@ -57,20 +57,23 @@ func (c *Client) send(ctx context.Context, m method, params []any) (json.RawMess
 	if err != nil {
 		return nil, err
 	}
-	var usable *conn
-	defer func() { c.put(usable) }()
-	for first := true; ; first = false {
+	l := &line{c: c, conn: k, kept: k != nil}
+	defer func() { c.put(l.conn) }()
+	for tried := 1; ; tried++ {
 		var result json.RawMessage
-		if c.spoken() == Text {
+		switch c.spoken() {
+		case Text:
+			l.hangUp() // of another dialect's time: this one has a connection a command
 			result, err = c.asText(ctx, m, params)
-		} else {
-			result, usable, err = c.asJSONRPC(ctx, k, m, params)
-			k = nil
+		case Crate:
+			result, err = c.asCrate(ctx, l, m, params)
+		default:
+			result, err = c.asJSONRPC(ctx, l, m, params)
 		}
 		other, ok := errors.AsType[foreign](err)
-		if !ok || !first || c.opts.Dialect != "" {
-			if k != nil {
-				k.close() // of the other dialect's time
+		if !ok || tried == dialects || c.opts.Dialect != "" {
+			if _, refused := errors.AsType[*Error](err); err == nil || refused {
+				c.dialect.Store(c.spoken()) // known now, and no longer taken for granted
 			}
 			return result, err
 		}
@@ -78,35 +81,63 @@ func (c *Client) send(ctx context.Context, m method, params []any) (json.RawMess
 	}
 }
 
-// asJSONRPC has the request answered over the kept connection k, or over a new one
-// when there is none or it is broken. usable is the one to keep.
-func (c *Client) asJSONRPC(ctx context.Context, k *conn, m method, params []any) (_ json.RawMessage, usable *conn, err error) {
+// asJSONRPC has a method done by a zinit of the JSON-RPC dialect. Who does not know
+// it at all may be of the crate's, which is the same on the wire.
+func (c *Client) asJSONRPC(ctx context.Context, l *line, m method, params []any) (json.RawMessage, error) {
 	if params == nil {
 		params = []any{} // "params":[]: some servers mind an absent member
 	}
-	kept := k != nil
+	result, err := l.ask(ctx, m.name, params, m.reads)
+	if errors.Is(err, MethodNotFound) {
+		if answer, ping := l.ask(ctx, cratePing, nil, true); ping == nil {
+			return nil, foreign{Crate, answer}
+		}
+	}
+	return result, err
+}
+
+// line is the connection of one call, which may ask several things over it.
+type line struct {
+	c    *Client
+	conn *conn // nil until it is needed, and after it broke
+	kept bool  // it is of an earlier call, and may have been broken since
+}
+
+// ask sends one request and waits for its answer. reads says that it changes
+// nothing: then it is sent again where a kept connection turns out to be broken.
+func (l *line) ask(ctx context.Context, method string, params any, reads bool) (json.RawMessage, error) {
 	for {
-		if k == nil {
-			if k, err = dial(ctx, c.socket); err != nil {
-				return nil, nil, err
+		if l.conn == nil {
+			k, err := dial(ctx, l.c.socket)
+			if err != nil {
+				return nil, err
 			}
+			l.conn, l.kept = k, false
 		}
-		result, sent, err := k.exchange(ctx, m.name, params)
+		result, sent, err := l.conn.exchange(ctx, method, params)
 		if _, refused := errors.AsType[*Error](err); err == nil || refused {
-			return result, k, err
+			l.kept = false
+			return result, err
 		}
-		k.close()
-		k = nil
+		kept := l.kept
+		l.hangUp()
 		switch {
 		case errors.Is(err, ErrDialect), ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
-			return nil, nil, err
-		case kept && (!sent || m.reads):
-			kept = false // it was broken before this call: once more on a new one
+			return nil, err
+		case kept && (!sent || reads):
+			// It was broken before this call: once more, on a new one.
 		case sent:
-			return nil, nil, fmt.Errorf("%w: %w", ErrUnanswered, err)
+			return nil, fmt.Errorf("%w: %w", ErrUnanswered, err)
 		default:
-			return nil, nil, err
+			return nil, err
 		}
+	}
+}
+
+func (l *line) hangUp() {
+	if l.conn != nil {
+		l.conn.close()
+		l.conn = nil
 	}
 }
 

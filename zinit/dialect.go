@@ -16,10 +16,17 @@ const (
 	// word for service files, which the client therefore writes itself, and none for
 	// what a service uses. Our server understands it, too.
 	Text Dialect = "text"
+	// Crate is that of the rewrite which crates.io has as zinit (0.3): JSON-RPC with
+	// other methods, another service file and another idea of what a service is
+	// (see crate.go). Our server does not understand it.
+	Crate Dialect = "crate"
 )
 
+// dialects is how many there are, and so how often one call may change its mind.
+const dialects = 3
+
 // foreign says that who answers speaks another dialect than was tried. Nothing
-// was done: neither of the two has a meaning in the other.
+// was done: no request of one has a meaning in another.
 type foreign struct {
 	speaks Dialect
 	answer []byte

@@ -4,10 +4,11 @@
 //
 // It is three things, each usable by itself:
 //
-//   - Client speaks to a zinit's unix socket, be it the original or zinit/server,
-//     in its dialect (research/zinit.md 2 and 3): JSON-RPC since v0.2.15, text in
-//     the versions before. Which one shows in the first answer: a request of one
-//     is refused in the other, at once and without an effect.
+//   - Client speaks to a zinit's unix socket, be it the original, zinit/server or
+//     the rewrite on crates.io, in its dialect (research/zinit.md 2, 3 and 8.1):
+//     JSON-RPC since v0.2.15, text in the versions before, "crate" in the rewrite
+//     (0.3). Which one shows in the first answer: a request of one is refused in
+//     the others, at once and without an effect.
 //   - Service is a service file as a value: what is to run, said as an
 //     argument list, so that no text of a user is ever pasted into a command.
 //   - Executor is the component: it obeys hero.int.process.<verb>.<node>.<actor>
@@ -38,6 +39,11 @@
 // down) is not told as ProcessExited; at the next start ProcessObserved says
 // what is there, and recovery of jobs is level-triggered in dispatch for that
 // reason. Output of actors is zinit's to keep (a ring in memory).
+//
+// Under a zinit of the crate dialect an actor that is stopped stays listed, and its
+// file stays, until all are removed (herosup down --stop-actors): that zinit loses
+// sight of what runs when something before it in its list is removed, so nothing is
+// removed that can be left. For what else it does otherwise see crate.go.
 //
 // Who owns what: zinit owns the processes and their service files, the fsm
 // keeper the decision what should run; the executor owns nothing that outlives

@@ -20,6 +20,13 @@ const (
 	ShuttingDown            Code = -32006
 	ServiceAlreadyExists    Code = -32007
 	ServiceFileError        Code = -32008
+	// DependencyError is a service in After that is not there (from the crate
+	// dialect alone: any other zinit takes such a service and has it wait), or one
+	// that comes after this and would go with it.
+	DependencyError Code = -32010
+	// ProcessError is a removal that would make a zinit of the crate dialect lose
+	// sight of another service's process; no other zinit gives it.
+	ProcessError Code = -32011
 
 	InvalidServiceName Code = -32602
 	InternalError      Code = -32603
@@ -38,6 +45,8 @@ var codeNames = map[Code]string{
 	ShuttingDown:            "ShuttingDown",
 	ServiceAlreadyExists:    "ServiceAlreadyExists",
 	ServiceFileError:        "ServiceFileError",
+	DependencyError:         "DependencyError",
+	ProcessError:            "ProcessError",
 	InvalidServiceName:      "InvalidServiceName",
 	InternalError:           "InternalError",
 	MethodNotFound:          "MethodNotFound",

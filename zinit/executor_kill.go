@@ -80,8 +80,8 @@ func (x *Executor) downAndKill(ctx context.Context, name string, last chan<- Sta
 	}
 }
 
-// drop ends a service and removes it, also when parts of it are gone already.
-// Its last status, which tells how its process ended, goes into last (nil: nobody
+// drop ends a service and removes it, also when parts of it are gone already; a
+// zinit that does not remove well (keeps) has it stopped only. Its last status, which tells how its process ended, goes into last (nil: nobody
 // asks) before zinit forgets it.
 func drop(ctx context.Context, z *Client, name string, last chan<- Status) error {
 	note := func(ctx context.Context, name string) error {
@@ -91,10 +91,13 @@ func drop(ctx context.Context, z *Client, name string, last chan<- Status) error
 		}
 		return err
 	}
-	for _, step := range []func(context.Context, string) error{z.Stop, note, z.Forget, z.Delete} {
+	for _, step := range []func(context.Context, string) error{z.Stop, note} {
 		if err := step(ctx, name); err != nil && !errors.Is(err, ServiceNotFound) {
 			return err
 		}
 	}
-	return nil
+	if z.keeps(ctx) {
+		return nil
+	}
+	return z.Remove(ctx, name)
 }

@@ -22,7 +22,7 @@ func (x *Executor) bringUp(ctx context.Context, name string, want Service) (even
 		return events.Incarnation{}, local{err}
 	}
 	z := x.cfg.Client
-	err := take(ctx, z, name, want)
+	err := z.TakeUp(ctx, name, want)
 	if errors.Is(err, ServiceAlreadyExists) || errors.Is(err, ServiceAlreadyMonitored) {
 		st, statusErr := z.Status(ctx, name)
 		switch {
@@ -31,24 +31,19 @@ func (x *Executor) bringUp(ctx context.Context, name string, want Service) (even
 		case statusErr != nil && !errors.Is(statusErr, ServiceNotFound):
 			return events.Incarnation{}, statusErr
 		}
+		if z.keeps(ctx) && z.startAgain(ctx, name, want) == nil {
+			return x.shown(ctx, name)
+		}
 		// A file is read when a service is taken up, so what is there of an
 		// earlier one goes first, whatever it says.
-		if err = drop(ctx, z, name, nil); err == nil {
-			err = take(ctx, z, name, want)
+		if err = errors.Join(ignoring(z.Stop(ctx, name), ServiceNotFound), z.Remove(ctx, name)); err == nil {
+			err = z.TakeUp(ctx, name, want)
 		}
 	}
 	if err != nil {
 		return events.Incarnation{}, err
 	}
 	return x.shown(ctx, name)
-}
-
-// take writes the service's file and has zinit take it up.
-func take(ctx context.Context, z *Client, name string, want Service) error {
-	if err := z.Create(ctx, name, want); err != nil {
-		return err
-	}
-	return z.Monitor(ctx, name)
 }
 
 // shown waits until zinit shows the service's process.

@@ -19,6 +19,8 @@ type LogStream struct {
 
 	text bool   // lines follow each other, in the text dialect
 	name string // whose lines are wanted there; "" for all
+
+	looks *crateFollow // in the crate dialect, instead of a connection
 }
 
 // SubscribeLogs begins to receive the lines that a service (or all for "")
@@ -28,11 +30,13 @@ func (c *Client) SubscribeLogs(ctx context.Context, name string) (*LogStream, er
 	const method = "stream_subscribeLogs"
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	if d, err := c.Dialect(ctx); err != nil || d == Text {
-		if err == nil {
-			return c.followAsText(ctx, name)
-		}
+	switch d, err := c.Dialect(ctx); {
+	case err != nil:
 		return nil, err
+	case d == Text:
+		return c.followAsText(ctx, name)
+	case d == Crate:
+		return c.followAsCrate(ctx, name)
 	}
 	k, err := dial(ctx, c.socket)
 	if err != nil {
@@ -53,6 +57,9 @@ func (c *Client) SubscribeLogs(ctx context.Context, name string) (*LogStream, er
 // Next waits for the next line. The error is ctx's, or says that the stream is
 // over; after any error it is.
 func (s *LogStream) Next(ctx context.Context) (string, error) {
+	if s.looks != nil {
+		return s.looks.next(ctx)
+	}
 	if err := s.conn.net.SetReadDeadline(time.Time{}); err != nil {
 		return "", fmt.Errorf("read log: %w", err)
 	}
@@ -99,4 +106,10 @@ func (s *LogStream) line(ctx context.Context) (string, error) {
 }
 
 // Close ends the subscription, and a Next that waits.
-func (s *LogStream) Close() { s.conn.close() }
+func (s *LogStream) Close() {
+	if s.looks != nil {
+		s.looks.close()
+		return
+	}
+	s.conn.close()
+}

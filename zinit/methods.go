@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -53,6 +54,10 @@ func (c *Client) Forget(ctx context.Context, name string) error {
 // Create writes the service's file. ServiceAlreadyExists if there is one,
 // whatever it holds.
 func (c *Client) Create(ctx context.Context, name string, s Service) error {
+	return c.create(ctx, "service_create", name, s)
+}
+
+func (c *Client) create(ctx context.Context, how, name string, s Service) error {
 	if err := ValidName(name); err != nil {
 		return fmt.Errorf("create service: %w", err)
 	}
@@ -60,7 +65,36 @@ func (c *Client) Create(ctx context.Context, name string, s Service) error {
 	if err != nil {
 		return fmt.Errorf("create service %s: %w", name, err)
 	}
-	return c.call(ctx, method{name: "service_create"}, c.opts.Timeout, nil, name, content)
+	return c.call(ctx, method{name: how}, c.opts.Timeout, nil, name, content)
+}
+
+// TakeUp is Create and Monitor: zinit runs a service that it did not know.
+func (c *Client) TakeUp(ctx context.Context, name string, s Service) error {
+	if c.keeps(ctx) {
+		err := c.create(ctx, crateTake, name, s)
+		if !errors.Is(err, MethodNotFound) {
+			return err
+		} // another is there by now
+	}
+	if err := c.Create(ctx, name, s); err != nil {
+		return err
+	}
+	return c.Monitor(ctx, name)
+}
+
+// startAgain starts a stopped service of a zinit that keeps them, if it is as s.
+func (c *Client) startAgain(ctx context.Context, name string, s Service) error {
+	return c.create(ctx, crateAgain, name, s)
+}
+
+// Remove is Forget and Delete: of a service that is stopped, nothing is left.
+func (c *Client) Remove(ctx context.Context, name string) error {
+	if !c.keeps(ctx) {
+		if err := ignoring(c.Forget(ctx, name), ServiceNotFound); err != nil {
+			return err
+		}
+	}
+	return ignoring(c.Delete(ctx, name), ServiceNotFound)
 }
 
 // Delete removes the service's file. A monitored service goes on.

@@ -50,11 +50,16 @@ type State struct {
 	PID int
 	// Code is the exit code, for Exited.
 	Code int
-	// Signal is the name of the signal ("SIGKILL"), for Signaled.
+	// Signal is the name of the signal ("SIGKILL"), for Signaled; NoSignal if that
+	// is not known.
 	Signal string
 	// Core says that a core was dumped, for Signaled.
 	Core bool
 }
+
+// NoSignal is what a Signaled state has where zinit tells that a signal ended the
+// process and not which (one of the crate dialect, of a service that was stopped).
+const NoSignal = "unknown"
 
 // String is the text that a zinit sends, which clients in the wild match.
 func (s State) String() string {
@@ -161,15 +166,15 @@ func (s Status) exitOf(pid int) (code int, signal string) {
 	end := End{PID: s.State.PID, State: s.State}
 	if s.Last != nil {
 		end = *s.Last
-	} else if s.State.Kind == Success {
-		end.PID = pid // the text has no PID; without Last there is no better word
+	} else if s.State.PID == 0 {
+		end.PID = pid // Success has no PID, nor has the crate dialect; there is no better word
 	}
 	switch {
 	case end.PID != pid:
 		return -1, ""
 	case end.State.Kind == Exited:
 		return end.State.Code, ""
-	case end.State.Kind == Signaled:
+	case end.State.Kind == Signaled && end.State.Signal != NoSignal:
 		return -1, end.State.Signal
 	case end.State.Kind == Success:
 		return 0, ""

@@ -25,3 +25,10 @@ func TestContractOfTheOriginal(t *testing.T) {
 		zinittest.Run(t, newServer)
 	}
 }
+
+// The rewrite is held to the part of the contract that it can keep.
+func TestContractOfTheCrate(t *testing.T) {
+	if newServer, ok := zinittest.CrateOrSay(t); ok {
+		zinittest.Run(t, newServer)
+	}
+}

@@ -47,6 +47,10 @@ func Main(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "herosup tests: the original zinit is missing (HEROSUP_ZINIT names no binary), "+
 				"its contract tests did not run (HEROSUP_REQUIRE=zinit makes that a failure)")
 		}
+		if crateAbsent.Load() {
+			fmt.Fprintln(os.Stderr, "herosup tests: the zinit of crates.io is missing (HEROSUP_ZINIT_CRATE names no zinit-server, "+
+				"none is on PATH), its tests did not run (HEROSUP_REQUIRE=zinit-crate makes that a failure)")
+		}
 		os.Exit(code)
 	}))
 }

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -59,15 +58,14 @@ func (d *Daemon) runService(ctx context.Context, z *zinit.Client, name string, w
 		}
 	}
 	if err == nil {
-		if err := errors.Join(z.Stop(ctx, name), z.Forget(ctx, name)); err != nil {
+		if err := z.Stop(ctx, name); err != nil {
 			return err
 		}
 	}
-	_ = z.Delete(ctx, name) // there may be none
-	if err := z.Create(ctx, name, want); err != nil {
+	if err := z.Remove(ctx, name); err != nil { // a file may be there without its service
 		return err
 	}
-	return z.Monitor(ctx, name)
+	return z.TakeUp(ctx, name, want)
 }
 
 // pingRedis waits for an answer. A given Redis that refuses is an error at once;

@@ -38,12 +38,21 @@ func StopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bo
 		}
 		return strings.Compare(a, b)
 	})
+	// All are stopped before one is removed: a zinit of the crate dialect may lose
+	// a service that runs when another is removed.
 	var faults []error
-	for _, n := range names {
-		if err := removeService(ctx, z, n); err != nil {
-			faults = append(faults, fmt.Errorf("stop %s: %w", n, err))
+	each := func(step func(context.Context, string) error) (done []string) {
+		for _, n := range names {
+			if err := step(ctx, n); err != nil {
+				faults = append(faults, fmt.Errorf("stop %s: %w", n, err))
+				continue
+			}
+			done = append(done, n)
 		}
+		return done
 	}
+	names = each(z.Stop)
+	each(z.Remove)
 	if len(faults) > 0 || !ours {
 		return errors.Join(faults...)
 	}
@@ -51,16 +60,6 @@ func StopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bo
 		return fmt.Errorf("stop zinit: %w", err)
 	}
 	return gone(ctx, f.Socket("zinit"))
-}
-
-func removeService(ctx context.Context, z *zinit.Client, name string) error {
-	if err := z.Stop(ctx, name); err != nil {
-		return err
-	}
-	if err := z.Forget(ctx, name); err != nil {
-		return err
-	}
-	return z.Delete(ctx, name)
 }
 
 // gone waits until nobody answers on the socket. It ends with its process.

@@ -1,0 +1,377 @@
+package zinit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The rewrite that crates.io has as zinit (read and run: 0.3.9) differs in more
+// than its words, and what differs is hidden here as far as it can be:
+//
+//   - A service and its file are one: service.set writes and starts, service.delete
+//     ends and removes. Create without Monitor is a service whose file says that
+//     nobody is to start it ("ignore"); Forget alone is refused.
+//   - It knows a service by its place in a list, and removing one moves the last
+//     into that place without telling who waits for its process: from then on the
+//     end of that process is not seen, its log is lost, and its end may be laid to
+//     another. So nothing is removed that can be left (keeps), nothing is removed
+//     that would move what runs (moves), and a process that is gone is not believed
+//     to run (status).
+//   - A service.set of a service that it has never returns, nor does anything after
+//     it: it waits for itself, until it is killed. That is sent for new ones only.
+//   - It removes, and stops, what depends on a service with it. A removal that
+//     would reach another service is therefore refused.
+//   - A command is text for a shell, which our words are quoted for; and it does not
+//     start what waits for a service that it does not know: that is DependencyError.
+//   - It sends a signal for a process that it does not have to its own group.
+//   - What service.stop stops between two of its lives comes up again (stop).
+
+// cratePing is asked to know it: no other zinit answers.
+const cratePing = "system.ping"
+
+// What this dialect alone does in one call; in any other they are MethodNotFound.
+const (
+	crateTake  = "crate_take"  // Create and Monitor
+	crateAgain = "crate_again" // Start, if the file says just this
+	crateTail  = "crate_tail"  // CurrentLogs with the times
+)
+
+// crateVerbs are the methods that need no more than another name.
+var crateVerbs = map[string]string{
+	"service_start":   "service.start",
+	"system_shutdown": "system.shutdown",
+	"rpc.discover":    "rpc.discover",
+}
+
+// keeps says that services are better stopped than removed, and started again
+// rather than made anew.
+func (c *Client) keeps(ctx context.Context) bool {
+	if c.dialect.Load() == nil {
+		_, _ = c.List(ctx) // who is away shows in what is asked next
+	}
+	return c.spoken() == Crate
+}
+
+// asCrate has a method done by a zinit of the crate dialect, and gives the result
+// that one of the JSON-RPC dialect would have given.
+func (c *Client) asCrate(ctx context.Context, l *line, m method, params []any) (json.RawMessage, error) {
+	z := crate{ctx, l}
+	name := ""
+	if len(params) > 0 {
+		name, _ = params[0].(string)
+	}
+	if m.names || m.name == crateTake || strings.HasPrefix(m.name, "service_") && m.name != "service_list" {
+		if err := ValidName(name); err != nil {
+			return nil, &Error{Code: InvalidServiceName, Message: err.Error()}
+		}
+	}
+	result, err := z.do(m, name, params)
+	if errors.Is(err, MethodNotFound) {
+		if answer, noCrate := l.ask(ctx, cratePing, nil, true); errors.Is(noCrate, MethodNotFound) {
+			return nil, foreign{JSONRPC, answer}
+		}
+	}
+	if err != nil || result == nil {
+		return nil, err
+	}
+	return json.Marshal(result)
+}
+
+// crate is one call to a zinit of that dialect.
+type crate struct {
+	ctx context.Context
+	l   *line
+}
+
+// named are the parameters of most methods.
+type named struct {
+	Name   string `json:"name"`
+	Signal string `json:"signal,omitempty"`
+}
+
+func (z crate) do(m method, name string, params []any) (any, error) {
+	switch m.name {
+	case "service_list":
+		return z.list()
+	case "service_status":
+		return z.status(name)
+	case "service_stop":
+		return nil, z.stop(name)
+	case "service_create", crateTake:
+		return nil, z.create(name, params[1].(Content), m.name == crateTake)
+	case "service_monitor":
+		return nil, z.monitor(name)
+	case "service_forget":
+		return nil, z.forget(name)
+	case "service_delete":
+		return nil, z.remove(name)
+	case "service_get":
+		c, err := z.config(name)
+		return c.content(), err
+	case "service_stats":
+		return z.stats(name)
+	case "stream_currentLogs":
+		return z.logs(name)
+	case crateTail:
+		return z.tail(name)
+	case crateAgain:
+		return nil, z.again(name, params[1].(Content))
+	case "service_start":
+		if err := z.startable(name); err != nil {
+			return nil, err
+		}
+	case "service_kill":
+		// A signal that goes to process 0 would be for zinit itself.
+		if s, err := z.status(name); err != nil || s.PID == 0 {
+			return nil, errors.Join(err, refuse(err == nil, ServiceIsDown, "service '%s' is down", name))
+		}
+		if _, err := ParseSignal(params[1].(string)); err != nil {
+			return nil, &Error{Code: InvalidSignal, Message: err.Error()}
+		}
+		return nil, z.ask("service.kill", named{Name: name, Signal: params[1].(string)}, nil)
+	}
+	verb, ok := crateVerbs[m.name]
+	if !ok {
+		return nil, &Error{Code: MethodNotFound, Message: m.name + " is not in the crate dialect (zinit 0.3)"}
+	}
+	var result json.RawMessage
+	var args any
+	if name != "" {
+		args = named{Name: name}
+	}
+	return &result, z.ask(verb, args, &result)
+}
+
+// refuse is an error of zinit's kind if it is one.
+func refuse(is bool, code Code, format string, a ...any) error {
+	if !is {
+		return nil
+	}
+	return &Error{Code: code, Message: fmt.Sprintf(format, a...)}
+}
+
+// ask sends one request and reads its result into out (nil: ignored).
+func (z crate) ask(method string, params, out any) error {
+	reads := method != "service.set" && method != "service.delete" && method != "service.kill" && method != "system.shutdown"
+	raw, err := z.l.ask(z.ctx, method, params, reads)
+	if refused, ok := errors.AsType[*Error](err); ok {
+		return crateRefusal(refused)
+	}
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fmt.Errorf("%s: %w: result %.80q: %w", method, ErrDialect, raw, err)
+	}
+	return nil
+}
+
+// crateCodes are its numbers where they mean something else than in the other
+// dialects, which are all but a few.
+var crateCodes = map[Code]Code{
+	-32000: ServiceNotFound,
+	-32001: ServiceIsUp,
+	-32002: ServiceIsDown,
+	-32003: ConfigError,
+	-32004: DependencyError, // a cycle
+	-32005: DependencyError, // something depends on it
+	-32010: ServiceAlreadyExists,
+	-32011: ConfigError,
+	-32012: DependencyError,
+	-32013: ConfigError, // no such program
+	-32014: ServiceFileError,
+}
+
+// crateWords tell its refusals apart that have no number.
+var crateWords = []struct {
+	mark string
+	code Code
+}{
+	{"service not found", ServiceNotFound},
+	{"service not running", ServiceIsDown},
+	{"already exists", ServiceAlreadyExists},
+	{"ESRCH", ServiceIsDown},
+	{"unknown signal", InvalidSignal},
+	{"has dependents", DependencyError},
+}
+
+func crateRefusal(e *Error) error {
+	r := &Error{Code: e.Code, Message: e.Message, Data: e.Data}
+	if code, ok := crateCodes[e.Code]; ok {
+		r.Code = code
+		return r
+	}
+	if e.Code == InternalError {
+		for _, w := range crateWords {
+			if strings.Contains(e.Message, w.mark) {
+				r.Code = w.code
+				return r
+			}
+		}
+	}
+	return r
+}
+
+// stopTries bounds how often one is stopped that ends by itself each time before it
+// is: zinit then has its next start in hand, and does not take that back.
+const stopTries = 5
+
+// stop returns when the service has no process and will have none. That KILL follows
+// is for zinit, after the time that its file gives.
+func (z crate) stop(name string) error {
+	f, err := z.config(name)
+	if err != nil {
+		return err
+	}
+	pending := false // its next start is in zinit's hand
+	for range stopTries {
+		s, shown, err := z.look(name)
+		switch {
+		case err != nil:
+			return err
+		case s.PID == 0 && shown != 0:
+			return nil // lost to zinit, which would signal another; it is started by nobody
+		case s.PID == 0:
+			pending = pending || s.Target == Up && s.State.Ended() && !f.Service.Oneshot
+			if pending && z.rest(name) == nil {
+				return nil
+			}
+		}
+		if err := z.ask("service.stop", named{Name: name}, nil); err != nil {
+			return ignoring(err, ServiceIsDown)
+		}
+		switch {
+		case s.PID != 0:
+			s, err = z.await(name, DefaultStopTimeout, func(s Status) bool { return s.PID == 0 || s.Target == Up })
+			if err != nil || s.PID != 0 || s.State.Ended() && s.Target == Down { // somebody starts it again: his will
+				return ignoring(err, ServiceNotFound)
+			}
+			pending = true // it had ended before
+		case pending:
+			s, err = z.await(name, f.pause()+crateLost, func(s Status) bool { return s.PID != 0 || s.State.Ended() })
+			if err != nil || s.PID == 0 && !s.State.Ended() {
+				return ignoring(err, ServiceNotFound)
+			}
+		default:
+			return nil
+		}
+	}
+	return refuse(true, ProcessError, "service '%s' ends sooner than it can be stopped, and this zinit starts it again", name)
+}
+
+// rest puts in the place of a service that is about to be started again one that
+// nobody starts (Monitor does): with a service goes its next start.
+func (z crate) rest(name string) error {
+	f, err := z.whole(name)
+	if err != nil {
+		return err
+	}
+	if err := z.remove(name); err != nil {
+		return err
+	}
+	f.status(crateIgnore)
+	return z.set(f)
+}
+
+// await looks until a status is as wanted, or the time is over.
+func (z crate) await(name string, most time.Duration, want func(Status) bool) (Status, error) {
+	for end, wait := time.Now().Add(most), time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		s, err := z.status(name)
+		if err != nil || want(s) || time.Now().After(end) {
+			return s, err
+		}
+		if err := z.pause(wait); err != nil {
+			return s, err
+		}
+	}
+}
+
+func (z crate) pause(d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-z.ctx.Done():
+		return context.Cause(z.ctx)
+	}
+}
+
+// remove takes a stopped service and its file away.
+func (z crate) remove(name string) error {
+	s, shown, err := z.look(name)
+	if err != nil {
+		return err
+	}
+	if err := refuse(s.PID != 0, ServiceIsUp, "service '%s' is up, and this zinit removes no file without its service", name); err != nil {
+		return err
+	}
+	// It would signal whoever has that PID by now.
+	if err := refuse(shown != 0, ProcessError, "this zinit has lost sight of service '%s' and takes it to run as PID %d: "+
+		"it has to be started again", name, shown); err != nil {
+		return err
+	}
+	moved, err := z.moves(name)
+	if err != nil {
+		return err
+	}
+	if err := refuse(moved != "", ProcessError, "service '%s' is stopped and stays listed: this zinit would lose sight of '%s', "+
+		"which runs, were it removed (stop that first)", name, moved); err != nil {
+		return err
+	}
+	dependents, err := z.dependents(name)
+	if err != nil {
+		return err
+	}
+	if len(dependents) > 0 {
+		return refuse(true, DependencyError, "service '%s' is waited for by %s, which this zinit would remove with it",
+			name, strings.Join(dependents, ", "))
+	}
+	return z.ask("service.delete", named{Name: name}, nil)
+}
+
+// moves is the service that runs and would be moved, were this one removed.
+func (z crate) moves(name string) (string, error) {
+	var all []crateFull
+	if err := z.ask("service.list_full", nil, &all); err != nil || len(all) == 0 {
+		return "", err
+	}
+	last := all[len(all)-1]
+	if last.Name == name || last.State.PID == 0 && last.State.Name != "failed" { // a failed one is about to run again
+		return "", nil
+	}
+	return last.Name, nil
+}
+
+// dependents are the services that name this one.
+func (z crate) dependents(name string) ([]string, error) {
+	var all, found []string
+	if err := z.ask("service.list", nil, &all); err != nil {
+		return nil, err
+	}
+	for _, other := range all {
+		if other == name {
+			continue
+		}
+		full, err := z.full(other)
+		if errors.Is(err, ServiceNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range full.Dependencies {
+			if d.Name == name {
+				found = append(found, other)
+				break
+			}
+		}
+	}
+	return found, nil
+}
+
+// gone tells a process that has ended, and was reaped.
+func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }

@@ -1,0 +1,144 @@
+package zinit
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// crateState is a state as the crate dialect has it, one of seven by name.
+type crateState struct {
+	Name      string   `json:"state"`
+	PID       int      `json:"pid"`
+	ExitCode  *int     `json:"exit_code"`
+	WaitingOn []string `json:"waiting_on"`
+	Reason    struct {
+		Type       string `json:"type"`
+		Code       int    `json:"code"`
+		Signal     int    `json:"signal"`
+		Dependency string `json:"dependency"`
+	} `json:"reason"`
+}
+
+// state is the state that another zinit would name.
+func (s crateState) state() State {
+	switch s.Name {
+	case "inactive":
+		return State{Kind: Unknown}
+	case "blocked":
+		return State{Kind: Blocked}
+	case "starting":
+		return State{Kind: Spawned}
+	case "running", "stopping":
+		return State{Kind: Running}
+	case "exited":
+		switch {
+		case s.ExitCode == nil: // of one that was stopped by a signal, which is not kept
+			return State{Kind: Signaled, Signal: NoSignal}
+		case *s.ExitCode == 0:
+			return State{Kind: Success}
+		}
+		return State{Kind: Exited, Code: *s.ExitCode}
+	case "failed":
+		switch s.Reason.Type {
+		case "exit_code":
+			return State{Kind: Exited, Code: s.Reason.Code}
+		case "signal":
+			return State{Kind: Signaled, Signal: unix.SignalName(unix.Signal(s.Reason.Signal))}
+		case "missing_dependency":
+			return State{Kind: Blocked}
+		case "health_check_failed":
+			return State{Kind: TestFailure}
+		}
+		return State{Kind: Failure}
+	}
+	return State{Kind: Kind(s.Name)}
+}
+
+// crateFull is the answer to service.status_full, and an item of service.list_full.
+type crateFull struct {
+	Name         string     `json:"name"`
+	State        crateState `json:"state"`
+	Dependencies []struct {
+		Name  string     `json:"name"`
+		State crateState `json:"state"`
+	} `json:"dependencies"`
+}
+
+func (z crate) full(name string) (f crateFull, err error) {
+	return f, z.ask("service.status_full", named{Name: name}, &f)
+}
+
+func (z crate) list() (map[string]State, error) {
+	var all []crateFull
+	if err := z.ask("service.list_full", nil, &all); err != nil {
+		return nil, err
+	}
+	states := make(map[string]State, len(all))
+	for _, s := range all {
+		states[s.Name] = s.State.state()
+	}
+	return states, nil
+}
+
+// crateLost is how long a process that zinit shows may be gone before it is taken
+// for lost to it. The end of a process is usually known to it in a moment, on a busy machine in some more.
+const crateLost = 500 * time.Millisecond
+
+func (z crate) status(name string) (Status, error) {
+	s, _, err := z.look(name)
+	return s, err
+}
+
+// look is a status with the PID that zinit shows, which may be of a process that is
+// gone without its knowledge.
+func (z crate) look(name string) (_ Status, shown int, err error) {
+	for began := time.Now(); ; {
+		full, err := z.full(name)
+		if err != nil {
+			return Status{}, 0, err
+		}
+		s := Status{Name: full.Name, PID: full.State.PID, State: full.State.state(), After: map[string]State{}}
+		for _, d := range full.Dependencies {
+			s.After[d.Name] = d.State.state()
+		}
+		if d := full.State.Reason.Dependency; d != "" {
+			s.After[d] = State{Kind: Unknown}
+		}
+		if s.Target, err = z.target(full); err != nil {
+			return Status{}, 0, err
+		}
+		if s.PID == 0 || !gone(s.PID) {
+			return s, s.PID, nil
+		}
+		if time.Since(began) > crateLost {
+			s.PID, s.State = 0, State{Kind: Unknown}
+			return s, full.State.PID, nil
+		}
+		if err := z.pause(crateLost / 100); err != nil {
+			return Status{}, 0, err
+		}
+	}
+}
+
+// target is what zinit wants of a service, which it does not say: it shows in the
+// state, and for a service that has ended in what its file says of that.
+func (z crate) target(f crateFull) (Target, error) {
+	switch f.State.Name {
+	case "stopping", "inactive":
+		return Down, nil
+	case "exited":
+		// One that was stopped shows how it ended just as one that will be started
+		// again does; only a good end can be either.
+		c, err := z.config(f.Name)
+		if err != nil {
+			return Down, err
+		}
+		again := c.Lifecycle.Restart == crateAlways && f.State.ExitCode != nil && *f.State.ExitCode == 0
+		if c.Service.Oneshot || again {
+			return Up, nil
+		}
+		return Down, nil
+	}
+	return Up, nil
+}
