@@ -51,12 +51,18 @@ func withChild(t *testing.T, words ...string) config {
 // newBed has everything but the executor.
 func newBed(t *testing.T) *bed {
 	t.Helper()
+	return newBedOver(t, zinittest.Start(t))
+}
+
+// newBedOver has this zinit.
+func newBedOver(t *testing.T, z *zinittest.Server) *bed {
+	t.Helper()
 	n, err := embedded.Start(embedded.Config{Dir: t.TempDir(), NoListen: true, State: "0badcafe"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.Stop)
-	b := &bed{t: t, nats: n, zinit: zinittest.Start(t)}
+	b := &bed{t: t, nats: n, zinit: z}
 	b.bus = b.connect("test")
 	if b.facts, err = b.bus.Subscribe(events.Facts); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,114 @@
+package zinit_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"herosup/events"
+	"herosup/zinit"
+	"herosup/zinit/zinittest"
+)
+
+// An actor under the zinit of crates.io, from its start to its end and on: what is
+// stopped stays listed, and is started again as it is or, if its template has
+// changed, anew.
+func TestExecutorOverTheCrate(t *testing.T) {
+	binary := zinittest.CrateBinary(t)
+	if binary == "" {
+		return
+	}
+	b := newBedOver(t, zinittest.StartCrate(t, binary, t.TempDir()))
+	b.execute()
+	life := b.up()
+	kill(t, life.PID, syscall.SIGKILL)
+	if got := expect[events.ProcessExited](b, events.ProcessReady{}); got.Incarnation != life || got.Signal != "SIGKILL" {
+		t.Errorf("exited: %+v", got)
+	}
+	next := expect[events.ProcessStarted](b).Incarnation
+	stop := events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool}
+	for range 3 {
+		b.order(stop)
+		if got := expect[events.ProcessExited](b, events.ProcessReady{}); got.Incarnation != next || !got.ByUs {
+			t.Errorf("stopped: %+v, want %s", got, next)
+		}
+		next = b.up()
+	}
+	b.order(stop)
+	expect[events.ProcessExited](b, events.ProcessReady{})
+	b.stop()
+
+	b.execute(withChild(t, "args", "another"))
+	if got := expect[events.ProcessObserved](b); got.WantedUp || !got.Incarnation.IsZero() {
+		t.Errorf("observed: %+v", got)
+	}
+	life = b.up()
+	b.order(events.RestartProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	if got := expect[events.ProcessExited](b, events.ProcessReady{}); got.Incarnation != life {
+		t.Errorf("restarted: %+v, want %s", got, life)
+	}
+	expect[events.ProcessStarted](b)
+	if got, err := b.client.Get(t.Context(), prefix+actor); err != nil || got.Exec[1] != "args" {
+		t.Errorf("its command: %+v, %v", got, err)
+	}
+	b.order(events.KillProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Down: true})
+	expect[events.ProcessExited](b, events.ProcessReady{})
+
+	zinittest.Eventually(t, "it can be removed", func() error { return b.client.Remove(t.Context(), prefix+actor) })
+	if left, err := filepath.Glob(b.zinit.Dir + "/*.toml"); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// Many actors come and go at a time, and each is seen to end: none is lost to that
+// zinit by what is done to another.
+func TestManyActorsOverTheCrate(t *testing.T) {
+	binary := zinittest.CrateBinary(t)
+	if binary == "" {
+		return
+	}
+	b := newBedOver(t, zinittest.StartCrate(t, binary, t.TempDir()))
+	b.execute()
+	const many = 6
+	lives := map[string]events.Incarnation{}
+	for i := range many {
+		b.order(events.StartProcess{Node: events.LocalNode, Actor: fmt.Sprintf("work_%d", i+1), Pool: pool})
+	}
+	for range many {
+		e := expect[events.ProcessStarted](b)
+		lives[e.Actor] = e.Incarnation
+	}
+	for round := range 3 {
+		for actor := range lives { // some are stopped, the others killed
+			if actor <= "work_3" {
+				b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+			}
+		}
+		for range 3 {
+			e := expect[events.ProcessExited](b)
+			if e.Incarnation != lives[e.Actor] || e.Actor > "work_3" {
+				t.Errorf("round %d: exited: %+v", round, e)
+			}
+		}
+		for actor, life := range lives {
+			if actor > "work_3" {
+				kill(t, life.PID, syscall.SIGKILL)
+			} else {
+				b.order(events.StartProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+			}
+		}
+		for range many {
+			e := expect[events.ProcessStarted](b, events.ProcessExited{})
+			lives[e.Actor] = e.Incarnation
+		}
+	}
+	if all, err := b.client.List(t.Context()); err != nil || len(all) != many {
+		t.Errorf("%v, %v", all, err)
+	}
+	for actor, life := range lives {
+		if s, err := b.client.Status(t.Context(), prefix+actor); err != nil || s.PID != life.PID || s.State.Kind != zinit.Running {
+			t.Errorf("%s: %+v, %v, want %s", actor, s, err, life)
+		}
+	}
+}
