@@ -61,12 +61,17 @@ func (m Message) Refuse(r *Refusal) error {
 // micro.Request, which may be used only while its handler runs: we answer later,
 // from the loop that owns the state.
 type answer struct {
-	nc *nats.Conn
-	to string
+	bus *Bus
+	to  string
 }
 
 func (a *answer) send(data []byte, h nats.Header) error {
-	return a.nc.PublishMsg(&nats.Msg{Subject: a.to, Data: data, Header: h})
+	m := &nats.Msg{Subject: a.to, Data: data, Header: h}
+	if strings.HasPrefix(a.to, localInbox) {
+		a.bus.local.answered(m)
+		return nil
+	}
+	return a.bus.nc.PublishMsg(m)
 }
 
 // answerTo is nil for a message without a reply subject, and for one whose
@@ -76,11 +81,11 @@ func (b *Bus) answerTo(reply string) *answer {
 	if !isInbox(reply) {
 		return nil
 	}
-	return &answer{nc: b.nc, to: reply}
+	return &answer{bus: b, to: reply}
 }
 
-// isInbox accepts the replies of clients ("_INBOX...") and those that the server
-// makes for a request from another account ("_R_.").
+// isInbox accepts the replies of clients ("_INBOX..."), those that the server makes for
+// a request from another account ("_R_.") and ours.
 func isInbox(reply string) bool {
-	return strings.HasPrefix(reply, nats.InboxPrefix[:len(nats.InboxPrefix)-1]) || strings.HasPrefix(reply, "_R_.")
+	return strings.HasPrefix(reply, localInbox) || strings.HasPrefix(reply, nats.InboxPrefix[:len(nats.InboxPrefix)-1]) || strings.HasPrefix(reply, "_R_.")
 }

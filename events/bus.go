@@ -110,7 +110,8 @@ func CausedBy(m Message) Option {
 }
 
 // Publish sends an event. The error says that it was not sent: a bad token, or
-// a closed connection. Delivery itself is not confirmed.
+// a closed connection. Delivery itself is not confirmed: while the server is away,
+// facts and orders of a Bus with a Local reach this process alone.
 func (b *Bus) Publish(e Event, opts ...Option) error {
 	b.speak.Lock()
 	defer b.speak.Unlock()

@@ -1,9 +1,12 @@
 package events
 
 import (
+	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 )
@@ -17,16 +20,29 @@ import (
 // process who asked for it, in the order of its publisher, and to the server once, for
 // the streams and for everybody outside. The connection has no echo, so nothing comes
 // twice; what others publish comes by it as ever.
+//
+// While the server is away those in this process hear everything as before; the others
+// see by the numbers what they missed.
 type Local struct {
 	nc   *nats.Conn
 	memo *memo
+	log  *slog.Logger
+	mute atomic.Bool // what was published last did not reach the server
 
 	mu   sync.RWMutex // the short way is walked under a read lock
 	subs []*Subscription
+	// waiting are those who made a request on the short way, by its reply subject.
+	waiting map[string]chan<- *nats.Msg
 }
 
-// NewLocal takes a connection that does not echo (nats.NoEcho), which it owns.
-func NewLocal(nc *nats.Conn) *Local { return &Local{nc: nc, memo: newMemo()} }
+// NewLocal takes a connection that does not echo (nats.NoEcho), which it owns; log nil
+// discards.
+func NewLocal(nc *nats.Conn, log *slog.Logger) *Local {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Local{nc: nc, memo: newMemo(), log: log}
+}
 
 // Close ends the connection. The Buses that share it can not publish any more.
 func (l *Local) Close() {
@@ -48,8 +64,15 @@ func (l *Local) echoes() bool { return !l.nc.Opts.NoEcho }
 // publish sends to the server and gives to those who are here. One publisher's
 // messages come one at a time.
 func (l *Local) publish(prefix string, m *nats.Msg, said remembered) error {
-	if err := l.nc.PublishMsg(m); err != nil || l.echoes() {
+	err := l.nc.PublishMsg(m)
+	if l.echoes() {
 		return err
+	}
+	if err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) && !l.nc.IsReconnecting() {
+		return err
+	}
+	if silent := err != nil; l.mute.Swap(silent) != silent && silent {
+		l.log.Warn("bus", "reason", "the server is away: no one outside hears of "+m.Subject+" and what follows", "err", err)
 	}
 	if said.subject != "" {
 		l.memo.keep(m, said)

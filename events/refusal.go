@@ -79,7 +79,10 @@ func (b *Bus) Request(ctx context.Context, e Event, out any, opts ...Option) err
 	if err != nil {
 		return err
 	}
-	answer, err := b.nc.RequestMsgWithContext(ctx, m)
+	answer, asked, err := b.local.request(ctx, b.prefix, m)
+	if !asked {
+		answer, err = b.nc.RequestMsgWithContext(ctx, m)
+	}
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return ErrNobody

@@ -35,10 +35,14 @@ const (
 	historyBytes  = 256 << 20
 )
 
-// EnsureStreams makes the streams and the bucket, or brings their settings up to
-// date. The context must have a deadline: a server with a full disk gives no
-// answer at all.
-func EnsureStreams(ctx context.Context, b *Bus) error {
+// EnsureStreams makes the streams and the buckets, or brings their settings up to
+// date; of how many replicas they have it leaves what is there. The context must
+// have a deadline: a server with a full disk gives no answer at all.
+func EnsureStreams(ctx context.Context, b *Bus) error { return EnsureReplicas(ctx, b, 0) }
+
+// EnsureReplicas is EnsureStreams with so many replicas of each; 0 leaves what is
+// there, and makes one.
+func EnsureReplicas(ctx context.Context, b *Bus, replicas int) error {
 	js, err := jetstream.New(b.nc)
 	if err != nil {
 		return fmt.Errorf("jetstream: %w", err)
@@ -57,7 +61,7 @@ func EnsureStreams(ctx context.Context, b *Bus) error {
 		AllowBatchPublish: true,
 		// Ids of plain publishes are <stream>-<sequence>; starting from the
 		// clock, those of a lost state folder do not come again.
-		FirstSeq: uint64(time.Now().UnixMilli()),
+		FirstSeq: uint64(time.Now().UnixMilli()), Replicas: replicas,
 	}); err != nil {
 		return err
 	}
@@ -65,26 +69,31 @@ func EnsureStreams(ctx context.Context, b *Bus) error {
 		Name: EventsStream, Description: "history of facts",
 		Subjects:  []string{b.prefix + ".evt.>"},
 		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
-		MaxAge: historyAge, MaxBytes: historyBytes, AllowDirect: true,
+		MaxAge: historyAge, MaxBytes: historyBytes, AllowDirect: true, Replicas: replicas,
 	}); err != nil {
 		return err
 	}
-	_, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: StateBucket, Description: "epoch of Redis", History: 4, Storage: jetstream.FileStorage})
-	if err != nil {
-		return fmt.Errorf("bucket %s: %w", StateBucket, err)
+	for _, want := range []jetstream.KeyValueConfig{
+		{Bucket: StateBucket, Description: "epoch of Redis", History: 4},
+		{Bucket: DeadBucket, Description: "dead jobs", History: 1},
+		{Bucket: SchedulesBucket, Description: "schedules and how far they have come", History: 1, MaxValueSize: maxDefinition},
+	} {
+		want.Storage, want.Replicas = jetstream.FileStorage, replicas
+		if err := ensureBucket(ctx, js, want); err != nil {
+			return err
+		}
 	}
-	_, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: DeadBucket, Description: "dead jobs", History: 1, Storage: jetstream.FileStorage,
-	})
-	if err != nil {
-		return fmt.Errorf("bucket %s: %w", DeadBucket, err)
+	return nil
+}
+
+func ensureBucket(ctx context.Context, js jetstream.JetStream, want jetstream.KeyValueConfig) error {
+	if want.Replicas == 0 {
+		if have, err := js.Stream(ctx, "KV_"+want.Bucket); err == nil {
+			want.Replicas = have.CachedInfo().Config.Replicas
+		}
 	}
-	_, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: SchedulesBucket, Description: "schedules and how far they have come", History: 1,
-		MaxValueSize: maxDefinition, Storage: jetstream.FileStorage,
-	})
-	if err != nil {
-		return fmt.Errorf("bucket %s: %w", SchedulesBucket, err)
+	if _, err := js.CreateOrUpdateKeyValue(ctx, want); err != nil {
+		return fmt.Errorf("bucket %s: %w", want.Bucket, err)
 	}
 	return nil
 }
@@ -96,6 +105,9 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 		_, err = js.CreateStream(ctx, want)
 	case err == nil:
 		want.FirstSeq = have.CachedInfo().Config.FirstSeq // fixed at creation
+		if want.Replicas == 0 {
+			want.Replicas = have.CachedInfo().Config.Replicas
+		}
 		_, err = js.UpdateStream(ctx, want)
 	}
 	if err != nil {

@@ -18,7 +18,9 @@ import (
 type natsContext struct {
 	Description string `json:"description"`
 	URL         string `json:"url"`
-	Nkey        string `json:"nkey"`
+	Nkey        string `json:"nkey,omitempty"`
+	Creds       string `json:"creds,omitempty"`
+	CA          string `json:"ca,omitempty"`
 }
 
 func (a *app) natsContextCommand() *cobra.Command {
@@ -28,7 +30,11 @@ func (a *app) natsContextCommand() *cobra.Command {
 		Short: "A context for the stock nats CLI, to publish jobs and watch events with it",
 		Long: `Prints the context as JSON, or stores it where the nats CLI looks for it.
 
-Roles: operator (everything), submitter (jobs only), observer (events only).
+Roles: operator (everything), submitter (jobs only), observer (events only). They are those
+of our own server: with nats.url the context is that of the daemon's user, and others are
+yours to make (operator: hero.cmd.>, $SRV.>, hero.evt.>; submitter:
+hero.cmd.job.{submit,run,create,batch,await,cancel,retry}.>; observer: hero.evt.>), each in
+an account of its own: within one, a submitter can have an answer arrive as a command.
 The nats CLI treats payloads as templates: give pub and req --no-templates.`,
 		Example: `  herosup nats-context --save herosup
   nats --context herosup req --no-templates hero.cmd.job.run.bash 'echo hi'
@@ -44,6 +50,13 @@ The nats CLI treats payloads as templates: give pub and req --no-templates.`,
 				return err
 			}
 			nc := natsContext{Description: "herosup " + f.ID + " " + role, URL: run.NATS, Nkey: embedded.KeyFile(f.Path("nats"), r)}
+			if x := run.External; x != nil {
+				if r != embedded.Operator {
+					return hinted(exitRefused, fmt.Errorf("role %s is one of our own server's, and the bus is on yours", r),
+						"make a user there that may publish and subscribe what the role may: herosup nats-context --help")
+				}
+				nc.URL, nc.Nkey, nc.Creds, nc.CA = x.URL, x.NKey, x.Creds, x.CA
+			}
 			if save == "" {
 				return printJSON(cmd.OutOrStdout(), nc)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,7 @@ import (
 const upTimeout = 30 * time.Second
 
 func (a *app) upCommand() *cobra.Command {
-	var file, listen, redisURL string
+	var file, listen, redisURL, natsURL string
 	var detach, check bool
 	c := &cobra.Command{
 		Use:   "up",
@@ -41,6 +42,17 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 			}
 			if listen != "" {
 				cfg.NATS.Listen = listen
+			}
+			if natsURL = cmp.Or(natsURL, os.Getenv("HEROSUP_NATS_URL")); natsURL != "" && (cfg.NATS.URL == "" || cmd.Flags().Changed("nats-url")) {
+				cfg.NATS.URL = natsURL
+			}
+			if cfg.NATS.URL != "" {
+				if listen != "" {
+					return usagef("--listen is for the bus of our own: nats.url names one that listens already")
+				}
+				if err := cfg.NATS.Access().Check(); err != nil {
+					return &exitError{status: exitUsage, err: err}
+				}
 			}
 			if redisURL != "" {
 				cfg.Redis.URL = redisURL
@@ -77,6 +89,7 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 	c.Flags().StringVarP(&file, "file", "f", os.Getenv("HEROSUP_CONFIG"), "configuration `file` (HEROSUP_CONFIG)")
 	c.Flags().StringVar(&listen, "listen", "", "`host:port` of the bus for other programs (default: loopback, a free port that is kept)")
 	c.Flags().StringVar(&redisURL, "redis-url", "", "Redis to use (HEROSUP_REDIS_URL)")
+	c.Flags().StringVar(&natsURL, "nats-url", "", "NATS server of your own to use, with JetStream (HEROSUP_NATS_URL; default: one of ours)")
 	c.Flags().BoolVar(&detach, "detach", false, "start in the background and return when it is ready")
 	c.Flags().BoolVar(&check, "check", false, "check the configuration, print the pools and end")
 	return c

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"herosup/cmd/internal/state"
 	"herosup/dispatch/client"
 	"herosup/events"
-	"herosup/events/embedded"
 )
 
 // answerTimeout bounds a question to the daemon: it answers or refuses within
@@ -62,7 +60,7 @@ func (a *app) connect(cmd *cobra.Command) (*remote, error) {
 func dial(ctx context.Context, f *state.Folder, run state.Runtime) (*remote, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	nc, err := embedded.Dial(ctx, run.NATS, f.Path("nats"), embedded.Operator, nil, nats.Name("herosup command"))
+	nc, err := f.Dial(ctx, run, "herosup command")
 	if err != nil {
 		return nil, hinted(exitFailed, err, "see `herosup status`, or the daemon's log")
 	}

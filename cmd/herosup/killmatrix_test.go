@@ -31,19 +31,22 @@ var (
 // and in pairs, while jobs run. A ledger outside Redis says that each accepted
 // job ended exactly once and ran at most once more than it was hit.
 func TestKillMatrix(t *testing.T) {
-	onBoth(t, func(t *testing.T, k redisKind) {
-		seed := *killSeed
-		if seed == 0 {
-			seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number is good
-		}
-		t.Logf("seed %d: repeat with -run %s -kills %d -kill-seed %d", seed, t.Name(), *kills, seed)
-		m := newMatrix(t, k, seed)
-		for m.killed < *kills {
-			m.round()
-		}
-		m.drain()
-		m.report()
-	})
+	onBoth(t, func(t *testing.T, k redisKind) { killMatrix(t, k, nil) })
+	t.Run("nats", func(t *testing.T) { killMatrix(t, withServer, startNATS(t)) })
+}
+
+func killMatrix(t *testing.T, k redisKind, n *ownNATS) {
+	seed := *killSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number is good
+	}
+	t.Logf("seed %d: repeat with -run %s -kills %d -kill-seed %d", seed, t.Name(), *kills, seed)
+	m := newMatrix(t, k, n, seed)
+	for m.killed < *kills {
+		m.round()
+	}
+	m.drain()
+	m.report()
 }
 
 const (
@@ -56,6 +59,7 @@ const (
 type matrix struct {
 	*rig
 	kind   redisKind
+	nats   *ownNATS // nil: the embedded one
 	rand   *rand.Rand
 	proxy  *killProxy
 	server *exec.Cmd // Redis
@@ -75,17 +79,21 @@ type matrix struct {
 	missed        map[string]int // points that nobody passed in time
 }
 
-func newMatrix(t *testing.T, k redisKind, seed uint64) *matrix {
+func newMatrix(t *testing.T, k redisKind, n *ownNATS, seed uint64) *matrix {
 	t.Helper()
 	m := &matrix{
-		kind: k, rand: rand.New(rand.NewPCG(seed, 1)), jobs: map[string]bool{}, hits: map[string]int{}, spent: map[string]time.Duration{},
+		kind: k, nats: n, rand: rand.New(rand.NewPCG(seed, 1)), jobs: map[string]bool{}, hits: map[string]int{}, spent: map[string]time.Duration{},
 		passed: map[string]int{}, missed: map[string]int{},
 	}
 	dir := t.TempDir()
 	through, socket := filepath.Join(dir, "p"), filepath.Join(dir, "r")
 	m.ledger = filepath.Join(dir, "ledger")
-	m.rig = prepare(t, k, "  bash: {min: 4, max: 4, restart: {backoff: [10ms, 20ms], crash_loop: {exits: 1000, within: 10s}}}\n"+
-		"redis: {url: \"unix://"+through+"\"}\n")
+	config := "  bash: {min: 4, max: 4, restart: {backoff: [10ms, 20ms], crash_loop: {exits: 1000, within: 10s}}}\n" +
+		"redis: {url: \"unix://" + through + "\"}\n"
+	if n != nil {
+		config += "nats: {url: \"" + n.url() + "\"}\n"
+	}
+	m.rig = prepare(t, k, config)
 	m.startRedis(socket)
 	t.Cleanup(m.stopRedis)
 	m.proxy = newKillProxy(t, through, socket)
@@ -151,6 +159,7 @@ const (
 	theActor  victim = "actor" // one that holds a job
 	theDaemon victim = "daemon"
 	theRedis  victim = "redis"
+	theNATS   victim = "nats"
 )
 
 // plan is what one round does.
@@ -186,6 +195,9 @@ func (m *matrix) draw() plan {
 	others := []victim{caller, theActor, theDaemon}
 	if m.kind == withServer { // the embedded one forgets when it is killed: another test
 		others = append(others, theRedis)
+	}
+	if m.nats != nil {
+		others = append(others, theNATS, theNATS)
 	}
 	p.victims = []victim{others[m.rand.IntN(len(others))]}
 	if m.rand.IntN(3) == 0 {
@@ -277,8 +289,8 @@ func (m *matrix) strike(victims []victim, callerPID, rest int) toll {
 			targets = append(targets, m.cmd.Process.Pid)
 		case theActor:
 			targets = append(targets, m.busy(ctx, pids, callerPID))
-		case theRedis:
-			to.dead[theRedis] = true
+		case theRedis, theNATS:
+			to.dead[v] = true
 		}
 	}
 	slices.Sort(targets)
@@ -310,6 +322,10 @@ func (m *matrix) strike(victims []victim, callerPID, rest int) toll {
 	if to.dead[theRedis] {
 		_ = m.server.Process.Kill()
 		<-m.exited
+		to.n++
+	}
+	if to.dead[theNATS] {
+		m.nats.kill()
 		to.n++
 	}
 	return to
@@ -354,6 +370,9 @@ func (m *matrix) bringBack(to toll) {
 	defer func(t time.Time) { m.spent["back"] += time.Since(t) }(time.Now())
 	if to.dead[theRedis] {
 		m.startRedis(m.direct.Options().Addr)
+	}
+	if to.dead[theNATS] {
+		m.nats.start()
 	}
 	if to.dead[theDaemon] {
 		f := m.d.folder

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	// The scripts run our main as the command herosup, in processes of its own.
-	testscript.Main(m, map[string]func(){"herosup": main})
+	testscript.Main(m, map[string]func(){"herosup": main, "nats-server": natsServer})
 }
 
 // outside are the programs that scripts may use when they are there, and the

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -50,15 +49,15 @@ const (
 	readyTimeout = 10 * time.Second
 )
 
-// Server is a running server.
+// Server is a running server, and the Hub of the connections to it that are opened in
+// this process with the system's rights.
 type Server struct {
+	*events.Hub
+
 	cfg Config
 	srv *server.Server
 	key nkeys.KeyPair
 	url string
-	// local is what the components of this process share; made by the first Connect.
-	mu    sync.Mutex
-	local *events.Local
 }
 
 // Start runs the server and returns when it accepts connections with all roles
@@ -92,6 +91,7 @@ func Start(cfg Config) (*Server, error) {
 	srv.SetLoggerV2(logs, false, false, false)
 	srv.Start()
 	s := &Server{cfg: cfg, srv: srv, key: key}
+	s.Hub = events.NewHub(events.HubConfig{Dial: s.dial, Prefix: cfg.Prefix, State: cfg.State, Log: cfg.Log})
 	if err := s.settle(logs); err != nil {
 		s.Stop()
 		return nil, err
@@ -166,22 +166,7 @@ func options(cfg Config, host string, port int) (*server.Options, nkeys.KeyPair,
 // URL is where clients outside the daemon connect.
 func (s *Server) URL() string { return s.url }
 
-// Connect opens an in-process connection with the system's rights and makes it
-// the Bus of one component.
-func (s *Server) Connect(component string) (*events.Bus, error) {
-	local, err := s.share()
-	if err != nil {
-		return nil, err
-	}
-	nc, err := s.dial(component)
-	if err != nil {
-		return nil, err
-	}
-	return events.NewBus(nc, events.Config{
-		Prefix: s.cfg.Prefix, Source: "herosup/" + s.cfg.State + "/" + component, Local: local, Log: s.cfg.Log,
-	})
-}
-
+// dial opens an in-process connection with the system's rights.
 func (s *Server) dial(component string, more ...nats.Option) (*nats.Conn, error) {
 	pub, err := s.key.PublicKey()
 	if err != nil {
@@ -195,29 +180,9 @@ func (s *Server) dial(component string, more ...nats.Option) (*nats.Conn, error)
 	return nc, nil
 }
 
-// share is the components' own way past the server.
-func (s *Server) share() (*events.Local, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.local != nil {
-		return s.local, nil
-	}
-	nc, err := s.dial("facts", nats.NoEcho())
-	if err != nil {
-		return nil, err
-	}
-	s.local = events.NewLocal(nc)
-	return s.local, nil
-}
-
 // Stop ends the server and returns when it has written everything.
 func (s *Server) Stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.local != nil {
-		s.local.Close()
-		s.local = nil
-	}
+	s.Close()
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
 }

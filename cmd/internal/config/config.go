@@ -32,8 +32,17 @@ type Redis struct {
 	Prefix string `yaml:"prefix"`
 }
 
-// NATS says where the bus listens.
+// NATS says where the bus is: on a server of ours, or one of your own.
 type NATS struct {
+	// URL of a server of your own with JetStream, or of several of a cluster with commas between; "" starts ours.
+	URL string `yaml:"url"`
+	// Creds is a file with a user's credentials for it, NKey one with a seed.
+	Creds string `yaml:"creds"`
+	NKey  string `yaml:"nkey"`
+	// CA is a file with the authorities to trust; "" means the system's.
+	CA string `yaml:"ca"`
+	// Replicas of each stream in a cluster of your own; 0 leaves them as they are, and makes one.
+	Replicas int `yaml:"replicas"`
 	// Listen is host:port; "" means loopback and a free port, kept.
 	Listen string `yaml:"listen"`
 	// Sync is how much acknowledged work a power cut may cost: a duration, or
@@ -199,7 +208,9 @@ func (p *Pool) setDefaults(name string) {
 
 func (c *Config) setDefaults() {
 	def(&c.Redis.Prefix, "hero")
-	def(&c.NATS.Sync, "1s")
+	if c.NATS.URL == "" {
+		def(&c.NATS.Sync, "1s")
+	}
 	c.Jobs.SetDefaults()
 	def(&c.Log.Level, "info")
 	def(&c.Log.Format, "auto")

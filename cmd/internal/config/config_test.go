@@ -95,7 +95,7 @@ pools:
 	}); !reflect.DeepEqual(c.Jobs, want) {
 		t.Errorf("jobs %+v", c.Jobs)
 	}
-	if _, always, err := c.SyncInterval(); !always || err != nil {
+	if _, always, err := c.NATS.SyncInterval(); !always || err != nil {
 		t.Error("sync: always was not read")
 	}
 }

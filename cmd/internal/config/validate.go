@@ -16,6 +16,7 @@ import (
 	"herosup/dispatch/runner"
 	"herosup/dispatch/store"
 	"herosup/events"
+	"herosup/events/external"
 	"herosup/zinit"
 )
 
@@ -84,8 +85,7 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func (c *Config) validate(at positions) error {
 	k := &checker{at: at}
 	k.want(events.CheckToken("prefix", strings.Trim(c.Redis.Prefix, "{}")) == nil, "redis.prefix", c.Redis.Prefix, "1 to 64 of A-Z a-z 0-9 _ -, in one pair of {} for a Redis Cluster")
-	_, _, err := c.SyncInterval()
-	k.want(err == nil, "nats.sync", c.NATS.Sync, `a duration of 1ms to 2m, or "always"`)
+	c.NATS.validate(k)
 	k.want(new(slog.Level).UnmarshalText([]byte(c.Log.Level)) == nil, "log.level", c.Log.Level, "debug, info, warn or error")
 	k.want(slices.Contains([]string{"auto", "text", "json"}, c.Log.Format), "log.format", c.Log.Format, "auto, text or json")
 	c.Jobs.validate(k)
@@ -176,16 +176,39 @@ func interpreterFits(line string) bool {
 	return at >= 0 || !strings.Contains(line, "{script")
 }
 
-// SyncInterval is NATS.Sync as a duration, or always.
-func (c *Config) SyncInterval() (d time.Duration, always bool, err error) {
-	if c.NATS.Sync == "always" {
+// SyncInterval is Sync as a duration, or always.
+func (n NATS) SyncInterval() (d time.Duration, always bool, err error) {
+	if n.Sync == "always" {
 		return 0, true, nil
 	}
-	d, err = time.ParseDuration(c.NATS.Sync)
+	d, err = time.ParseDuration(n.Sync)
 	if err == nil && (d < time.Millisecond || d > 2*time.Minute) {
 		err = fmt.Errorf("nats.sync %s is out of range", d)
 	}
 	return d, false, err
+}
+
+// Access is what it takes to reach a server of your own, whose URL it has.
+func (n NATS) Access() external.Access {
+	return external.Access{URL: n.URL, Creds: n.Creds, NKey: n.NKey, CA: n.CA}
+}
+
+func (n NATS) validate(k *checker) {
+	if n.URL == "" {
+		_, _, err := n.SyncInterval()
+		k.want(err == nil, "nats.sync", n.Sync, `a duration of 1ms to 2m, or "always"`)
+		for key, v := range map[string]string{"creds": n.Creds, "nkey": n.NKey, "ca": n.CA} {
+			k.want(v == "", "nats."+key, v, "a url beside it: our own server makes its keys itself")
+		}
+		k.want(n.Replicas == 0, "nats.replicas", n.Replicas, "a url beside it: our own server is one")
+		return
+	}
+	if err := n.Access().Check(); err != nil {
+		k.want(false, "nats.url", n.Access().Public(), "nats://HOST:PORT or tls://HOST:PORT, and creds or nkey, not both ("+err.Error()+")")
+	}
+	k.want(n.Listen == "", "nats.listen", n.Listen, "nothing beside nats.url, where your own server listens")
+	k.want(n.Sync == "", "nats.sync", n.Sync, "nothing beside nats.url: it is in your own server's configuration (sync_interval)")
+	k.want(n.Replicas >= 0 && n.Replicas <= 5, "nats.replicas", n.Replicas, "1 to 5, or 0 for those there are")
 }
 
 // knownKeys are all keys of all levels, for hints.

@@ -13,7 +13,6 @@ import (
 	"herosup/cmd/internal/state"
 	"herosup/dispatch/store"
 	"herosup/events"
-	"herosup/events/embedded"
 	"herosup/zinit"
 )
 
@@ -55,7 +54,7 @@ type Daemon struct {
 	redis        redisd.Choice
 	store        *store.Store
 	poll         time.Duration
-	nats         *embedded.Server
+	nats         server
 	parts        []*part
 	ended        chan *part // those that ended unasked; as large as there are parts
 }
@@ -117,27 +116,6 @@ func (d *Daemon) start(ctx context.Context, o Options) (err error) {
 	return d.startParts(ctx)
 }
 
-func (d *Daemon) startBus(ctx context.Context) error {
-	interval, always, err := d.cfg.SyncInterval()
-	if err != nil {
-		return err
-	}
-	if d.nats, err = embedded.Start(embedded.Config{
-		Dir: d.folder.Path("nats"), Listen: d.cfg.NATS.Listen, State: d.folder.ID,
-		SyncInterval: interval, SyncAlways: always, Log: d.log,
-	}); err != nil {
-		return err
-	}
-	b, err := d.nats.Connect("daemon")
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	return events.EnsureStreams(ctx, b)
-}
-
 // serve is the time between start and end.
 func (d *Daemon) serve(ctx context.Context, o Options) error {
 	bus, err := d.nats.Connect("daemon")
@@ -154,7 +132,7 @@ func (d *Daemon) serve(ctx context.Context, o Options) error {
 		return err
 	}
 	run := state.Runtime{
-		PID: os.Getpid(), Started: time.Now().UTC(), Version: o.Version, NATS: d.nats.URL(), Prefix: bus.Prefix(),
+		PID: os.Getpid(), Started: time.Now().UTC(), Version: o.Version, NATS: d.nats.URL(), External: d.external(), Prefix: bus.Prefix(),
 		Zinit: d.socket, OwnZinit: d.ownZinit, Redis: redisd.Public(d.redis.URL), RedisKind: string(d.redis.Kind),
 	}
 	if err := d.folder.WriteRuntime(run); err != nil {

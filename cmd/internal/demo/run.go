@@ -20,7 +20,6 @@ import (
 	"herosup/cmd/internal/state"
 	"herosup/dispatch"
 	"herosup/events"
-	"herosup/events/embedded"
 )
 
 // Options say how to run the demonstration.
@@ -133,7 +132,7 @@ type play struct {
 }
 
 func (p *play) perform(ctx context.Context, r state.Runtime, ended <-chan error) (Summary, error) {
-	nc, err := embedded.Dial(ctx, r.NATS, p.folder.Path("nats"), embedded.Operator, p.o.Log)
+	nc, err := p.folder.Dial(ctx, r, "herosup demo")
 	if err != nil {
 		return Summary{}, err
 	}

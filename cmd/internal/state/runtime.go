@@ -1,10 +1,16 @@
 package state
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"herosup/events/embedded"
+	"herosup/events/external"
 )
 
 // Runtime is what a running daemon tells the command line about itself.
@@ -12,8 +18,10 @@ type Runtime struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 	Version string    `json:"version"`
-	// NATS is the URL for clients; keys are below nats/ in the folder.
-	NATS string `json:"nats"`
+	// NATS is the URL for clients, without passwords; keys are below nats/ in the
+	// folder, unless External says how to reach a server that is not ours.
+	NATS     string           `json:"nats"`
+	External *external.Access `json:"nats_external,omitempty"`
 	// Prefix is the first token of every subject.
 	Prefix string `json:"prefix"`
 	// Zinit is the socket of the process manager in use; OwnZinit tells that we
@@ -49,4 +57,13 @@ func (f *Folder) ReadRuntime() (Runtime, error) {
 		return Runtime{}, fmt.Errorf("read daemon.json: %w", err)
 	}
 	return r, nil
+}
+
+// Dial connects to the bus of the daemon that wrote r, with an operator's rights. ctx
+// bounds the wait.
+func (f *Folder) Dial(ctx context.Context, r Runtime, name string) (*nats.Conn, error) {
+	if r.External != nil {
+		return r.External.Dial(ctx, name, nil)
+	}
+	return embedded.Dial(ctx, r.NATS, f.Path("nats"), embedded.Operator, nil, nats.Name(name))
 }

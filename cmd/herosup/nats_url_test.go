@@ -1,0 +1,101 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"herosup/dispatch"
+	"herosup/dispatch/client"
+	"herosup/events"
+)
+
+// newRigOn is newRig with the bus on a server of one's own.
+func newRigOn(t *testing.T, n *ownNATS, pools string) *rig {
+	t.Helper()
+	r := prepare(t, withServer, pools+"nats: {url: \""+n.url()+"\"}\n")
+	r.up()
+	return r
+}
+
+// While a NATS server of one's own is away, what was accepted is run and actors are
+// kept, with nothing left of those that die; when it is back, so is everything else.
+func TestActorsAreKeptWithoutNATS(t *testing.T) {
+	n := startNATS(t)
+	r := newRigOn(t, n, "  bash: {min: 2, max: 2, restart: {backoff: [10ms, 20ms]}}\n")
+	r.until("two idle actors", func() bool { return r.count("idle") == 2 })
+	dir := t.TempDir()
+	gate, runs := filepath.Join(dir, "go"), filepath.Join(dir, "runs")
+	// It tells whether one that ran before it still does.
+	r.submit("bash", "before", "touch "+runs+"; while read p; do grep -s 'State:.[RSD]' /proc/$p/status; done < "+runs+
+		"; echo $$ >> "+runs+"; until [ -e "+gate+" ]; do sleep 0.01; done; echo ran")
+	r.until("it runs", func() bool { b, _ := os.ReadFile(runs); return len(b) > 0 && len(r.starts["before"]) == 1 })
+	busy := r.lives[r.starts["before"][0].Actor].PID
+
+	n.kill()
+	if err := syscall.Kill(busy, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := r.command("submit", "bash", "-e", "true").CombinedOutput(); err == nil {
+		t.Errorf("a job is submitted without NATS: %s", out)
+	}
+	rdb := r.redis()
+	r.poll("another process in the place of the killed one", func() bool {
+		n := 0
+		for _, inc := range rdb.HKeys(t.Context(), "hero:incarnations").Val() {
+			if i, err := events.ParseIncarnation(inc); err == nil && i.Alive() && i.PID != busy {
+				n++
+			}
+		}
+		return n == 2
+	})
+	r.poll("the job's second run", func() bool { b, _ := os.ReadFile(runs); return strings.Count(string(b), "\n") == 2 })
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.poll("its end", func() bool { return rdb.HGet(t.Context(), "hero:job:before", "status").Val() == "finished" })
+
+	n.start()
+	for end := time.Now().Add(20 * time.Second); ; { // the client of the test connects again when it can
+		if _, err := r.d.jobs.Submit(t.Context(), "bash", "echo back", client.Options{ID: "after"}); err == nil {
+			break
+		} else if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	r.poll("an answer of the daemon", func() bool {
+		return r.d.ask(t.Context(), events.JobShow{Job: "after"}, &dispatch.JobView{}) == nil
+	})
+	r.until("a job that came after", func() bool { return r.isEnded("after") })
+	if v := r.record("before"); strings.TrimSpace(v.Output) != "ran" || v.Attempts != 2 {
+		t.Errorf("a job that ran without NATS: %d attempts, output %q", v.Attempts, v.Output)
+	}
+}
+
+// Another daemon does not take the jobs of this.
+func TestOneDaemonPerNATSAccount(t *testing.T) {
+	n := startNATS(t)
+	r := newRigOn(t, n, bashPool)
+	other := r.command("up")
+	other.Env = append(other.Env, "HEROSUP_STATE="+filepath.Join(filepath.Dir(r.dir), "o"))
+	out, err := other.CombinedOutput() // a start that fails leaves nothing behind
+	if err == nil || !strings.Contains(string(out), "holds the jobs of another herosup") || !strings.Contains(string(out), "nats kv del HERO_STATE owner") {
+		t.Errorf("up: %v\n%s", err, out)
+	}
+	if strings.Contains(string(out), natsPassword) {
+		t.Errorf("up shows the password:\n%s", out)
+	}
+}
+
+// poll waits for what other processes do and no fact tells.
+func (r *rig) poll(what string, done func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); <-time.After(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("waited 20 s for: %s\n%s", what, r.log())
+		}
+	}
+}
