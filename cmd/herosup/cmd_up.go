@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -43,7 +42,7 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 			if listen != "" {
 				cfg.NATS.Listen = listen
 			}
-			if natsURL = cmp.Or(natsURL, os.Getenv("HEROSUP_NATS_URL")); natsURL != "" && (cfg.NATS.URL == "" || cmd.Flags().Changed("nats-url")) {
+			if natsURL != "" {
 				cfg.NATS.URL = natsURL
 			}
 			if cfg.NATS.URL != "" {

@@ -16,11 +16,15 @@ import (
 // this machine has none.
 type Interpreter func(scriptType string) (argv []string, ok bool)
 
+// natsURLEnv gives nats.url where the file does not: it may hold a password.
+const natsURLEnv = "HEROSUP_NATS_URL"
+
 // Load reads the file; "" gives the defaults. find tells which interpreters
 // there are, for the default pools.
 func Load(file string, find Interpreter) (Config, error) {
 	c := Config{File: file}
 	if file == "" {
+		c.NATS.URL = os.Getenv(natsURLEnv)
 		c.Pools = defaultPools(find)
 		c.setDefaults()
 		return c, nil
@@ -42,6 +46,9 @@ func Load(file string, find Interpreter) (Config, error) {
 		c.Pools = defaultPools(find)
 	}
 	c.File = file
+	if c.NATS.URL == "" {
+		c.NATS.URL = os.Getenv(natsURLEnv)
+	}
 	c.setDefaults()
 	if err := c.validate(positions{file: file, src: b}); err != nil {
 		return Config{}, err

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"herosup/events"
-	"herosup/events/embedded"
+	"herosup/events/external"
 )
 
-// lookNATS: the bus is a part of the daemon. Without one, only whether its address
+// lookNATS: the bus is a part of the daemon, or the user's own. Without a daemon of the first only whether its address
 // is free can be seen.
 func lookNATS(ctx context.Context, at scene, w *what) {
 	if at.told {
@@ -25,7 +25,11 @@ func lookNATS(ctx context.Context, at scene, w *what) {
 			w.bad(fmt.Sprintf("%s: %v", at.run.NATS, err), at.hangs())
 			return
 		}
-		w.ok(at.run.NATS + " (of the daemon) answers")
+		w.ok(at.run.NATS + map[bool]string{true: " (of the daemon) answers", false: " (yours) answers"}[at.run.External == nil])
+		return
+	}
+	if at.Config.NATS.URL != "" {
+		lookExternal(ctx, at.Config.NATS.Access(), w)
 		return
 	}
 	listen := at.Config.NATS.Listen
@@ -42,9 +46,28 @@ func lookNATS(ctx context.Context, at scene, w *what) {
 	w.ok(listen + " is free for the daemon")
 }
 
+// lookExternal: a server of the user's own has to let us in and hold streams.
+func lookExternal(ctx context.Context, a external.Access, w *what) {
+	nc, err := a.Dial(ctx, "herosup doctor", nil)
+	if err != nil {
+		w.bad(err.Error(), "start it, or correct nats.url and its credentials")
+		return
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err == nil {
+		_, err = js.AccountInfo(ctx)
+	}
+	if err != nil {
+		w.bad(external.Explain(err).Error(), "")
+		return
+	}
+	w.ok(a.Public() + " (yours) answers, with JetStream")
+}
+
 // dial opens the bus of the running daemon. The caller closes it.
 func dial(ctx context.Context, at scene) (*events.Bus, error) {
-	nc, err := embedded.Dial(ctx, at.run.NATS, at.folder.Path("nats"), embedded.Operator, nil, nats.Name("herosup doctor"))
+	nc, err := at.folder.Dial(ctx, at.run, "herosup doctor")
 	if err != nil {
 		return nil, err
 	}
