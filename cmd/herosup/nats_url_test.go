@@ -85,8 +85,24 @@ func TestOneDaemonPerNATSAccount(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "holds the jobs of another herosup") || !strings.Contains(string(out), "nats kv del HERO_STATE owner") {
 		t.Errorf("up: %v\n%s", err, out)
 	}
+	for args, want := range map[string]string{
+		"doctor":                        "(yours) answers",
+		"status":                        "",
+		"up --check --listen :1":        "--listen is for the bus of our own",
+		"nats-context --role submitter": "one of our own server's",
+	} {
+		more, _ := r.command(strings.Fields(args)...).CombinedOutput() // other things here may not please the doctor
+		if !strings.Contains(string(more), want) {
+			t.Errorf("%s: want %q\n%s", args, want, more)
+		}
+		out = append(out, more...)
+	}
 	if strings.Contains(string(out), natsPassword) {
-		t.Errorf("up shows the password:\n%s", out)
+		t.Errorf("the password is shown:\n%s", out)
+	}
+	// Those who ask for the whole way in get it.
+	if out, err := r.command("nats-context").CombinedOutput(); err != nil || !strings.Contains(string(out), n.url()) {
+		t.Errorf("nats-context: %v\n%s", err, out)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"herosup/events/external"
 )
 
-// lookNATS: the bus is a part of the daemon, or the user's own. Without a daemon of the first only whether its address
-// is free can be seen.
+// lookNATS: the bus is a part of the daemon, or the user's own. Without a daemon, of
+// the first only whether its address is free can be seen.
 func lookNATS(ctx context.Context, at scene, w *what) {
 	if at.told {
 		bus, err := dial(ctx, at)
