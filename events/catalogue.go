@@ -32,6 +32,7 @@ var catalogue = []*Kind{
 	declare[ProcessReady](Fact, "process", "ready"),
 	declare[ProcessExited](Fact, "process", "exited"),
 	declare[ProcessObserved](Fact, "process", "observed"),
+	declare[ProcessBlocked](Fact, "process", "blocked"),
 	declare[ProcessStartFailed](Fact, "process", "failed"),
 	declare[PoolDecided](Fact, "pool", "decided"),
 	declare[PoolScaled](Fact, "pool", "scaled"),
@@ -167,6 +168,7 @@ func (ProcessStarted) isEvent()     {}
 func (ProcessReady) isEvent()       {}
 func (ProcessExited) isEvent()      {}
 func (ProcessObserved) isEvent()    {}
+func (ProcessBlocked) isEvent()     {}
 func (ProcessStartFailed) isEvent() {}
 func (PoolDecided) isEvent()        {}
 func (PoolScaled) isEvent()         {}

@@ -45,6 +45,19 @@ type ProcessObserved struct {
 	State string `json:"state"`
 }
 
+// ProcessBlocked: the process manager holds a start back until the services that
+// it comes after are there. It goes on waiting by itself: ProcessStarted,
+// ProcessStartFailed or a stop ends it. Told anew when the reason changes, and behind
+// ProcessObserved.
+type ProcessBlocked struct {
+	Pool  string `json:"pool" subject:"0"`
+	Actor string `json:"actor" subject:"1"`
+	// Waits are the services that it waits for.
+	Waits []string `json:"waits,omitempty"`
+	// Reason is for people: "waits for redis (Error(Exited(Pid(7), 1)))".
+	Reason string `json:"reason"`
+}
+
 // ProcessStartFailed: no process came of a start order.
 type ProcessStartFailed struct {
 	Pool   string `json:"pool" subject:"0"`

@@ -61,6 +61,9 @@ type Actor struct {
 	// RedisLost and ZinitLost suspend start timeouts: an actor can not come up
 	// without them, and must not be killed for that.
 	RedisLost, ZinitLost bool
+	// Blocked suspends it too: the process manager holds the start back until the
+	// services that the actor comes after are there.
+	Blocked bool
 }
 
 // NewActor is an actor in its initial state. settings are taken as they are:

@@ -16,6 +16,7 @@
 //
 //	in   commands hero.cmd.actor.<start|stop|restart|ping|reset>.<actor>: CLI, scaler, monitor, daemon
 //	     ProcessStarted Ready Exited Observed StartFailed      zinit's executor, in this order for one life
+//	     ProcessBlocked                                        zinit's executor: suspends the start timeout
 //	     JobStarted JobEnded JobRetried JobDead ActorPonged
 //	     ActorDrained ActorRegistered (told anew)              dispatch
 //	     RedisLost RedisBack RedisRefilled, ZinitLost ZinitBack

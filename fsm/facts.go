@@ -24,6 +24,8 @@ func (f *fold) fact(e events.Event) {
 		if f.current(e.Incarnation) {
 			f.exited(exitReason(e), !e.ByUs)
 		}
+	case events.ProcessBlocked:
+		f.blocked()
 	case events.ProcessStartFailed:
 		f.startFailed(e)
 	case events.ProcessObserved:
@@ -93,8 +95,12 @@ func (f *fold) processStarted(i events.Incarnation) {
 		f.ignore("incarnation %q is not newer than %q and %q", i, f.a.Incarnation, f.a.Gone)
 		return
 	}
+	waited := f.a.Blocked
 	f.adopt(i)
 	f.fire(ProcessStarted, f.welcome())
+	if waited && f.a.is(Starting) {
+		f.startTimer(f.a.Settings.StartTimeout) // its time begins now
+	}
 }
 
 func (f *fold) welcome() string {
@@ -135,6 +141,17 @@ func exitReason(e events.ProcessExited) string {
 	return how
 }
 
+// blocked: the process manager waits for services that the actor comes after. That
+// is no failure of the actor's and may take any time.
+func (f *fold) blocked() {
+	if !f.a.is(Starting, Restarting) || !f.a.Incarnation.IsZero() {
+		f.ignore("no process of it is awaited")
+		return
+	}
+	f.a.Blocked = true
+	f.suspend()
+}
+
 func (f *fold) startFailed(e events.ProcessStartFailed) {
 	switch {
 	case !f.a.Incarnation.IsZero() && f.a.is(Starting):
@@ -170,6 +187,10 @@ func (f *fold) observedDown(e events.ProcessObserved) {
 	if !f.a.Incarnation.IsZero() {
 		f.a.Gone = f.a.Incarnation
 		f.retire()
+	}
+	if f.a.Blocked {
+		f.a.Blocked = false // else it is told anew behind this
+		f.resume()
 	}
 	on, reason := ObservedDown, fmt.Sprintf("the process manager reports no process (%s)", e.State)
 	if e.WantedUp {

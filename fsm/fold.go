@@ -133,7 +133,7 @@ func (f *fold) enter(from State, on Event) {
 	if !a.is(Draining, Recycling, Stopping) {
 		a.StopBy = time.Time{}
 	}
-	a.Due = time.Time{}
+	a.Due, a.Blocked = time.Time{}, false // an order that is held back again is told so again
 	switch a.State {
 	case Starting:
 		f.startTimer(a.Settings.StartTimeout)
@@ -156,7 +156,7 @@ func (f *fold) enter(from State, on Event) {
 // startTimer sets the start timeout, unless it is suspended.
 func (f *fold) startTimer(d time.Duration) {
 	f.a.Due = time.Time{}
-	if !f.a.RedisLost && !f.a.ZinitLost {
+	if !f.a.RedisLost && !f.a.ZinitLost && !f.a.Blocked {
 		f.a.Due = f.now.Add(d)
 	}
 }
@@ -169,7 +169,7 @@ func (f *fold) retire() {
 // adopt takes in a new incarnation, with the jobs that were told ahead of it.
 func (f *fold) adopt(i events.Incarnation) {
 	f.retire()
-	f.a.Incarnation = i
+	f.a.Incarnation, f.a.Blocked = i, false
 	f.a.Hand = f.a.Ahead.only(func(j Job) bool { return j.Incarnation == i })
 	f.a.Ahead = nil
 }

@@ -243,6 +243,7 @@ func anyInput(t *rapid.T, a Actor) events.Event {
 		func() events.Event {
 			return events.ProcessExited{Pool: pool, Actor: id, Incarnation: inc(), ByUs: flip("by us")}
 		},
+		func() events.Event { return events.ProcessBlocked{Pool: pool, Actor: id, Reason: "x"} },
 		func() events.Event { return events.ProcessStartFailed{Pool: pool, Actor: id, Reason: "x"} },
 		func() events.Event {
 			return events.ProcessObserved{Pool: pool, Actor: id, Incarnation: inc(), WantedUp: flip("wanted")}

@@ -24,6 +24,8 @@ func (k *Keeper) about(e events.Event) *slot {
 		id = e.Actor
 	case events.ProcessExited:
 		id = e.Actor
+	case events.ProcessBlocked:
+		id = e.Actor
 	case events.ProcessStartFailed:
 		id = e.Actor
 	case events.ProcessObserved:

@@ -222,6 +222,8 @@ func parse(t *testing.T, line string) events.Event {
 			Pool: pool, Actor: id, Incarnation: life(num(1)),
 			ExitCode: number(opt["code"], 0), Signal: opt["signal"], ByUs: opt["by-us"] != "",
 		}
+	case "blocked":
+		return events.ProcessBlocked{Pool: pool, Actor: id, Reason: "waits for redis (not there)"}
 	case "start-failed":
 		return events.ProcessStartFailed{Pool: pool, Actor: id, Reason: strings.Join(w[1:], " ")}
 	case "observed":

@@ -38,6 +38,9 @@ func (a *actor) moved(e events.ActorStateChanged, at time.Time) {
 		a.Restarts++
 	}
 	a.State, a.Since, a.Reason = e.To, utc(at), e.Reason
+	if e.To != starting && e.To != restarting {
+		a.Blocked = ""
+	}
 	switch e.To {
 	case idle: // it is ready, its job has ended, or it has answered
 		a.alive(at)
@@ -63,7 +66,7 @@ func (a *actor) lives(i events.Incarnation) {
 		return
 	}
 	a.drop(func(j job) bool { return j.incarnation == i })
-	a.PID, a.Incarnation, a.pings, a.PingsLost = i.PID, i, pings{}, 0
+	a.PID, a.Incarnation, a.pings, a.PingsLost, a.Blocked = i.PID, i, pings{}, 0, ""
 }
 
 // dies notes that the process is gone; the zero value means whichever it was.

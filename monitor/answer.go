@@ -113,7 +113,9 @@ type Actor struct {
 	// PingsLost are the pings in a row that it did not answer.
 	PingsLost int `json:"pings_lost"`
 	// Reason is why it is in its state, where that was said.
-	Reason   string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Blocked says which services its start waits for; "" for none.
+	Blocked  string `json:"blocked,omitempty"`
 	LastExit *Exit  `json:"last_exit,omitempty"`
 }
 

@@ -17,7 +17,7 @@ func (v *View) Fold(e events.Event, at time.Time) {
 		v.foldJob(e, at)
 	case events.ActorStateChanged, events.ActorRegistered, events.ActorPinged, events.ActorPonged, events.ActorOrphaned,
 		events.ActorUnresponsive, events.ActorQuarantined, events.ProcessStarted, events.ProcessReady, events.ProcessExited,
-		events.ProcessObserved, events.ProcessStartFailed:
+		events.ProcessObserved, events.ProcessBlocked, events.ProcessStartFailed:
 		v.foldActor(e, at)
 	case events.PoolDecided, events.PoolScaled, events.PoolPaused, events.PoolResumed, events.PoolDegraded,
 		events.PoolBlocked, events.PoolUnblocked:
@@ -61,6 +61,9 @@ func (v *View) foldActor(e events.Event, at time.Time) {
 		if a := v.actors[e.Actor]; a != nil {
 			a.exited(e, at)
 		}
+	case events.ProcessBlocked:
+		name = e.Actor
+		v.blocked(e, at)
 	case events.ProcessStartFailed:
 		v.warn(Warning{At: at, Event: "process-failed", Pool: e.Pool, Actor: e.Actor, Text: fmt.Sprintf("%s did not start: %s", e.Actor, e.Reason)})
 	case events.ActorPinged:
@@ -87,6 +90,17 @@ func (v *View) foldActor(e events.Event, at time.Time) {
 		v.forget(a)
 		v.look(a)
 	}
+}
+
+// blocked notes what a start waits for. It is told anew now and then; that is no
+// news.
+func (v *View) blocked(e events.ProcessBlocked, at time.Time) {
+	a := v.actor(e.Pool, e.Actor)
+	if a == nil || a.Blocked == e.Reason {
+		return
+	}
+	a.Blocked = e.Reason
+	v.warn(Warning{At: at, Event: "process-blocked", Pool: e.Pool, Actor: e.Actor, Text: fmt.Sprintf("%s is blocked: %s", e.Actor, e.Reason)})
 }
 
 // alive notes a process. It makes the actor, since the keeper's word about it

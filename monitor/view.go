@@ -127,6 +127,22 @@ func byNumber(a, b string) int {
 	return strings.Compare(a, b)
 }
 
+// waiting says what holds actors of a pool back, by the first of them; "" for
+// nothing.
+func (v *View) waiting(poolName string) string {
+	var names []string
+	for name, a := range v.actors {
+		if a.Pool == poolName && a.Blocked != "" {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	first := slices.MinFunc(names, byNumber)
+	return first + " is blocked: " + v.actors[first].Blocked
+}
+
 // Pools lists the configured pools by name, as of now.
 func (v *View) Pools(now time.Time) []Pool {
 	list := []Pool{}
@@ -140,6 +156,9 @@ func (v *View) Pools(now time.Time) []Pool {
 			if a.Pool == name {
 				s.count(a)
 			}
+		}
+		if s.Degraded == "" {
+			s.Degraded = v.waiting(name)
 		}
 		q := v.queues[p.Type]
 		s.Backlog, s.InFlight, s.OldestWait = q.Ready, q.InFlight, q.OldestWait

@@ -17,7 +17,7 @@
 // Comes in: process commands from the fsm keeper, and ActorRegistered facts,
 // which carry the PID of a process that zinit itself started again. Goes out:
 // ProcessStarted, ProcessReady, ProcessExited, ProcessObserved,
-// ProcessStartFailed, ZinitLost and ZinitBack.
+// ProcessStartFailed, ProcessBlocked, ZinitLost and ZinitBack.
 //
 // What the executor promises:
 //
@@ -30,6 +30,10 @@
 //     is alive when a job is given to the next.
 //   - An exit is known in the moment it happens, whoever is the parent: each
 //     known process is watched through a pidfd. Polling is only the net.
+//   - A start that zinit holds back, because a service that the actor comes after
+//     (Template.After) is missing or has failed, is told as ProcessBlocked with the
+//     names, again whenever they change; no time of ours runs out meanwhile. The
+//     order of starts is zinit's.
 //   - Services without our prefix (herosup-<state id>-) are never touched, not
 //     even looked at beyond their names in the list.
 //   - Each command ends in a fact: its effect, ProcessStartFailed, or

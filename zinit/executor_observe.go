@@ -16,6 +16,7 @@ type sight struct {
 	state State
 	up    bool
 	life  events.Incarnation
+	held  *heldBack // nil: nothing holds its start back
 }
 
 // look reads all our services and tells them anew. One look runs at a time; what
@@ -64,7 +65,7 @@ func (x *Executor) sights(ctx context.Context) ([]sight, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, sight{actor: actor, state: st.State, up: st.Target == Up, life: lifeOf(st)})
+		all = append(all, sight{actor: actor, state: st.State, up: st.Target == Up, life: lifeOf(st), held: heldBackBy(st)})
 	}
 	slices.SortFunc(all, func(a, b sight) int { return strings.Compare(a.actor, b.actor) })
 	return all, nil
@@ -91,6 +92,9 @@ func (x *Executor) sighted(ctx context.Context, all []sight, asked []events.Mess
 			x.watch(ctx, p, s.life)
 		}
 		x.tellObserved(p, s.up, s.state.String())
+		if p.blocked = ""; s.held != nil {
+			x.tellBlocked(p, s.held)
+		}
 		if !p.lives() && p.wanted {
 			x.poll(ctx, p)
 		}
@@ -133,17 +137,20 @@ func (x *Executor) poll(ctx context.Context, p *process) {
 		return
 	}
 	p.polling = true
-	name := x.cfg.Prefix + p.actor
+	name, told := x.cfg.Prefix+p.actor, p.blocked
 	x.work(ctx, func(ctx context.Context) result {
 		var life events.Incarnation
+		var st Status
+		var held *heldBack
 		var err error
 		for wait := firstPoll; life.IsZero(); wait = min(2*wait, x.cfg.PollEvery) {
-			var st Status
-			if st, err = x.cfg.Client.Status(ctx, name); err != nil || st.Target == Down {
+			st, err = x.cfg.Client.Status(ctx, name)
+			held = heldBackBy(st)
+			if err != nil || st.Target == Down {
 				break
 			}
 			life = lifeOf(st)
-			if !life.IsZero() || st.State.Kind == Failure {
+			if !life.IsZero() || st.State.Kind == Failure || held != nil && held.certain && held.reason != told {
 				break
 			}
 			select {
@@ -157,9 +164,18 @@ func (x *Executor) poll(ctx context.Context, p *process) {
 		}
 		return result{err: err, apply: func() {
 			p.polling = false
-			// Of a life that is being buried this is late news.
-			if life != p.life && life.Alive() {
+			switch {
+			case err != nil:
+			case life != p.life && life.Alive(): // else late news of one that is being buried
 				x.seen(ctx, p, life)
+			case p.busy: // the order that runs tells
+			case held != nil:
+				x.tellBlocked(p, held)
+				x.poll(ctx, p)
+			case life.IsZero() && p.blocked != "":
+				// Nobody waits for its start any more, and no process came of it.
+				p.blocked = ""
+				x.publish(events.ProcessStartFailed{Pool: p.pool, Actor: p.actor, Reason: whyNoStart(st)})
 			}
 		}}
 	})

@@ -46,7 +46,7 @@ func (x *Executor) next(ctx context.Context, p *process) {
 	}
 	m := p.queue[0]
 	p.queue = p.queue[1:]
-	p.busy = true
+	p.busy, p.blocked = true, ""
 	x.touch(p)
 	switch m.Event.(type) {
 	case events.StartProcess:
@@ -82,7 +82,11 @@ func (x *Executor) start(ctx context.Context, p *process, m events.Message) {
 			if !x.done(p, m, err) {
 				return
 			}
+			waits, blocked := errors.AsType[*heldBack](err)
 			switch {
+			case blocked:
+				x.tellBlocked(p, waits, events.CausedBy(m))
+				x.poll(ctx, p)
 			case err != nil:
 				x.publish(events.ProcessStartFailed{Pool: p.pool, Actor: p.actor, Reason: oneLine(err)}, events.CausedBy(m))
 				x.poll(ctx, p) // it may be that zinit goes on trying

@@ -30,6 +30,8 @@ type process struct {
 	// busy: an order runs; queue holds those behind it.
 	busy  bool
 	queue []events.Message
+	// blocked is what was told of a start that zinit holds back; "" for none.
+	blocked string
 	// polling: a worker waits for zinit to show the next life.
 	polling bool
 	// touched is when an order last changed something (Executor.clock): a look
@@ -60,7 +62,7 @@ func (x *Executor) process(actor, pool string) *process {
 
 // live takes a life for the actor's, tells it and watches it.
 func (x *Executor) live(ctx context.Context, p *process, life events.Incarnation, cause ...events.Option) {
-	p.life, p.ready, p.byUs, p.last = life, false, false, nil
+	p.life, p.ready, p.byUs, p.last, p.blocked = life, false, false, nil, ""
 	x.publish(events.ProcessStarted{Pool: p.pool, Actor: p.actor, Incarnation: life}, cause...)
 	x.watch(ctx, p, life)
 }

@@ -60,10 +60,13 @@ func (x *Executor) shown(ctx context.Context, name string) (events.Incarnation, 
 			}
 			return life, nil
 		}
+		left := time.Until(end)
+		if held := heldBackBy(st); held != nil && (held.certain || left <= 0) {
+			return events.Incarnation{}, held
+		}
 		if st.State.Ended() || st.State.Kind == Failure {
 			return events.Incarnation{}, local{fmt.Errorf("it ended at once: %s (its output says more)", st.State)}
 		}
-		left := time.Until(end)
 		if left <= 0 {
 			return events.Incarnation{}, local{fmt.Errorf("no process after %s, zinit says %s", startPatience, st.State)}
 		}

@@ -63,7 +63,7 @@ func (a *app) getActors() *cobra.Command {
 					if x.PID > 0 {
 						pid = fmt.Sprint(x.PID)
 					}
-					t.row(x.Name, x.State, since(x.Since), pid, inHand(x), fmt.Sprint(x.JobsDone), fmt.Sprint(x.Restarts), x.Reason)
+					t.row(x.Name, x.State, since(x.Since), pid, inHand(x), fmt.Sprint(x.JobsDone), fmt.Sprint(x.Restarts), why(x))
 				}
 				return t.flush()
 			})
@@ -72,6 +72,14 @@ func (a *app) getActors() *cobra.Command {
 	a.outputFlag(c)
 	c.Flags().StringVar(&pool, "pool", "", "only those of this `pool`")
 	return c
+}
+
+// why an actor is as it is: what its start waits for goes before how it came to that.
+func why(x monitor.Actor) string {
+	if x.Blocked != "" {
+		return "blocked: " + x.Blocked
+	}
+	return x.Reason
 }
 
 // inHand names the job that an actor has held longest, and how many more it holds.

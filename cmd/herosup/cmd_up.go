@@ -72,6 +72,9 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 			if err != nil {
 				return err
 			}
+			if err := cfg.CheckAfter(f.ServicePrefix()); err != nil {
+				return &exitError{status: exitUsage, err: err}
+			}
 			if detach {
 				return a.detach(cmd, f)
 			}

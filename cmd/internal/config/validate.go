@@ -152,6 +152,10 @@ func (p Pool) validate(k *checker, name string) {
 		k.want(envName.MatchString(v), path("env"), v, "names of letters, digits and _")
 		k.want(!strings.ContainsAny(p.Env[v], "\x00\n"), path("env."+v), p.Env[v], "no line break")
 	}
+	for i, s := range p.After {
+		k.want(zinit.ValidName(s) == nil, path("after"), s, "names of zinit services")
+		k.want(!slices.Contains(p.After[:i], s), path("after"), s, "each service once")
+	}
 	p.Limits.validate(k, path("limits."))
 	k.want(p.HealthCheck == "", path("health_check"), p.HealthCheck, "nothing: this is not supported yet")
 }
