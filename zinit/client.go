@@ -49,6 +49,7 @@ type Client struct {
 	opts   Options
 
 	dialect atomic.Value // a Dialect: the last that was heard
+	memory  *crateMemory
 
 	turns chan struct{} // a token per running call
 	idle  chan *conn    // kept connections, never more than turns holds
@@ -71,6 +72,7 @@ func NewClient(socket string, o Options) *Client {
 		turns:  make(chan struct{}, MaxCalls),
 		idle:   make(chan *conn, MaxCalls),
 		closed: make(chan struct{}),
+		memory: newCrateMemory(),
 	}
 	if o.Dialect != "" {
 		c.dialect.Store(o.Dialect)

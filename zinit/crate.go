@@ -101,15 +101,19 @@ func (z crate) do(m method, name string, params []any) (any, error) {
 	case "service_status":
 		return z.status(name)
 	case "service_stop":
-		return nil, z.stop(name)
+		err := z.stop(name)
+		if err == nil {
+			z.l.c.memory.stopped(name)
+		}
+		return nil, err
 	case "service_create", crateTake:
-		return nil, z.create(name, params[1].(Content), m.name == crateTake)
+		return nil, z.change(func() error { return z.create(name, params[1].(Content), m.name == crateTake) })
 	case "service_monitor":
-		return nil, z.monitor(name)
+		return nil, z.change(func() error { return z.monitor(name) })
 	case "service_forget":
 		return nil, z.forget(name)
 	case "service_delete":
-		return nil, z.remove(name)
+		return nil, z.change(func() error { return z.remove(name) })
 	case "service_get":
 		c, err := z.config(name)
 		return c.content(), err
@@ -125,6 +129,7 @@ func (z crate) do(m method, name string, params []any) (any, error) {
 		if err := z.startable(name); err != nil {
 			return nil, err
 		}
+		z.l.c.memory.lives(name)
 	case "service_kill":
 		// A signal that goes to process 0 would be for zinit itself.
 		if s, err := z.status(name); err != nil || s.PID == 0 {
@@ -145,6 +150,16 @@ func (z crate) do(m method, name string, params []any) (any, error) {
 		args = named{Name: name}
 	}
 	return &result, z.ask(verb, args, &result)
+}
+
+// change is for what adds or removes services.
+func (z crate) change(f func() error) error {
+	done, err := z.l.c.memory.change(z.ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f()
 }
 
 // refuse is an error of zinit's kind if it is one.
@@ -238,7 +253,7 @@ func (z crate) stop(name string) error {
 			return nil // lost to zinit, which would signal another; it is started by nobody
 		case s.PID == 0:
 			pending = pending || s.Target == Up && s.State.Ended() && !f.Service.Oneshot
-			if pending && z.rest(name) == nil {
+			if pending && z.change(func() error { return z.rest(name) }) == nil {
 				return nil
 			}
 		}
@@ -248,8 +263,11 @@ func (z crate) stop(name string) error {
 		switch {
 		case s.PID != 0:
 			s, err = z.await(name, DefaultStopTimeout, func(s Status) bool { return s.PID == 0 || s.Target == Up })
-			if err != nil || s.PID != 0 || s.State.Ended() && s.Target == Down { // somebody starts it again: his will
+			if err != nil || s.PID != 0 { // somebody starts it again: his will
 				return ignoring(err, ServiceNotFound)
+			}
+			if s.State.Ended() && (s.Target == Down || s.State.Kind == Success) {
+				return nil
 			}
 			pending = true // it had ended before
 		case pending:
@@ -330,6 +348,7 @@ func (z crate) remove(name string) error {
 		return refuse(true, DependencyError, "service '%s' is waited for by %s, which this zinit would remove with it",
 			name, strings.Join(dependents, ", "))
 	}
+	z.l.c.memory.lives(name)
 	return z.ask("service.delete", named{Name: name}, nil)
 }
 

@@ -169,6 +169,7 @@ func (z crate) again(name string, c Content) error {
 	if err := refuse(!sameJSON(have, want), ConfigError, "service '%s' is another than that", name); err != nil {
 		return err
 	}
+	z.l.c.memory.lives(name)
 	return z.ask("service.start", named{Name: name}, nil)
 }
 

@@ -124,6 +124,10 @@ func (z crate) look(name string) (_ Status, shown int, err error) {
 // target is what zinit wants of a service, which it does not say: it shows in the
 // state, and for a service that has ended in what its file says of that.
 func (z crate) target(f crateFull) (Target, error) {
+	m := z.l.c.memory
+	if f.State.Name != "exited" || f.State.ExitCode == nil || *f.State.ExitCode != 0 {
+		m.lives(f.Name)
+	}
 	switch f.State.Name {
 	case "stopping", "inactive":
 		return Down, nil
@@ -135,7 +139,7 @@ func (z crate) target(f crateFull) (Target, error) {
 			return Down, err
 		}
 		again := c.Lifecycle.Restart == crateAlways && f.State.ExitCode != nil && *f.State.ExitCode == 0
-		if c.Service.Oneshot || again {
+		if c.Service.Oneshot || again && !m.rests(f.Name) {
 			return Up, nil
 		}
 		return Down, nil

@@ -61,6 +61,45 @@ func TestExecutorOverTheCrate(t *testing.T) {
 	}
 }
 
+// An actor that was stopped and had ended well is not taken for one that is about to
+// be started again, neither by who stopped it nor by who comes later.
+func TestStoppedWellOverTheCrate(t *testing.T) {
+	binary := zinittest.CrateBinary(t)
+	if binary == "" {
+		return
+	}
+	b := newBedOver(t, zinittest.StartCrate(t, binary, t.TempDir()))
+	well := func(c *zinit.ExecutorConfig) {
+		script := `trap "exit 0" TERM; echo ready; while :; do sleep 1000 & wait; done`
+		c.Pools = map[string]zinit.Template{pool: {Exec: []string{"sh", "-c", script}}}
+	}
+	b.execute(well)
+	b.up()
+	zinittest.Eventually(t, "it is ready", func() error {
+		lines, err := b.client.CurrentLogs(t.Context(), prefix+actor)
+		if len(lines) == 0 {
+			return fmt.Errorf("no line, %w", err)
+		}
+		return err
+	})
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	if got := expect[events.ProcessExited](b, events.ProcessReady{}); got.ExitCode != 0 || got.Signal != "" {
+		t.Errorf("exited: %+v", got)
+	}
+	zinittest.Eventually(t, "it rests", func() error {
+		if s, err := b.client.Status(t.Context(), prefix+actor); err != nil || s.PID != 0 {
+			return fmt.Errorf("%+v, %w", s, err)
+		}
+		return nil
+	})
+	b.stop()
+	b.execute(well)
+	if got := expect[events.ProcessObserved](b); got.WantedUp || !got.Incarnation.IsZero() {
+		t.Errorf("observed: %+v", got)
+	}
+	b.up()
+}
+
 // Many actors come and go at a time, and each is seen to end: none is lost to that
 // zinit by what is done to another.
 func TestManyActorsOverTheCrate(t *testing.T) {

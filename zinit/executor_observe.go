@@ -58,7 +58,7 @@ func (x *Executor) sights(ctx context.Context) ([]sight, error) {
 		if _, known := x.cfg.Pools[poolOf(actor)]; !known {
 			continue // another service of ours, or an actor of a pool that is gone
 		}
-		st, err := x.cfg.Client.Status(ctx, name)
+		st, err := x.cfg.Client.decided(ctx, name)
 		if errors.Is(err, ServiceNotFound) {
 			continue // went meanwhile
 		}
