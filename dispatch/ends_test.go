@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -364,6 +365,32 @@ func TestAResultThatIsForgotten(t *testing.T) {
 	if w.n != 0 {
 		t.Error("a job that ended and was forgotten is waited for")
 	}
+}
+
+// A result asked for after its retention is refused in one line that says so, by every door.
+func TestAResultAfterItsRetention(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		b.up()
+		b.actor("bash_1", nil)
+		id := b.submit("x", Options{})
+		expect(b, func(e events.JobEnded) bool { return e.Job == id })
+		b.eventually("it is settled", func() bool { return b.logged() == 0 && b.rdb.TTL(b.soon(), "hero:job:"+id).Val() > 0 })
+		for _, key := range []string{"hero:job:" + id, "hero:q:reply:" + id} { // its time is over
+			if ok, err := b.rdb.PExpire(b.soon(), key, -time.Second).Result(); !ok || err != nil {
+				t.Fatal(key, ok, err)
+			}
+		}
+		check := func(door string, r *events.Refusal) {
+			if r == nil || r.Status != http.StatusNotFound || r.Code != "unknown_job" || r.Reason != "no job "+id || !strings.Contains(r.Hint, "results are kept for a time") {
+				t.Errorf("%s: %+v", door, r)
+			}
+		}
+		check("show", b.request(events.JobShow{Job: id}, nil))
+		check("explain", b.request(events.JobExplain{Job: id}, nil))
+		_, refusal := b.ask("hero.cmd.job.await."+id, nil, "")
+		check("await", refusal)
+	})
 }
 
 // busy runs a first job until it is released, and the others at once.

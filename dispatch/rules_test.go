@@ -36,6 +36,10 @@ func TestPrerequisitesThroughTheLog(t *testing.T) {
 		if v.State != StateBlocked || len(v.Waits) != 2 || v.Waits[0] != (Need{ID: "p1", Rule: "fail", Status: "dispatched"}) {
 			t.Errorf("%+v", v)
 		}
+		var first JobView
+		if err := b.bus.Request(b.soon(), events.JobShow{Job: "p1"}, &first); err != nil || first.Waiting != 1 || !slices.Equal(first.Dependents, []string{"d"}) {
+			t.Errorf("%+v %v", first, err)
+		}
 		b.actor("bash_1", nil)
 		expect(b, func(e events.JobEnded) bool { return e.Job == "d" && e.Outcome == events.Finished })
 		var told []string

@@ -181,9 +181,19 @@ func (c *Component) showJob(ctx context.Context, m events.Message, e events.JobS
 				return
 			}
 		}
+		if err = limited(ctx, func(ctx context.Context) (err error) {
+			v.Dependents, v.Waiting, err = c.store.Dependents(ctx, e.Job, shownDependents)
+			return err
+		}); err != nil {
+			c.deny(m, trouble(err))
+			return
+		}
 		c.answer(m, v)
 	}
 }
+
+// shownDependents is how many of those that wait for a job are named.
+const shownDependents = 20
 
 // needs lists what a blocked job waits for.
 func (c *Component) needs(ctx context.Context, id string) ([]Need, error) {

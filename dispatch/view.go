@@ -68,7 +68,11 @@ type JobView struct {
 	StartBy  time.Time `json:"start_by,omitzero"`
 	Priority int       `json:"priority,omitempty"`
 	// Waits is what a blocked job waits for still; shown by job.show and not in lists.
-	Waits      []Need    `json:"waits_for,omitempty"`
+	Waits []Need `json:"waits_for,omitempty"`
+	// Dependents are the first jobs that wait for its end, and Waiting is how many do; shown by job.show
+	// and not in lists.
+	Dependents []string  `json:"dependents,omitempty"`
+	Waiting    int       `json:"dependents_count,omitempty"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
 	// Output, Error, Script and Env are shown by job.show and not in lists.
 	Output string            `json:"output,omitempty"`

@@ -90,6 +90,7 @@ func describe(out io.Writer, j client.Job) {
 	for _, w := range j.Waits {
 		line("waits for", needText(w))
 	}
+	line("needed by", dependentsText(j))
 	line("priority", fmt.Sprint(j.Priority))
 	line("start by", stampText(j.StartBy))
 	line("caller", j.CallerID)
@@ -134,6 +135,15 @@ func needText(w dispatch.Need) string {
 		status += ": " + w.Reason
 	}
 	return fmt.Sprintf("%s (%s; rule %s)", w.ID, status, w.Rule)
+}
+
+// dependentsText names who waits for a job's end, as far as they are named.
+func dependentsText(j client.Job) string {
+	s := strings.Join(j.Dependents, ", ")
+	if more := j.Waiting - len(j.Dependents); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
 }
 
 // attemptText says how an attempt went that was not the job's good end.
