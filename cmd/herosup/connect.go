@@ -77,11 +77,23 @@ func dial(ctx context.Context, f *state.Folder, run state.Runtime) (*remote, err
 	return &remote{folder: f, run: run, bus: b, jobs: jobs}, nil
 }
 
-// ask sends a command and decodes its answer.
+// ask sends a command and decodes its answer. A daemon holds the folder, so where
+// nobody answers it is between two connections to a NATS server that was away: then
+// nobody got the command either, and it is sent again until there is somebody.
 func (d *remote) ask(ctx context.Context, e events.Event, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	return d.bus.Request(ctx, e, out)
+	for {
+		err := d.bus.Request(ctx, e, out)
+		if !errors.Is(err, events.ErrNobody) || d.run.External == nil {
+			return err
+		}
+		select {
+		case <-time.After(answerTimeout / 100):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func (d *remote) close() { d.bus.Close() }

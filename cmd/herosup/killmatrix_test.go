@@ -46,6 +46,12 @@ func killMatrix(t *testing.T, k redisKind, n *ownNATS) {
 		m.round()
 	}
 	m.drain()
+	if m.nats != nil {
+		m.poll("an answer of the daemon: its connections come back one by one", func() bool {
+			_, err := m.d.bus.Conn().Request("$SRV.PING.daemon", nil, time.Second)
+			return err == nil
+		})
+	}
 	m.report()
 }
 

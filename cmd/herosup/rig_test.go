@@ -239,7 +239,7 @@ func (r *rig) cleanUp(dir string) {
 	}
 	out, err := r.command("down", "--stop-actors", "--deadline", "1ms").CombinedOutput()
 	if err != nil {
-		r.t.Errorf("down: %v\n%s", err, out)
+		r.t.Errorf("down: %v\n%s\nthe daemon's log:\n%s", err, out, r.log())
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		r.t.Error(err)

@@ -79,6 +79,7 @@ func (b *bed) soon() context.Context {
 
 // life is one run of the component.
 type life struct {
+	c      *Component
 	b      *bed
 	bus    *events.Bus
 	cancel context.CancelFunc
@@ -94,6 +95,7 @@ func (b *bed) start(step func(string) error, defs ...Definition) *life {
 	if err != nil {
 		b.Fatal(err)
 	}
+	l.c = c
 	if step != nil {
 		c.step = step
 	}

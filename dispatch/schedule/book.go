@@ -88,12 +88,16 @@ func openBook(ctx context.Context, js jetstream.JetStream, log *slog.Logger) (*b
 	defer full.Stop()
 	for {
 		select {
-		case u := <-b.watch.Updates():
+		case u, open := <-b.watch.Updates():
+			if !open {
+				return nil, fmt.Errorf("read bucket %s: the watch has ended", events.SchedulesBucket)
+			}
 			if u == nil {
 				return b, nil // that was all there is
 			}
 			b.fold(u)
 		case <-full.C:
+			_ = b.watch.Stop()
 			return nil, fmt.Errorf("read bucket %s: not done in %s", events.SchedulesBucket, callTimeout)
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)

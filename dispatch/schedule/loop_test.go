@@ -266,6 +266,23 @@ func TestConfiguration(t *testing.T) {
 	})
 }
 
+// The library gives a watch up where the server, just started, can not have it: the
+// schedules are read again, and nothing that was due meanwhile is forgotten.
+func TestAWatchThatEndsIsBegunAgain(t *testing.T) {
+	bubble(t, func(b *bed) {
+		l := b.start(nil)
+		defer l.end()
+		b.must(add("tick", "*/20 * * * *"))
+		if err := l.c.book.watch.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		b.wantTold("added tick, next 1 00:20:00")
+		b.pass(20 * time.Minute)
+		b.wantTold(fmt.Sprintf("fired tick-%d for 1 00:20:00", epoch(0, 20, 0)))
+		b.must(events.ScheduleRemove{Schedule: "tick"})
+	})
+}
+
 // Without a connection there is nothing left to do: it says so instead of going round.
 func TestALostConnectionEndsIt(t *testing.T) {
 	bubble(t, func(b *bed) {

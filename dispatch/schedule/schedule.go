@@ -83,7 +83,7 @@ func (c *Component) run(ctx context.Context) (err error) {
 	if c.book, err = openBook(ctx, c.js, c.log); err != nil {
 		return err
 	}
-	defer c.book.watch.Stop() //nolint:errcheck // it ends with the connection at the latest
+	defer func() { _ = c.book.watch.Stop() }() // it ends with the connection at the latest
 	if err := c.configure(ctx, time.Now()); err != nil {
 		return err
 	}
@@ -120,10 +120,12 @@ func (c *Component) run(ctx context.Context) (err error) {
 		case m := <-svc.C:
 			c.command(ctx, m)
 		case u, open := <-c.book.watch.Updates():
-			if !open { // with the connection: there is nobody to write to either
-				return errors.New("the watch over " + events.SchedulesBucket + " has ended")
-			}
-			if u != nil {
+			switch {
+			case !open:
+				if err := c.reopen(ctx); err != nil {
+					return err
+				}
+			case u != nil:
 				c.book.fold(u)
 			}
 		case <-ctx.Done():
@@ -225,6 +227,29 @@ func (c *Component) firedBefore(ctx context.Context, e *entry, a Action) (bool, 
 		return false, nil
 	}
 	return false, fmt.Errorf("look for %s: %w", subject, err)
+}
+
+// reopen reads the bucket again when the watch over it has ended: the library gives it up
+// where a server that has just started can not have its consumer yet. It tries until ctx
+// ends.
+func (c *Component) reopen(ctx context.Context) error {
+	if c.bus.Conn().IsClosed() { // there is nobody to write to either
+		return errors.New("the watch over " + events.SchedulesBucket + " has ended, with the connection")
+	}
+	c.log.Warn("read the schedules again", "reason", "the watch over "+events.SchedulesBucket+" has ended")
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		b, err := openBook(ctx, c.js, c.log)
+		if err == nil {
+			c.book = b
+			return nil
+		}
+		c.log.Debug("read the schedules", "err", err)
+	}
 }
 
 func (c *Component) submit(ctx context.Context, e *entry, job string) (refused *events.Refusal, err error) {
