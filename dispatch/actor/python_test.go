@@ -124,6 +124,49 @@ func TestPythonActorAfterARebuild(t *testing.T) {
 	})
 }
 
+// Redis loses everything in the middle of a job: the actor says that it has it, and its one run counts.
+func TestPythonActorKeepsItsJobOverARebuild(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		pids, next := fifo(t)
+		b.python("p_1")
+		script := "import os, time\nopen('" + pids + "', 'w').write(f'{os.getpid()}\\n')\nwhile not os.path.exists('" + pids + ".go'): time.sleep(0.01)\n" +
+			"open('" + pids + ".runs', 'a').write('run\\n')\nprint('once')"
+		id := b.script(script)
+		inc := incarnation(t, next()).String()
+		b.flush()
+		if err := b.s.PublishScripts(b.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.raise(2)
+		for over := soonest(); ; {
+			done, jobs, err := b.d.Asserted(b.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if done[inc] && jobs == 1 {
+				break
+			}
+			if over() {
+				t.Fatalf("it does not say what it holds: %v, %d jobs", done, jobs)
+			}
+		}
+		b.accept(store.Submission{ID: id, Script: script}) // from the log
+		if r := b.record(id); r.Status != store.StatusStarted || r.Actor != "p_1" || r.Attempts != 1 {
+			t.Errorf("it is not left in its hand: %+v", r)
+		}
+		if err := os.WriteFile(pids+".go", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r := b.ended(id); r.Status != store.StatusFinished || r.Output != "once\n" || r.Attempts != 1 {
+			t.Errorf("got %+v", r)
+		}
+		if runs, err := os.ReadFile(pids + ".runs"); string(runs) != "run\n" || err != nil {
+			t.Errorf("runs %q %v", runs, err)
+		}
+	})
+}
+
 func TestPythonActorsHealthCheck(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server) {
 		b := newBed(t, srv)

@@ -26,19 +26,27 @@ def answer(r):
 
 def script(r, name, roles, *args):  # roles are the KEYS of the script's header, args its ARGV
     keys = [f"{o.prefix}:{where.get(role, role)}" for role in roles.split()]
-    return redis(r, "EVAL", redis(r, "HGET", f"{o.prefix}:script:2", name), len(keys), *keys, *args)
+    while not (text := redis(r, "HGET", f"{o.prefix}:script:2", name)): time.sleep(0.2)  # the daemon fills Redis
+    return redis(r, "EVAL", text, len(keys), *keys, *args)
 
-def hello():
-    while not (epoch := redis(r, "GET", f"{o.prefix}:epoch")) or (got := script(r, "hello",
-            "epoch facts actor wake held idle incarnations types lease", epoch, o.type, o.actor_id, inc, 1))[0] == "NO_EPOCH":
-        time.sleep(0.2)  # the daemon fills Redis
-    return epoch if got[0] == "OK" else exit(f"{o.actor_id}: {got}")  # SUPERSEDED: another process has the name
+def hello(r):  # and what is in hand since an earlier epoch: a Redis that was rebuilt leaves it here
+    global epoch
+    while not (new := redis(r, "GET", f"{o.prefix}:epoch")) or (got := script(r, "hello",
+            "epoch facts actor wake held idle incarnations types lease", new, o.type, o.actor_id, inc, 1))[0] == "NO_EPOCH":
+        time.sleep(0.2)
+    if got[0] != "OK": exit(f"{o.actor_id}: {got}")  # SUPERSEDED: another process has the name
+    mine = [w for began, attempt, timeout, id, *job in list(hand)
+            for w in (f"{epoch} {attempt} {int(1000 * (time.monotonic() - began))} {timeout or 0} {id}", *job)]
+    script(r, "assert", "epoch actor held idle lease types dead asserted queue delayed", new, o.type, o.actor_id, inc, 1, 1, *mine)
+    epoch = new  # an end of what was not left here (S) will change nothing
 
-def renew(r):  # a sign of life, on a connection of its own: the other one waits or works
-    while not time.sleep(3): script(r, "renew", "epoch lease actor", epoch, inc, *running)
+def keep(r, n=0):  # on a connection of its own, as the other one waits or works: a sign of life, and the look for a rebuild
+    while not time.sleep(0.5):
+        if hand and redis(r, "GET", f"{o.prefix}:epoch") not in (None, epoch): hello(r)
+        if (n := n + 1) % 6 == 0: script(r, "renew", "epoch lease actor", epoch, inc, *[f"{h[1]} {h[3]}" for h in list(hand)])
 
-def run(attempt, timeout, id, text):  # returns what exchange wants to hear of an end
-    out, running[:] = io.StringIO(), [f"{attempt} {id}"]
+def run(attempt, timeout, id, text, *more):  # returns what exchange wants to hear of an end
+    out, hand[:] = io.StringIO(), [(time.monotonic(), attempt, timeout, id, text, *(more or ("", "", "")))]
     try:
         signal.setitimer(signal.ITIMER_REAL, float(timeout or 0))
         with contextlib.redirect_stdout(out): exec("print('pong', end='')" if text == "ping" else text, {"__name__": "__main__"})
@@ -47,29 +55,32 @@ def run(attempt, timeout, id, text):  # returns what exchange wants to hear of a
         why = "timeout" if isinstance(e, TimeoutError) else "exit 1"
         return [f"{attempt} error 1 {id}", out.getvalue(), traceback.format_exc(), why, 0.5]
     finally:
-        running.clear(), signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 def late(*_): raise TimeoutError("the job's time is up")
 
 a = argparse.ArgumentParser()
 for flag, default in ("--redis-url", None), ("--actor-id", None), ("--type", "py"), ("--prefix", "hero"): a.add_argument(flag, default=default)
 a.add_argument("--health-check", action="store_true")
-o, running, stat = a.parse_args(), [], open("/proc/self/stat").read().rsplit(")", 1)[1].split()
+o, hand, stat = a.parse_args(), [], open("/proc/self/stat").read().rsplit(")", 1)[1].split()
 r, inc = connect(o.redis_url), f"{open('/proc/sys/kernel/random/boot_id').read()[:8]}-{os.getpid()}-{stat[19]}"
 if o.health_check: exit(redis(r, "PING") != "PONG")
 where = {"queue": f"q:work:type:{o.type}", "held": f"held:{inc}", "idle": f"idle:{o.type}", "lease": f"lease:{o.type}",
          "actor": f"actor:{o.actor_id}", "wake": f"wake:{o.actor_id}"}
 signal.signal(signal.SIGALRM, late)
-epoch, ended = hello(), []
-threading.Thread(target=renew, args=[connect(o.redis_url)], daemon=True).start()
+epoch, ended = None, []
+hello(r)
+threading.Thread(target=keep, args=[connect(o.redis_url)], daemon=True).start()
 while True:
     code, *rest = script(r, "exchange", "queue idle actor held wake lease", epoch, o.type, o.actor_id, inc, 1, 0, 1, *ended)
-    ended = []
-    if code in ("NO_EPOCH", "UNREGISTERED"): epoch = hello()
+    if code in ("NO_EPOCH", "UNREGISTERED"):
+        hello(r)
+        continue  # and tell the end again
+    ended, hand[:] = [], []
     if jobs := rest[1:]:  # "<attempt> <held> <more> <timeout> <id>", the script, and with more: environment, caller, context
         attempt, _, _, timeout, id = jobs[0].split(" ", 4)
-        ended = run(attempt, timeout, id, jobs[1])
+        ended = run(attempt, timeout, id, *jobs[1:])
     elif code in ("IDLE", "CLOSED") and (got := redis(r, "BLPOP", f"{o.prefix}:wake:{o.actor_id}", 60)):
         m = json.loads(got[1])
         if m["kind"] == "ping": script(r, "pong", "epoch facts actor", epoch, o.type, o.actor_id, inc, m["nonce"])
-        if m["kind"] == "job" and (m["incarnation"], m["epoch"]) == (inc, epoch): ended = run(m["attempt"], m["timeout"], m["id"], m["script"])
+        if m["kind"] == "job" and (m["incarnation"], m["epoch"]) == (inc, epoch): ended = run(*(m.get(k, "") for k in "attempt timeout id script env caller context".split()))
