@@ -131,3 +131,35 @@ func TestTextChecksNames(t *testing.T) {
 		t.Errorf("was sent %q", p.lines)
 	}
 }
+
+// The rewrite is the same on the wire and knows none of the methods: what it answers
+// to its own tells it, also when it takes the place of another, and the other way.
+func TestCrateIsFoundOut(t *testing.T) {
+	var crate atomic.Bool
+	p := newPeer(t, func(r wire.Request) (string, bool) {
+		switch {
+		case crate.Load() && r.Method == "system.ping":
+			return answered(r, `{"version":"0.3.9"}`), false
+		case crate.Load() && r.Method == "service.list_full":
+			return answered(r, `[{"name":"a","state":{"state":"running","pid":7}}]`), false
+		case !crate.Load() && r.Method == "service_list":
+			return answered(r, `{"a":"Running"}`), false
+		}
+		return failed(r, `{"code":-32601,"message":"Method not found"}`), false
+	})
+	c := client(t, p, Options{})
+	for _, want := range []Dialect{Crate, JSONRPC, Crate} {
+		crate.Store(want == Crate)
+		if got, err := c.Dialect(t.Context()); err != nil || got != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+		if all, err := c.List(t.Context()); err != nil || all["a"].Kind != Running {
+			t.Errorf("the list in %s: %v, %v", want, all, err)
+		}
+	}
+	// A method that the JSON-RPC dialect does not have either is no change of dialect.
+	crate.Store(false)
+	if err := c.Shutdown(t.Context()); !errors.Is(err, MethodNotFound) {
+		t.Errorf("what neither knows: %v", err)
+	}
+}

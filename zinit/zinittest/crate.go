@@ -53,7 +53,13 @@ func CrateBinary(t *testing.T) string {
 // services end with it, which it sees to only when it is asked over its socket.
 func StartCrate(t *testing.T, binary, dir string) *Server {
 	t.Helper()
-	s := &Server{Dir: dir, Socket: filepath.Join(dir, "z.sock"), exited: make(chan struct{})}
+	return StartCrateIn(t, binary, dir, filepath.Join(dir, "z.sock"))
+}
+
+// StartCrateIn is StartCrate answering on socket.
+func StartCrateIn(t *testing.T, binary, dir, socket string) *Server {
+	t.Helper()
+	s := &Server{Dir: dir, Socket: socket, exited: make(chan struct{})}
 	s.cmd = exec.Command(binary, "-s", s.Socket, "-c", dir, "--log-level", "warn")
 	s.cmd.Stdout, s.cmd.Stderr = &testLog{t: t}, &testLog{t: t}
 	s.cmd.WaitDelay = time.Second // a leftover that holds the pipe must not hold up Wait
