@@ -67,7 +67,7 @@ func (a *app) submitLines(cmd *cobra.Command, args []string, j *jobFlags, l line
 	s.opt.ID = ""
 	s.meter = a.meter(cmd)
 	s.meter.of.Store(size)
-	err = s.run(cmd.Context(), d.jobs, countedReader{in, s.meter})
+	err = s.run(cmd.Context(), d.jobs, newInterruptible(cmd.Context(), countedReader{in, s.meter}))
 	s.meter.stop()
 	if out := s.out.Flush(); err == nil {
 		err = out
