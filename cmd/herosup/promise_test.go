@@ -197,7 +197,7 @@ func TestADeathIsSeenWithoutPolling(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.until("its end", func() bool { return len(r.ends["victim"]) > 0 })
-	if v := r.record("victim"); strings.TrimSpace(v.Output) != "second" || r.starts["victim"][1].Actor == r.starts["victim"][0].Actor {
+	if v := r.record("victim"); strings.TrimSpace(v.Output) != "second" || r.starts["victim"][1].Incarnation == r.starts["victim"][0].Incarnation {
 		t.Errorf("%+v, started %+v", v, r.starts["victim"])
 	}
 	r.until("two idle actors again", func() bool { return r.count("idle") == 2 })
