@@ -94,6 +94,9 @@ func (a Access) Dial(ctx context.Context, name string, log *slog.Logger, more ..
 		opts = append(opts, nats.Timeout(time.Until(d)))
 	}
 	nc, err := nats.Connect(a.URL, append(opts, more...)...)
+	if errors.Is(err, nats.ErrNoServers) {
+		return nil, fmt.Errorf("connect to nats %s: %w: is it running, and is nats.url right?", a.Public(), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats %s: %w", a.Public(), err)
 	}

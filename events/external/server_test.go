@@ -206,7 +206,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		want   string
 	}{
 		{external.Access{URL: "nats://someone:wr0ng@" + addr}, "Authorization Violation"},
-		{external.Access{URL: "nats://someone:s3cret@127.0.0.1:1"}, "127.0.0.1:1"},
+		{external.Access{URL: "nats://someone:s3cret@127.0.0.1:1"}, "127.0.0.1:1: nats: no servers available for connection: is it running"},
 		{external.Access{URL: "redis://someone:s3cret@h"}, "want nats:// or tls://"},
 		{external.Access{URL: "nats://someone:s3cret@h,nats://"}, "no host"},
 		{external.Access{URL: "nats://some one:s3cret@%zz"}, "not a URL"},
