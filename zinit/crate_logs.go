@@ -85,13 +85,12 @@ type mark struct {
 	n  int
 }
 
-// followAsCrate is the stream of lines from now on: what is kept now is not told.
+// followAsCrate is the stream of lines, which begins with what is kept.
 func (c *Client) followAsCrate(ctx context.Context, name string) (*LogStream, error) {
 	f := &crateFollow{client: c, name: name, closed: make(chan struct{})}
 	if err := f.look(ctx); err != nil {
 		return nil, err
 	}
-	f.ready = nil
 	return &LogStream{looks: f}, nil
 }
 

@@ -17,27 +17,53 @@ type LogStream struct {
 	conn *conn
 	id   uint64
 
+	ready []string // kept lines, and those that come after all
+	seam  seam
+
 	text bool   // lines follow each other, in the text dialect
 	name string // whose lines are wanted there; "" for all
 
 	looks *crateFollow // in the crate dialect, instead of a connection
 }
 
-// SubscribeLogs begins to receive the lines that a service (or all for "")
-// writes from now on. zinit drops lines of a reader that is too slow and says
-// so with a line of its own.
-func (c *Client) SubscribeLogs(ctx context.Context, name string) (*LogStream, error) {
-	const method = "stream_subscribeLogs"
+// FollowLogs is the log of a service (or of all for "") from the oldest line that
+// is kept, and on as it is written: none is left out where the one becomes the
+// other, and none comes twice. zinit drops lines of a reader that is too slow and
+// says so with a line of its own.
+func (c *Client) FollowLogs(ctx context.Context, name string) (*LogStream, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
 	switch d, err := c.Dialect(ctx); {
 	case err != nil:
 		return nil, err
-	case d == Text:
-		return c.followAsText(ctx, name)
+	case d == Text: // its one command does both
+		s, err := c.logAsText(ctx, "log")
+		if err == nil {
+			s.name = name
+		}
+		return s, err
 	case d == Crate:
 		return c.followAsCrate(ctx, name)
 	}
+	before, err := c.CurrentLogs(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.subscribe(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if s.ready, err = c.CurrentLogs(ctx, name); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.seam.told = behind(before, s.ready)
+	return s, nil
+}
+
+// subscribe begins to receive the lines that are written from now on.
+func (c *Client) subscribe(ctx context.Context, name string) (*LogStream, error) {
+	const method = "stream_subscribeLogs"
 	k, err := dial(ctx, c.socket)
 	if err != nil {
 		return nil, err
@@ -68,7 +94,7 @@ func (s *LogStream) Next(ctx context.Context) (string, error) {
 	if s.text {
 		return s.line(ctx)
 	}
-	for {
+	for len(s.ready) == 0 {
 		msg, err := s.conn.scan.Next()
 		if err != nil {
 			return "", fmt.Errorf("read log: %w", ended(ctx, err))
@@ -84,8 +110,11 @@ func (s *LogStream) Next(ctx context.Context) (string, error) {
 		if err := json.Unmarshal(item.Params.Result, &line); err != nil {
 			return "", fmt.Errorf("read log: %w: %.80q", ErrDialect, msg)
 		}
-		return line, nil
+		s.ready = s.seam.pass(line)
 	}
+	line := s.ready[0]
+	s.ready = s.ready[1:]
+	return line, nil
 }
 
 // line is Next in the text dialect. io.EOF ends what does not go on.

@@ -204,27 +204,6 @@ func (c *Client) keptAsText(ctx context.Context, name string) ([]string, error) 
 	return nil, fmt.Errorf("%w: a log of over %d bytes", wire.ErrTooLong, wire.MaxMessage)
 }
 
-// followAsText is the stream of lines from now on. It begins with those that are
-// kept, which are counted just before and left out.
-func (c *Client) followAsText(ctx context.Context, name string) (*LogStream, error) {
-	kept, err := c.keptAsText(ctx, "")
-	if err != nil && !errors.Is(err, MethodNotFound) {
-		return nil, err
-	}
-	s, err := c.logAsText(ctx, "log")
-	if err != nil {
-		return nil, err
-	}
-	for range kept {
-		if _, err := s.Next(ctx); err != nil {
-			s.Close()
-			return nil, err
-		}
-	}
-	s.name = name
-	return s, nil
-}
-
 // logAsText sends a log command; its answer is lines.
 func (c *Client) logAsText(ctx context.Context, words ...string) (*LogStream, error) {
 	k, err := dial(ctx, c.socket)

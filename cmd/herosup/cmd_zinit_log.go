@@ -64,19 +64,16 @@ type showLine func(cmd *cobra.Command, line string) error
 
 // printLogs prints the kept lines of a service ("" for all) and follows if asked.
 func printLogs(cmd *cobra.Command, z *zinit.Client, name string, follow bool, show showLine) error {
-	lines, err := z.CurrentLogs(cmd.Context(), name)
-	if err != nil {
+	if !follow {
+		lines, err := z.CurrentLogs(cmd.Context(), name)
+		for _, l := range lines {
+			if err := show(cmd, l); err != nil {
+				return err
+			}
+		}
 		return err
 	}
-	for _, l := range lines {
-		if err := show(cmd, l); err != nil {
-			return err
-		}
-	}
-	if !follow {
-		return nil
-	}
-	stream, err := z.SubscribeLogs(cmd.Context(), name)
+	stream, err := z.FollowLogs(cmd.Context(), name)
 	if err != nil {
 		return err
 	}

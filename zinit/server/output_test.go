@@ -47,7 +47,7 @@ func TestFlood(t *testing.T) {
 	c := s.Client(t)
 	up(t, c, "flood", zinittest.Child(t, "flood"))
 	awaitLine(t, c, "flood", is("flood"))
-	stream, err := c.SubscribeLogs(t.Context(), "flood")
+	stream, err := c.FollowLogs(t.Context(), "flood")
 	ok(t, err)
 	defer stream.Close()
 	slowest := time.Duration(0)

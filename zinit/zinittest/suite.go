@@ -1,6 +1,7 @@
 package zinittest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ func Run(t *testing.T, newServer func(*testing.T) (socket string, o zinit.Option
 		"a service waits for those before it":          testAfter,
 		"a service is running when its test passes":    testReadiness,
 		"output is kept and followed":                  testLogs,
+		"a log is followed while it is written":        testFollow,
 	}
 	d, err := dial(t, socket, o).Dialect(t.Context())
 	if err != nil {
@@ -349,10 +351,10 @@ func testReadiness(t *testing.T, k *kit) {
 func testLogs(t *testing.T, k *kit) {
 	sh := func(script string) zinit.Service { return zinit.Service{Exec: []string{"sh", "-c", script}} }
 	a, b := NewName(t)+"-a", NewName(t)+"-b"
-	all, err := k.SubscribeLogs(t.Context(), "")
+	all, err := k.FollowLogs(t.Context(), "")
 	k.ok(err)
 	defer all.Close()
-	mine, err := k.SubscribeLogs(t.Context(), a)
+	mine, err := k.FollowLogs(t.Context(), a)
 	k.ok(err)
 	defer mine.Close()
 	k.upAs(a, sh("echo out; exec sleep 100"))
@@ -381,6 +383,39 @@ func testLogs(t *testing.T, k *kit) {
 	k.ok(err)
 	if !slices.Contains(lines, "[+] "+a+": out") {
 		t.Errorf("current lines of all: %q", lines)
+	}
+}
+
+// testFollow follows a log while it is written: it has every line, once.
+func testFollow(t *testing.T, k *kit) {
+	const lines = 900 // less than any zinit keeps of a service
+	name := NewName(t)
+	k.upAs(name, zinit.Service{Exec: []string{"sh", "-c", `for i in $(seq ` + strconv.Itoa(lines) + `); do echo $i; done; exec sleep 100`}})
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	var streams []*zinit.LogStream
+	for {
+		kept, err := k.CurrentLogs(t.Context(), name)
+		k.ok(err)
+		s, err := k.FollowLogs(t.Context(), name)
+		k.ok(err)
+		defer s.Close()
+		if streams = append(streams, s); slices.Contains(kept, "[+] "+name+": "+strconv.Itoa(lines)) {
+			break // this one was begun behind all
+		}
+	}
+	for _, s := range streams {
+		for want := 1; want <= lines; {
+			line, err := s.Next(ctx)
+			k.ok(err)
+			if strings.HasSuffix(line, " [start] ------------") {
+				continue
+			}
+			if line != "[+] "+name+": "+strconv.Itoa(want) {
+				t.Fatalf("of %d streams one has %q in the place of line %d", len(streams), line, want)
+			}
+			want++
+		}
 	}
 }
 
