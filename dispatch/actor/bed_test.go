@@ -232,7 +232,7 @@ func (b *bed) start(name string, h Handler, change func(*Config), breaks func(si
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := redis.SetSlots(cfg.Concurrency); err != nil {
+	if err := errors.Join(redis.SetSlots(cfg.Concurrency), redis.Serve(cfg.Types)); err != nil {
 		b.Fatal(err)
 	}
 	var s side = redis

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"herosup/dispatch/store"
@@ -51,6 +53,10 @@ type Config struct {
 	Name string
 	// Type of the jobs it takes, a token.
 	Type string
+	// Types are several that it takes, each with its weight, 1 to 20: where jobs of several types wait they are taken in turns, of
+	// a type with weight 2 twice as many as of one with 1. At most 32. The actor is registered, and counted, under Type, one of
+	// them; "" is then the first by name. Nil: Type alone.
+	Types map[string]int
 	// Handler runs a job.
 	Handler Handler
 	// Concurrency is how many jobs it runs at once, each with a call of Handler on a goroutine of its own: 0 is 1, at most 1000.
@@ -72,7 +78,16 @@ func (c Config) withDefaults() (Config, error) {
 	if err := events.CheckToken("actor id", c.Name); err != nil {
 		return c, err
 	}
+	if c.Type == "" && len(c.Types) > 0 {
+		c.Type = slices.Min(slices.Collect(maps.Keys(c.Types)))
+	}
 	if err := events.CheckToken("script type", c.Type); err != nil {
+		return c, err
+	}
+	if c.Types == nil {
+		c.Types = map[string]int{c.Type: 1}
+	}
+	if err := store.CheckServed(c.Type, c.Types); err != nil {
 		return c, err
 	}
 	if c.Handler == nil {

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -26,7 +27,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("run actor: %w", err)
 	}
-	if err := redis.SetSlots(cfg.Concurrency); err != nil {
+	if err := errors.Join(redis.SetSlots(cfg.Concurrency), redis.Serve(cfg.Types)); err != nil {
 		return fmt.Errorf("run actor: %w", err)
 	}
 	return run(ctx, cfg, redis, endGrace)

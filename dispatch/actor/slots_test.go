@@ -91,6 +91,57 @@ func TestSlotsAndLostAnswers(t *testing.T) {
 	})
 }
 
+// An actor of several types runs each job once under its own type, also when every other answer is lost and Redis is emptied
+// in the middle.
+func TestSeveralTypes(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		begun, end := make(chan string, 40), make(chan struct{})
+		a := b.start("p_1", func(_ context.Context, j Job) Outcome {
+			begun <- j.ID
+			if j.Script == "held" {
+				<-end
+			}
+			return Outcome{Output: j.Type}
+		}, func(c *Config) { c.Type, c.Types, c.Concurrency = "", map[string]int{"t": 1, "u": 2}, 3 }, func(s side) side { return &lossy{side: s} })
+		b.hello("p_1")
+		want := map[string]string{}
+		for i := range 30 {
+			sub := store.Submission{ID: fmt.Sprintf("job-%d", i), Type: []string{"t", "u"}[i%2], Script: "at once"}
+			want[b.accept(sub)] = sub.Type
+		}
+		for id, jobType := range want {
+			if r := b.ended(id); r.Attempts != 1 || r.Output != jobType {
+				t.Errorf("got %+v, want output %s", r, jobType)
+			}
+		}
+		held := []string{b.accept(store.Submission{Type: "t", Script: "held"}), b.accept(store.Submission{Type: "u", Script: "held"})}
+		for seen := 0; seen < len(want)+len(held); seen++ {
+			recv(t, begun)
+		}
+		b.flush()
+		b.raise(2)
+		for over := soonest(); ; {
+			if _, kept, err := b.d.Asserted(t.Context()); err == nil && kept == len(held) {
+				break
+			}
+			if over() {
+				t.Fatal("it did not say what it holds")
+			}
+		}
+		close(end)
+		for i, id := range held {
+			b.accept(store.Submission{ID: id, Type: []string{"t", "u"}[i], Script: "held"})
+			if r := b.ended(id); r.Attempts != 1 || r.Output != []string{"t", "u"}[i] || r.Type != r.Output {
+				t.Errorf("got %+v", r)
+			}
+		}
+		if err := a.end(b); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A job taken from one slot ends that one, and leaves the others alone.
 func TestOneSlotIsLost(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server) {

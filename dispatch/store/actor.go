@@ -15,6 +15,7 @@ type Actor struct {
 	jobType     string
 	incarnation string
 	slots       int
+	serves      string        // several types: "<type>:<weight> ...", its own first
 	keys        []key         // of Exchange
 	epoch       atomic.Uint64 // of the last Hello
 }
@@ -64,9 +65,13 @@ func (a *Actor) Hello(ctx context.Context) (Hello, error) {
 		return Hello{}, ErrNoEpoch
 	}
 	k := a.s.keys
+	args := []any{dec(epoch), a.jobType, a.name, a.incarnation, a.slots}
+	if a.serves != "" {
+		args = append(args, a.serves)
+	}
 	r, err := a.s.run(ctx, "hello",
 		[]key{k.epoch(), k.facts(), k.actor(a.name), k.wake(a.name), k.held(a.incarnation), k.idle(a.jobType), k.incarnations(), k.types(), k.lease(a.jobType)},
-		dec(epoch), a.jobType, a.name, a.incarnation, a.slots)
+		args...)
 	if err != nil {
 		return Hello{}, err
 	}

@@ -26,7 +26,7 @@ type InHand struct {
 func (a *Actor) Assert(ctx context.Context, jobs []InHand) ([]Code, Code, error) {
 	codes := make([]Code, 0, len(jobs))
 	for {
-		n := assertable(jobs)
+		n := a.assertable(jobs)
 		some, code, err := a.assert(ctx, jobs[:n], n == len(jobs))
 		if err != nil || code != OK {
 			return nil, code, err
@@ -38,27 +38,38 @@ func (a *Actor) Assert(ctx context.Context, jobs []InHand) ([]Code, Code, error)
 	}
 }
 
-// assertable is how many of the jobs go into one call.
-func assertable(jobs []InHand) int {
+// assertable is how many of the jobs go into one call: all of them of one type.
+func (a *Actor) assertable(jobs []InHand) int {
 	size := 0
 	for i, j := range jobs {
 		size += len(j.Script) + len(j.EnvJSON)
-		if i > 0 && size > assertBytes || i == assertJobs {
+		if i > 0 && (size > assertBytes || a.typeOf(j) != a.typeOf(jobs[0])) || i == assertJobs {
 			return i
 		}
 	}
 	return len(jobs)
 }
 
+func (a *Actor) typeOf(j InHand) string {
+	if a.serves == "" {
+		return a.jobType
+	}
+	return j.Type
+}
+
 func (a *Actor) assert(ctx context.Context, jobs []InHand, done bool) ([]Code, Code, error) {
 	k := a.s.keys
-	args := []any{dec(a.epoch.Load()), a.jobType, a.name, a.incarnation, a.slots, boolArg(done)}
+	jobType := a.jobType
+	if len(jobs) > 0 {
+		jobType = a.typeOf(jobs[0])
+	}
+	args := []any{dec(a.epoch.Load()), jobType, a.name, a.incarnation, a.slots, boolArg(done)}
 	for _, j := range jobs {
 		head := fmt.Sprintf("%d %d %d %d %s", j.Token.Epoch, j.Token.Attempt, max(0, j.Ran.Milliseconds()), int64(j.Timeout/time.Second), j.ID)
 		args = append(args, head, j.Script, j.EnvJSON, j.Caller, j.Context)
 	}
 	r, err := a.s.run(ctx, "assert", []key{
-		k.epoch(), k.actor(a.name), k.held(a.incarnation), k.idle(a.jobType), k.lease(a.jobType), k.types(), k.dead(), k.asserted(), k.queue(a.jobType), k.delayed(a.jobType),
+		k.epoch(), k.actor(a.name), k.held(a.incarnation), k.idle(a.jobType), k.lease(a.jobType), k.types(), k.dead(), k.asserted(), k.queue(jobType), k.delayed(jobType),
 	}, args...)
 	if err != nil || r.code() != OK {
 		return nil, r.code(), err

@@ -216,7 +216,7 @@ func TestAssertInParts(t *testing.T) {
 		"none": {nil, 0}, "few": {make([]InHand, 3), 3}, "many": {make([]InHand, 250), assertJobs},
 		"big": {[]InHand{big, big, big}, 2}, "one alone": {[]InHand{{Claimed: Claimed{Script: strings.Repeat("x", 2*assertBytes)}}, big}, 1},
 	} {
-		if got := assertable(c.jobs); got != c.want {
+		if got := (&Actor{}).assertable(c.jobs); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

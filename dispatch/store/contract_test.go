@@ -19,7 +19,7 @@ func TestContract(t *testing.T) {
 		reached := recordCodes(s)
 		for _, cases := range []map[string]func(b *bed){
 			helloCases, acceptCases, claimCases, finishCases, gateCases, recoverCases, outCases, epochCases, needCases, prioCases,
-			retryCases, crashCases, cancelCases, keepCases, againCases, assertCases,
+			retryCases, crashCases, cancelCases, keepCases, againCases, assertCases, serveCases,
 		} {
 			for _, name := range slices.Sorted(maps.Keys(cases)) {
 				t.Run(name, func(t *testing.T) { cases[name](newBedOn(t, srv, s)) })
@@ -40,7 +40,7 @@ var helloCases = map[string]func(b *bed){
 			b.Errorf("%+v", h)
 		}
 		regs := must[[]Registered](b)(b.d.Incarnations(b.ctx()))
-		if d := cmp.Diff([]Registered{{Incarnation: "i1", Actor: "p_1", Type: "sh"}}, regs); d != "" {
+		if d := cmp.Diff([]Registered{{Incarnation: "i1", Actor: "p_1", Type: "sh", Serves: []string{"sh"}}}, regs); d != "" {
 			b.Error(d)
 		}
 		if f := b.lastFact(); f.Kind != FactHello || f.Actor != "p_1" || f.Incarnation != "i1" || f.Type != "sh" {

@@ -38,6 +38,14 @@
 // a free slot and the queue had no more for it; a hand-over looks at how many it holds, so it never gets more than
 // it has slots for, and then puts it behind the others.
 //
+// # Several types
+//
+// An actor may serve several types (Serve). Redis has it under one of them, its own: registry, lease. It stands among the idle of
+// each, and its exchange takes turns between those that have jobs waiting (scripts/lib/take.lua): with equal weights a type with a backlog
+// gets every n-th of its claims at least, n being the number of types; with others, each other type gets at most the quotient
+// of the two weights, rounded up, in between. A job keeps its own type wherever it goes: queue, retry, facts, answer; the actor
+// names that of each end which is not of its own type. What is in flight of a type is counted from the records of what such actors hold.
+//
 // # Levels
 //
 // Level 0 waits in Hero's list, served from its right end; another one in prio:<type>, whose score is when the job became ready

@@ -56,7 +56,7 @@ func (a *Actor) Exchange(ctx context.Context, ended []Ended, known, want int) (E
 	args[0], args[1], args[2], args[3] = dec(epoch), a.jobType, a.name, a.incarnation
 	args[4], args[5], args[6] = a.slots, known, want
 	for _, e := range ended {
-		args = e.appendArgs(args, a.s)
+		args = a.appendEnd(args, e)
 	}
 	r, err := a.s.run(ctx, "exchange", a.keys, args...)
 	if err != nil {
@@ -79,25 +79,29 @@ func (a *Actor) Exchange(ctx context.Context, ended []Ended, known, want int) (E
 
 var toldCodes = map[rune]Code{'O': OK, 'S': Stale, 'U': Unknown, 'C': CancelCode}
 
-// appendArgs adds what the script reads of an end.
-func (e Ended) appendArgs(args []any, s *Store) []any {
-	status := StatusFinished
+// appendEnd adds what the script reads of an end.
+func (a *Actor) appendEnd(args []any, e Ended) []any {
+	status := string(StatusFinished)
 	if e.Outcome.Failed {
-		status = StatusError
+		status = string(StatusError)
+	}
+	if a.serves != "" && e.Job.Type != a.jobType {
+		status += ":" + e.Job.Type
 	}
 	code := e.Outcome.ExitCode
 	if code == "" {
 		code = "-"
 	}
-	head := strconv.Itoa(e.Job.Token.Attempt) + " " + string(status) + " " + strings.ReplaceAll(code, " ", "_") + " " + e.Job.ID
+	head := strconv.Itoa(e.Job.Token.Attempt) + " " + status + " " + strings.ReplaceAll(code, " ", "_") + " " + e.Job.ID
 	args = append(args, head, e.Outcome.Output)
 	if e.Outcome.Failed {
-		args = append(args, e.Outcome.Error, e.Outcome.Reason, s.draw())
+		args = append(args, e.Outcome.Error, e.Outcome.Reason, a.s.draw())
 	}
 	return args
 }
 
-// taken reads a job: "<attempt> <held> <more> <timeout> <id>", the script, and if more is 1 environment, caller and context.
+// taken reads a job: "<attempt> <held> <more> <timeout> <id>", the script, if more is 1 or 2 environment, caller and context, and
+// if it is 2 the type.
 func (a *Actor) taken(r *reply, at int, epoch uint64) (Taken, int) {
 	head := strings.SplitN(r.str(at), " ", 5)
 	if len(head) != 5 {
@@ -109,9 +113,13 @@ func (a *Actor) taken(r *reply, at int, epoch uint64) (Taken, int) {
 		Token: Token{Epoch: epoch, Attempt: laxInt(head[0]), Incarnation: a.incarnation},
 	}}
 	at += 2
-	if head[2] == "1" {
+	if head[2] != "0" {
 		t.EnvJSON, t.Caller, t.Context = r.str(at), r.str(at+1), r.str(at+2)
 		at += 3
+	}
+	if head[2] == "2" {
+		t.Type = r.str(at)
+		at++
 	}
 	return t, at
 }

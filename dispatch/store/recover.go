@@ -87,10 +87,11 @@ func (d *Daemon) RecoverFrom(ctx context.Context, incarnation string, death Deat
 	if err != nil {
 		return Recovered{}, d.s.fault(ctx, err, []key{k.incarnations()})
 	}
-	name, jobType, ok := strings.Cut(reg, " ")
+	name, types, ok := strings.Cut(reg, " ")
 	if !ok {
 		return Recovered{Code: Gone}, nil
 	}
+	jobType, _ := served(types)
 	out := Recovered{Code: Again, Actor: name, Type: jobType}
 	for range recoverRounds {
 		r, err := d.s.run(ctx, "recover",

@@ -84,7 +84,8 @@ func readGroups(all map[string]string) map[string][]Group {
 type Registered struct {
 	Incarnation string
 	Actor       string
-	Type        string
+	Type        string   // its own
+	Serves      []string // all of them, its own first
 }
 
 // Incarnations lists the registry for the sweep, ordered by incarnation.
@@ -96,8 +97,10 @@ func (d *Daemon) Incarnations(ctx context.Context) ([]Registered, error) {
 	}
 	out := make([]Registered, 0, len(incs))
 	for inc, v := range incs {
-		name, jobType, _ := strings.Cut(v, " ")
-		out = append(out, Registered{Incarnation: inc, Actor: name, Type: jobType})
+		name, types, _ := strings.Cut(v, " ")
+		r := Registered{Incarnation: inc, Actor: name}
+		r.Type, r.Serves = served(types)
+		out = append(out, r)
 	}
 	slices.SortFunc(out, func(a, b Registered) int { return strings.Compare(a.Incarnation, b.Incarnation) })
 	return out, nil

@@ -26,7 +26,7 @@ def answer(r):
 
 def script(r, name, roles, *args):  # roles are the KEYS of the script's header, args its ARGV
     keys = [f"{o.prefix}:{where.get(role, role)}" for role in roles.split()]
-    while not (text := redis(r, "HGET", f"{o.prefix}:script:2", name)): time.sleep(0.2)  # the daemon fills Redis
+    while not (text := redis(r, "HGET", f"{o.prefix}:script:3", name)): time.sleep(0.2)  # the daemon fills Redis
     return redis(r, "EVAL", text, len(keys), *keys, *args)
 
 def hello(r):  # and what is in hand since an earlier epoch: a Redis that was rebuilt leaves it here

@@ -6,7 +6,7 @@
 -- BOUND 100 jobs; a queue of 1,000 is searched for each that waits there; in a longer one claim skips the id when it comes
 -- More ARGV: for each job "<epoch> <attempt> <ms since it began> <timeout> <id>", script, environment, caller and context.
 -- told has a letter for each: O for OK, it is the caller's under this epoch with the attempt that it had; S for STALE: drop it.
--- done is 1 in the call that names the last of them, also with none: the daemon waits a moment for that before it refills.
+-- A call's jobs are of one type, which need not be the actor's own (idle and lease are of that). done is 1 in the call that names the last of them, also with none: the daemon waits a moment for that before it refills.
 -- Where the record is unknown it is made, with the field asserted: accept then adds what only the log knows.
 local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
 if a[1] ~= a_incarnation then

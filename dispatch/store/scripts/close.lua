@@ -9,5 +9,5 @@ if not a[1] then
   return { 'UNREGISTERED' }
 end
 redis.call('HSET', k_actor, 'gate', 'closed')
-redis.call('ZREM', c_prefix .. ':idle:' .. (a[2] or ''), a_name .. ' ' .. a[1])
+redis.call('ZREM', c_prefix .. ':idle:' .. (a[2] or ''), a_name .. ' ' .. a[1]) -- of further types it goes when its turn comes
 return { 'OK', redis.call('LLEN', c_prefix .. ':held:' .. a[1]), a[1] }

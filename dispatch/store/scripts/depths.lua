@@ -1,11 +1,36 @@
 -- depths: the state of each type, at one moment.
+-- FIXED incarnations
 -- KEYS epoch
 -- ARGV epoch
 -- USE epoch now
 -- RETURNS NO_EPOCH | OK {ready delayed due in_flight idle oldest_ms}...
--- BOUND 200 types, 10,000 incarnations each
+-- BOUND 200 types, 10,000 incarnations each, 1,000 jobs in the hand of one that serves several types
 -- More KEYS: queue delayed lease idle prio of each type.
 local answer = { 'OK' }
+local mixed = {} -- in the hands of actors of several types, by type
+
+-- What is in the hands of a type's actors. Of one that serves several, its own type has the lease; its jobs are told apart by
+-- their records.
+local function in_hands(lease)
+  local n = 0
+  local incs = redis.call('ZRANGE', lease, 0, 9999)
+  for at = 1, #incs, 1000 do
+    local some = { unpack(incs, at, math.min(at + 999, #incs)) }
+    for i, reg in ipairs(redis.call('HMGET', k_incarnations, unpack(some))) do
+      local held = c_prefix .. ':held:' .. some[i]
+      if reg and string.find(reg, ':', 1, true) then
+        for _, job in ipairs(redis.call('LRANGE', held, 0, 999)) do
+          local t = redis.call('HGET', c_prefix .. ':job:' .. job, 'type') or ''
+          mixed[t] = (mixed[t] or 0) + 1
+        end
+      else
+        n = n + redis.call('LLEN', held)
+      end
+    end
+  end
+  return n
+end
+
 for i = 2, #KEYS, 5 do
   local oldest = 0
   local id = redis.call('LINDEX', KEYS[i], -1)
@@ -24,11 +49,11 @@ for i = 2, #KEYS, 5 do
   end
   local all = redis.call('ZCARD', KEYS[i + 1])
   local due = redis.call('ZCOUNT', KEYS[i + 1], '-inf', now)
-  local in_flight = 0
-  for _, inc in ipairs(redis.call('ZRANGE', KEYS[i + 2], 0, 9999)) do
-    in_flight = in_flight + redis.call('LLEN', c_prefix .. ':held:' .. inc)
-  end
-  answer[#answer + 1] = { redis.call('LLEN', KEYS[i]) + redis.call('ZCARD', KEYS[i + 4]), all - due, due, in_flight,
+  answer[#answer + 1] = { redis.call('LLEN', KEYS[i]) + redis.call('ZCARD', KEYS[i + 4]), all - due, due, in_hands(KEYS[i + 2]),
     redis.call('ZCARD', KEYS[i + 3]), oldest }
+end
+for i = 2, #answer do
+  local t = string.match(KEYS[i * 5 - 8], ':q:work:type:(.+)$')
+  answer[i][4] = answer[i][4] + (mixed[t] or 0)
 end
 return answer

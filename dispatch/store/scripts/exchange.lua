@@ -3,9 +3,9 @@
 -- KEYS queue idle actor held wake lease
 -- ARGV epoch type name incarnation slots known want
 -- USE epoch now stamp fact record fence opts type queue need end retry ready start serve take
--- RETURNS NO_EPOCH | UNREGISTERED/NOT_WANTED/CLOSED/IDLE/AGAIN/JOB told {head script [env caller context]}...
+-- RETURNS NO_EPOCH | UNREGISTERED/NOT_WANTED/CLOSED/IDLE/AGAIN/JOB told {head script [env caller context [type]]}...
 -- BOUND 100 ends, 100 jobs, 1,000 in hand, 100 spent ids, 200 wake messages, 100 hand-overs
--- More ARGV: for each end "<attempt> <status> <exit code or -> <id>" and the output, with the status error
+-- More ARGV: for each end "<attempt> <status> <exit code or -> <id>", status with ":<type>" if that is not the actor's own, and the output, with the status error
 -- also the error, the reason and a number from 0 to 1, by which the pause before a retry is drawn.
 -- told has a letter for each: O for OK (also when it was told before), S for STALE, U for UNKNOWN.
 -- known is how many jobs the caller knows to be in its hand beside those, -1 while it listens to its wake list: if
@@ -13,7 +13,7 @@
 local told, ended, forgotten = '', {}, {}
 local i = 8
 while ARGV[i] do
-  local attempt, status, exit_code, id = string.match(ARGV[i], '^(%S+) (%S+) (%S+) (.+)$')
+  local attempt, status, of, exit_code, id = string.match(ARGV[i], '^(%S+) (%a+):?(%S*) (%S+) (.+)$')
   local output, error, reason, jitter = ARGV[i + 1], '', '', '0'
   i = i + 2
   if status == 'error' then
@@ -26,20 +26,26 @@ while ARGV[i] do
   end
   told = told .. string.sub(code, 1, 1)
   if now_status == 'started' then
-    attempt_ended({ id = id, kind = 'ended', status = status, output = output, error = error, reason = reason,
+    local e = { id = id, kind = 'ended', status = status, output = output, error = error, reason = reason,
       exit_code = exit_code == '-' and '' or exit_code, actor = a_name, holder = a_incarnation, attempt = attempt,
-      sequence = sequence, started = started, opts = opts }, jitter)
+      sequence = sequence, started = started, opts = opts }
+    if of == '' then
+      attempt_ended(e, jitter)
+    else
+      rare.for_type(of, attempt_ended, e, jitter)
+    end
     ended[#ended + 1] = id
     forgotten[#forgotten + 1] = a_incarnation .. ' ' .. id
   end
 end
 
-local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
+local a = redis.call('HMGET', k_actor, 'incarnation', 'gate', 'types')
 local mine, open = a[1] == a_incarnation, a[2] == 'open'
 local had = redis.call('LLEN', k_held)
 local held = had - #ended
 local code, answer, new = 'UNREGISTERED', { '', told }, {}
 if mine then
+  many = a[3] or nil
   local dropped = false
   if held > tonumber(a_known) and a_known ~= '-1' then
     for _, id in ipairs(ended) do -- first, or they would count as lost
@@ -60,7 +66,7 @@ if mine then
   elseif room <= 0 then
     code = 'JOB'
   else
-    code = take(answer, new, room)
+    code = (many and rare.take_turns or take)(answer, new, room)
   end
   if #new > 0 then
     redis.call('RPUSH', k_held, unpack(new))
@@ -70,6 +76,9 @@ if mine then
     redis.call('ZADD', k_idle, 'NX', now, me) -- NX: who asks again has had no work since
   elseif had - a_slots < 0 then -- it may stand among them
     redis.call('ZREM', k_idle, me)
+  end
+  if many and (code == 'IDLE' or had - a_slots < 0) then
+    rare.stand(many, me, code == 'IDLE')
   end
   if held > 0 and (had == 0 or dropped) then
     redis.call('ZADD', k_lease, 'GT', now, a_incarnation)

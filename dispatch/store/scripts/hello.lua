@@ -4,8 +4,10 @@
 -- USE epoch now fact fence unread
 -- RETURNS NO_EPOCH | OK gate held | SUPERSEDED incarnation | CONFLICT registered
 -- BOUND 1,000 wake messages
+-- More ARGV: what it serves, if that is more than its type: "<type>:<weight> ...", its own first; at most 32.
 -- A repeat by the registered incarnation changes nothing, the gate least of all.
-local reg = a_name .. ' ' .. a_type
+local types = ARGV[6]
+local reg = a_name .. ' ' .. a_type .. (types and ' ' .. types or '')
 local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
 if a[1] == a_incarnation then
   redis.call('HSET', k_actor, 'seen_ms', now, 'slots', a_slots)
@@ -21,7 +23,13 @@ end
 rare.unread() -- by the process before
 redis.call('HSET', k_actor, 'gate', 'open', 'incarnation', a_incarnation, 'type', a_type, 'seen_ms', now,
   'hello_ms', now, 'slots', a_slots, 'v', '1')
-redis.call('HDEL', k_actor, 'ping', 'pong')
+redis.call('HDEL', k_actor, 'ping', 'pong', 'types', 'turns')
+if types then
+  redis.call('HSET', k_actor, 'types', types)
+  for t in string.gmatch(types, '(%S+):') do
+    redis.call('SADD', k_types, t)
+  end
+end
 redis.call('DEL', k_wake)
 if a[1] then
   redis.call('ZREM', k_idle, a_name .. ' ' .. a[1])

@@ -4,7 +4,7 @@
 -- USE epoch now stamp fact record fence opts type queue need end crash unread ready start serve
 -- RETURNS NO_EPOCH | GONE | OK/AGAIN {id crashes dead actor}...
 -- BOUND 1,000 wake messages, 100 held jobs (then AGAIN), 100 hand-overs, 100 spent ids
-if redis.call('HGET', k_incarnations, a_incarnation) ~= a_name .. ' ' .. a_type then
+if string.match(redis.call('HGET', k_incarnations, a_incarnation) or '', '^%S+ %S+') ~= a_name .. ' ' .. a_type then
   return { 'GONE' }
 end
 if redis.call('HGET', k_actor, 'incarnation') == a_incarnation then
@@ -17,7 +17,7 @@ for i = #ids, 1, -1 do -- the oldest last: the right end is served next
   forgotten[#forgotten + 1] = a_incarnation .. ' ' .. id
   local j = read(id)
   if j.script and j.status == 'started' and j.holder == a_incarnation then
-    local crashes, ended = rare.crashed(id, j)
+    local crashes, ended = rare.for_type(redis.call('HGET', job_key(id), 'type'), rare.crashed, id, j)
     table.insert(back, 1, { id, crashes, ended, '' })
   elseif not j.script then
     rare.bury_unusable(id, j)
@@ -38,7 +38,7 @@ if redis.call('HGET', k_actor, 'incarnation') == a_incarnation then
   redis.call('DEL', k_actor, k_wake)
 end
 local handed = rare.serve(100)
-rare.serve_others()
+rare.serve_others(handed)
 local answer = { code }
 for _, b in ipairs(back) do
   for _, h in ipairs(handed) do

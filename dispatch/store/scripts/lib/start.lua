@@ -21,11 +21,14 @@ local function start(id, j, name, inc)
 end
 
 -- What an actor needs to run a job: a head "<attempt> <held> <more> <timeout> <id>" and the script, and with more = 1
--- environment, caller and context. held is 1 for a job that was in hand before.
+-- environment, caller and context; to an actor of several types it is 2, and its type comes behind them. held is 1 for a job that was in hand before.
 local function hand(answer, id, j, attempt, held)
   local n = #answer
   local timeout = string.match(j.timeout, '^%d+$') or '0'
-  if j.env == '' and j.caller == '' and j.context == '' then
+  if many then
+    answer[n + 1] = attempt .. ' ' .. held .. ' 2 ' .. timeout .. ' ' .. id
+    answer[n + 2], answer[n + 3], answer[n + 4], answer[n + 5], answer[n + 6] = j.script, j.env, j.caller, j.context, a_type
+  elseif j.env == '' and j.caller == '' and j.context == '' then
     answer[n + 1] = attempt .. ' ' .. held .. ' 0 ' .. timeout .. ' ' .. id
     answer[n + 2] = j.script
   else
