@@ -18,7 +18,7 @@ import (
 var begun = time.Now()
 
 func (a *app) demoCommand() *cobra.Command {
-	var redisURL string
+	var redisURL, zinitSocket string
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See it work: actors from zero up and back, one killed, nothing lost",
@@ -43,7 +43,7 @@ behind. Ends with status 1 if a job was lost.`,
 			out, isFile := cmd.OutOrStdout().(*os.File)
 			_, err = demo.Run(cmd.Context(), demo.Options{
 				Out: cmd.OutOrStdout(), Live: isFile && isatty.IsTerminal(out.Fd()) && !asJSON, JSON: asJSON,
-				RedisURL: redisURL, Version: version(), Find: runner.Find, Log: log,
+				RedisURL: redisURL, Zinit: zinitSocket, Version: version(), Find: runner.Find, Log: log,
 			})
 			if errors.Is(err, demo.ErrLost) {
 				return hinted(exitFailed, err, "run it again with --log-level debug")
@@ -53,5 +53,6 @@ behind. Ends with status 1 if a job was lost.`,
 	}
 	a.outputFlag(c)
 	c.Flags().StringVar(&redisURL, "redis-url", "", "Redis to use (REDIS_URL; default: the one there is)")
+	c.Flags().StringVar(&zinitSocket, "zinit-socket", "", "zinit to use, by its socket's `path` (default: one of its own)")
 	return c
 }

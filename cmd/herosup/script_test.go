@@ -21,6 +21,10 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if filepath.Base(os.Args[0]) == textDoor {
+		beTextDoor()
+		return
+	}
 	// The scripts run our main as the command herosup, in processes of its own.
 	testscript.Main(m, map[string]func(){"herosup": main, "nats-server": natsServer})
 }
@@ -39,8 +43,21 @@ func TestScripts(t *testing.T) {
 			}
 		}
 	}
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("..", "..", "testdata", "script"),
+	p := scripts(t, nil)
+	p.Dir = scriptDir
+	testscript.Run(t, p)
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		t.Logf("MISSING here, so their parts of the scripts did not run: %s", strings.Join(missing, " "))
+	}
+}
+
+var scriptDir = filepath.Join("..", "..", "testdata", "script")
+
+// scripts says how scripts are run: with the zinit that each one's configuration
+// names or, if z is one, with that.
+func scripts(t *testing.T, z *otherZinit) testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -50,13 +67,21 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Defer(func() { cleanUp(t, dir) })
+			e.Defer(func() {
+				if _, err := os.Stat(filepath.Join(dir, "s", "zinit")); z != nil && err == nil {
+					t.Error("a zinit of our own was used")
+				}
+				cleanUp(t, dir)
+			})
 			e.Setenv("HEROSUP_STATE", filepath.Join(dir, "s"))
 			e.Setenv("HOME", filepath.Join(dir, "home"))
 			// The nats CLI takes the home folder from the password file, not HOME.
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "home", ".config"))
 			e.Setenv("HEROSUP_CONFIG", filepath.Join(e.WorkDir, "herosup.yaml"))
-			return os.MkdirAll(filepath.Join(dir, "home"), 0o700)
+			if err := os.MkdirAll(filepath.Join(dir, "home"), 0o700); err != nil || z == nil {
+				return err
+			}
+			return z.configure(e.Getenv("HEROSUP_CONFIG"))
 		},
 		Condition: func(cond string) (bool, error) {
 			if program, ok := outside[cond]; ok {
@@ -71,10 +96,6 @@ func TestScripts(t *testing.T) {
 		},
 		// For all of them, two at a time: the race detector makes each command's process take most of a second.
 		Deadline: time.Now().Add(6 * time.Minute),
-	})
-	if len(missing) > 0 {
-		slices.Sort(missing)
-		t.Logf("MISSING here, so their parts of the scripts did not run: %s", strings.Join(missing, " "))
 	}
 }
 

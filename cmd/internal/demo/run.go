@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,9 +32,12 @@ type Options struct {
 	JSON bool
 	// RedisURL is a Redis to use; "" takes what there is.
 	RedisURL string
-	Version  string
-	Find     config.Interpreter
-	Log      *slog.Logger
+	// Zinit is the socket of a zinit to use, which is left running; "" starts ours
+	// and ends it.
+	Zinit   string
+	Version string
+	Find    config.Interpreter
+	Log     *slog.Logger
 }
 
 // limit ends a demonstration that hangs; it takes a third of that.
@@ -91,7 +95,7 @@ func configuration(o Options, f *state.Folder) (config.Config, []string, error) 
 	if err != nil {
 		return cfg, nil, err
 	}
-	cfg.Zinit.Socket = daemon.OwnZinit
+	cfg.Zinit.Socket = cmp.Or(o.Zinit, daemon.OwnZinit)
 	cfg.Redis.URL = o.RedisURL
 	cfg.Redis.Prefix = "herosup-demo-" + f.ID
 	self, err := f.KeepBinary()
@@ -273,6 +277,10 @@ func (p *play) end(ctx context.Context, ended <-chan error, lives map[string]eve
 		if life.Alive() {
 			return fmt.Errorf("%w: %s (PID %d) still runs", ErrLost, name, life.PID)
 		}
+	}
+	if p.o.Zinit != "" {
+		p.screen.say("daemon, Redis and all actors have ended; the zinit at %s goes on", p.o.Zinit)
+		return nil
 	}
 	p.screen.say("daemon, Redis, zinit and all actors have ended")
 	return nil

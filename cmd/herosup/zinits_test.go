@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"herosup/zinit/wire"
+	"herosup/zinit/zinittest"
+)
+
+// otherZinit is one that runs already, as that of a user does.
+type otherZinit struct{ dialect, socket, dir string }
+
+// zinits are those that the main job is done over: our server in each of its
+// dialects, and the rewrite that crates.io has.
+var zinits = map[string]func(*testing.T) *otherZinit{
+	"json-rpc": startInit,
+	"text":     startTextInit,
+	"crate":    startCrate,
+}
+
+// eachZinit runs f with each of them, of which there is a new one each time.
+func eachZinit(t *testing.T, f func(*testing.T, *otherZinit)) {
+	for dialect, start := range zinits {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			z := start(t)
+			z.dialect = dialect
+			c := zinittest.Dial(t, z.socket)
+			if got, err := c.Dialect(t.Context()); err != nil || string(got) != dialect {
+				t.Fatalf("it speaks %q, %v", got, err)
+			}
+			f(t, z)
+		})
+	}
+}
+
+// shortDir is a folder with a short name: sockets have those.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// startInit is `herosup zinit init` in a process of its own.
+func startInit(t *testing.T) *otherZinit {
+	t.Helper()
+	dir := shortDir(t)
+	z := &otherZinit{socket: filepath.Join(dir, "z.sock"), dir: filepath.Join(dir, "services")}
+	program := filepath.Join(dir, "herosup-copy") // see TestMain
+	copyProgram(t, program)
+	if err := os.Mkdir(z.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	background(t, z.dir, z.socket, syscall.SIGTERM, program, "zinit", "init", "--config", z.dir, "--socket", z.socket)
+	return z
+}
+
+// startTextInit is the same, reached by a door that lets the text dialect through alone.
+func startTextInit(t *testing.T) *otherZinit {
+	t.Helper()
+	z := startInit(t)
+	door := filepath.Join(filepath.Dir(z.dir), "text.sock")
+	background(t, z.dir, door, syscall.SIGKILL, textDoor, door, z.socket)
+	return &otherZinit{socket: door, dir: z.dir}
+}
+
+func startCrate(t *testing.T) *otherZinit {
+	t.Helper()
+	binary := zinittest.CrateBinary(t)
+	if binary == "" {
+		t.Skip("MISSING here: zinit-server of crates.io (HEROSUP_ZINIT_CRATE); this test did not run")
+	}
+	dir := shortDir(t)
+	z := &otherZinit{socket: filepath.Join(dir, "z.sock"), dir: filepath.Join(dir, "services")}
+	if err := os.Mkdir(z.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	zinittest.StartCrateIn(t, binary, z.dir, z.socket)
+	return z
+}
+
+// background runs a program in dir until the end of the test, which a signal is for,
+// and returns when somebody answers at its socket. textDoor is this program.
+func background(t *testing.T, dir, socket string, end syscall.Signal, argv ...string) {
+	t.Helper()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	if argv[0] == textDoor {
+		cmd.Path, cmd.Err = "/proc/self/exe", nil
+	}
+	var said bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = dir, &said, &said, time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(end)
+		if err := cmd.Wait(); err != nil && end != syscall.SIGKILL || t.Failed() {
+			t.Errorf("%s: %v\n%s", argv, err, said.String())
+		}
+	})
+	zinittest.Eventually(t, "somebody answers at "+socket, func() error {
+		c, err := net.Dial("unix", socket)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	})
+}
+
+// textDoor is the name by which this program is a zinit that knows the text dialect
+// alone, as v0.2.14 does: what is said in it goes to ours behind, and what is not is
+// refused in its words. It works in the folder of the service files, where a
+// client looks for them.
+const textDoor = "text-door"
+
+func beTextDoor() {
+	l, err := wire.Listen(context.Background(), os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			os.Exit(1)
+		}
+		go throughTextDoor(c, os.Args[2])
+	}
+}
+
+func throughTextDoor(client net.Conn, behind string) {
+	defer client.Close()
+	line, err := bufio.NewReader(client).ReadString('\n')
+	if err != nil {
+		return
+	}
+	if strings.HasPrefix(line, "{") {
+		fmt.Fprint(client, `{"state":"error","body":"unknown command '{jsonrpc:2.0' or wrong arguments count"}`)
+		return
+	}
+	server, err := net.Dial("unix", behind)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() { // the client goes: so do we, as the one who follows a log does
+		_, _ = io.Copy(io.Discard, client)
+		_ = server.(*net.UnixConn).CloseWrite()
+	}()
+	if _, err := io.WriteString(server, line); err == nil {
+		_, _ = io.Copy(client, server)
+	}
+}
+
+// configure has a configuration name this zinit.
+func (z *otherZinit) configure(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	rest := strings.TrimPrefix(string(b), "zinit: {socket: own}\n")
+	return os.WriteFile(file, []byte("zinit: {socket: "+z.socket+"}\n"+rest), 0o600)
+}
+
+// clean wants the zinit to have nothing that is not its user's, and its folder no file.
+func (z *otherZinit) clean(t *testing.T) {
+	t.Helper()
+	if all, err := zinittest.Dial(t, z.socket).List(t.Context()); err != nil || len(all) > 0 {
+		t.Errorf("services are left: %v, %v", all, err)
+	}
+	for _, kind := range []string{"*.yaml", "*.toml"} {
+		if left, err := filepath.Glob(filepath.Join(z.dir, kind)); err != nil || len(left) > 0 {
+			t.Errorf("files are left: %v, %v", left, err)
+		}
+	}
+}
+
+// The whole of it as a user sees it, over a zinit that he has: nothing is lost, and
+// nothing is left behind but the zinit.
+func TestDemoOverEachZinit(t *testing.T) {
+	eachZinit(t, func(t *testing.T, z *otherZinit) {
+		exe, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(exe, "demo", "-o", "json", "--zinit-socket", z.socket)
+		cmd.Args[0] = "herosup-demo" // see TestMain
+		out, err := cmd.CombinedOutput()
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		if !strings.Contains(string(out), "zinit: "+z.socket+" ("+z.dialect+")") {
+			t.Errorf("another zinit was used:\n%s", out)
+		}
+		if last := lines[len(lines)-1]; err != nil || !strings.HasPrefix(last, `{"submitted":`) || !strings.Contains(last, `"lost":0,`) {
+			t.Errorf("%v\n%s", err, out)
+		}
+		z.clean(t)
+	})
+}
+
+// The scripts of the main job, the same that run over the zinit of our own.
+func TestScriptsOverEachZinit(t *testing.T) {
+	for _, name := range []string{"walkthrough", "jobs"} {
+		t.Run(name, func(t *testing.T) {
+			eachZinit(t, func(t *testing.T, z *otherZinit) {
+				t.Run("script", func(t *testing.T) { // which returns when it is over
+					p := scripts(t, z)
+					p.Files = []string{filepath.Join(scriptDir, name+".txtar")}
+					testscript.Run(t, p)
+				})
+				z.clean(t)
+			})
+		})
+	}
+}
