@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,41 @@ var assertCases = map[string]func(b *bed){
 		if r := b.record("j1"); r.Status != StatusDispatched { // its retry
 			b.Errorf("%+v", r)
 		}
+	},
+	"a job kept over a rebuild has begun, and is not late when it is tried again": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		first := Submission{ID: "j1", Type: "sh", Script: "x", Sequence: 7, Retries: 1, StartBy: time.Now().Add(time.Hour)}
+		second := first
+		second.ID, second.Sequence = "j2", 8
+		b.accept(first, second)
+		for i, inc := range []string{"i1", "i2"} { // the log tells of j1 behind the assertion, of j2 before it
+			j := b.take(a)
+			b.lost(uint64(i+2), a)
+			late := []Submission{first, second}[i]
+			late.StartBy, late.Refilled = time.Now().Add(-time.Second), true // that is how late the refill came
+			if i == 1 {
+				b.accept(late)
+			}
+			j = b.assert(a, j, OK)
+			b.accept(late)
+			if r := b.record(j.ID); !r.StartBy.IsZero() || b.exists(b.s.keys.startby("sh")) {
+				b.Errorf("%s runs, and is to begin by %v", j.ID, r.StartBy)
+			}
+			must[Recovered](b)(b.d.Recover(b.ctx(), inc, false, 3))
+			a = b.actor("p_1", fmt.Sprint("i", i+2))
+			b.run(a, j.ID, true)
+			b.accept(second)
+		}
+	},
+	"what waits for a job that is kept is not forgotten when the log tells of that": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.accept(level("p", 7, 3))
+		j := b.take(a)
+		b.lost(2, a)
+		j = b.assert(a, j, OK)
+		b.accept(needing("d", 0, "p"), level("p", 7, 3))
+		b.wantCode(b.finish(a, j, false).Code, OK)
+		b.run(a, "d", true)
 	},
 	"an end before the log has told of the job is an end": func(b *bed) {
 		a := b.actor("p_1", "i1")

@@ -43,12 +43,15 @@ local function completed(id, j, retries, created, opts)
   if created ~= '' then
     set[#set + 1], set[#set + 2] = 'created_at', created
   end
-  j.opts = opts ~= '' and opts
-  if j.opts then
-    set[#set + 1], set[#set + 2] = 'opts', opts
+  if opts ~= '' then
+    j.opts = opts .. (j.opts and flag(j.opts, 'u') and ' u' or '')
+    set[#set + 1], set[#set + 2] = 'opts', j.opts
   end
   redis.call('HSET', job_key(id), unpack(set))
   redis.call('HDEL', job_key(id), 'asserted')
+  if j.opts then
+    rare.begun(id, j.opts)
+  end
 end
 
 -- A submission whose id has a record.

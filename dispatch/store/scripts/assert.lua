@@ -49,6 +49,9 @@ for i = 7, #ARGV, 5 do
         if j.status == 'dispatched' then
           rare.unqueue(id, j)
         end
+        if j.opts then
+          rare.begun(id, j.opts)
+        end
       else
         redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'script', script, 'type', a_type, 'ready_ms', now,
           'timeout', timeout, 'caller_id', ARGV[i + 3], 'context_id', ARGV[i + 4], 'id', id, 'script_type', a_type,

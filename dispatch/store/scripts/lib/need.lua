@@ -124,14 +124,6 @@ function rare.after_end(id, opts, good)
   end
 end
 
--- A job with opts goes into a hand: its start-by is met, also for its next attempt.
-function rare.begun(id, opts)
-  if opt(opts, 'b') then
-    redis.call('ZREM', c_prefix .. ':startby:' .. a_type, id)
-    rare.unset(id, opts, 'b')
-  end
-end
-
 -- text: "<id> <rule> ..." of a job to be. What is open, the first that failed it, the first that nobody knows.
 function rare.look_at_needs(text, refilled)
   local open, failed = {}, nil

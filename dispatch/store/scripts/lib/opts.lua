@@ -21,6 +21,14 @@ function rare.unset(id, opts, letter)
   return opts
 end
 
+-- A job with opts goes into a hand: its start-by is met, also for its next attempt.
+function rare.begun(id, opts)
+  if opt(opts, 'b') then
+    redis.call('ZREM', c_prefix .. ':startby:' .. a_type, id)
+    rare.unset(id, opts, 'b')
+  end
+end
+
 -- How a job stands in a set whose scores are equal: in the order of the log.
 function rare.member(id, opts)
   return (string.match(' ' .. opts, ' o(%d+)') or '') .. ' ' .. id
