@@ -11,18 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// jobDelay is drawn: at once, or beyond the test.
-type jobDelay int
-
-const jobLater jobDelay = 1
-
-func (d jobDelay) due() time.Time {
-	if d == 0 {
-		return time.Time{}
-	}
-	return time.Now().Add(time.Duration(d) * time.Hour)
-}
-
 // wakeText prints a message as world does.
 func wakeText(text string) string {
 	var w struct{ Kind, ID, Attempt, Nonce string }
@@ -56,6 +44,8 @@ func (m *machine) read() seen {
 		zset(k.idle(t))
 		zset(k.lease(t))
 		zset(k.delayed(t))
+		zset(k.startby(t))
+		zset(k.prio(t))
 	}
 	actors := map[string]*redis.MapStringStringCmd{}
 	for n := range actorTypes {
@@ -68,9 +58,13 @@ func (m *machine) read() seen {
 	list(k.ended())
 	zset(k.dead())
 	reg, groups := p.HGetAll(m.ctx, k.incarnations().name), p.HGetAll(m.ctx, k.groups().name)
-	jobs := map[string]*redis.MapStringStringCmd{}
+	jobs, lasting, needs := map[string]*redis.MapStringStringCmd{}, map[string]*redis.DurationCmd{}, map[string]*redis.MapStringStringCmd{}
+	unlocks := map[string]*redis.ZSliceCmd{}
 	for _, id := range m.ids {
 		jobs[id] = p.HGetAll(m.ctx, k.job(id).name)
+		lasting[id] = p.TTL(m.ctx, k.job(id).name)
+		needs[id] = p.HGetAll(m.ctx, k.need(id).name)
+		unlocks[id] = p.ZRangeWithScores(m.ctx, k.unlocks(id).name, 0, -1)
 	}
 	epoch, position := p.Get(m.ctx, k.epoch().name), p.Get(m.ctx, k.position().name)
 	facts := p.XRange(m.ctx, k.facts().name, "("+m.lastFact, "+")
@@ -85,6 +79,11 @@ func (m *machine) read() seen {
 		drop(w.idle, t, zsets[k.idle(t).name].Val())
 		drop(w.lease, t, sorted(zsets[k.lease(t).name].Val()))
 		drop(w.delayed, t, sorted(zsets[k.delayed(t).name].Val()))
+		drop(w.startBy, t, sorted(zsets[k.startby(t).name].Val()))
+		for _, member := range zsets[k.prio(t).name].Val() {
+			order, id, _ := strings.Cut(member, " ")
+			w.prio[t] = append(w.prio[t], wplace{id: id, order: order})
+		}
 	}
 	for n := range actorTypes {
 		var msgs []string
@@ -124,10 +123,46 @@ func (m *machine) read() seen {
 			attempt: tok.Attempt, crashes: laxInt(f["crashes"]), epoch: tok.Epoch,
 			retries: laxInt(f["retries"]), retried: laxInt(f["retried"]), cancel: f["cancel"] != "", gaveBack: f["gave_back"], unread: f["unread"], dead: f["dead_ms"] != "",
 			holder: tok.Incarnation, actor: actor, logged: logged, seq: laxUint(f["sequence"]),
-			asserted: f["asserted"],
+			asserted: f["asserted"], settled: f["settled"] != "", expires: lasting[id].Val() > 0,
+		}
+		readRare(w.jobs[id], f["opts"])
+	}
+	for _, id := range m.ids {
+		for by, rule := range needs[id].Val() {
+			if w.need[id] == nil {
+				w.need[id] = map[string]Rule{}
+			}
+			w.need[id][by] = Rule(rule)
+		}
+		for _, z := range unlocks[id].Val() {
+			order, who, _ := strings.Cut(fmt.Sprint(z.Member), " ")
+			w.unlocks[id] = append(w.unlocks[id], wwait{who, order, z.Score == 1})
 		}
 	}
 	return seen{w: w, facts: facts.Val()}
+}
+
+// readRare reads the field opts.
+func readRare(j *wjob, opts string) {
+	for word := range strings.FieldsSeq(opts) {
+		switch rest := word[1:]; word[0] {
+		case 'o':
+			j.order = rest
+		case 'p':
+			j.level = laxInt(rest)
+		case 'b':
+			j.startBy = startByAhead
+			if time.UnixMilli(int64(laxUint(rest))).Before(time.Now()) {
+				j.startBy = startByPast
+			}
+		case 'n':
+			j.needs = true
+		case 'd':
+			j.delayed = true
+		case 'u':
+			j.awaited = true
+		}
+	}
 }
 
 // check compares Redis with the model, then looks at the invariants in Redis itself.
@@ -136,11 +171,15 @@ func (m *machine) check() {
 	m.syncIdle()
 	got := m.read()
 	want := *m.w
-	want.due = map[string]bool{}
-	want.delayed, want.lease = map[string][]string{}, map[string][]string{}
+	want.due, want.times, want.touched, want.now = map[string]bool{}, map[string]wtimes{}, nil, 0
+	want.delayed, want.lease, want.startBy, want.prio = map[string][]string{}, map[string][]string{}, map[string][]string{}, map[string][]wplace{}
 	for _, t := range typeNames {
 		drop(want.delayed, t, sorted(m.w.delayed[t]))
 		drop(want.lease, t, sorted(m.w.lease[t]))
+		drop(want.startBy, t, sorted(m.w.startBy[t]))
+		for _, p := range m.w.prio[t] { // compared by its place
+			want.prio[t] = append(want.prio[t], wplace{id: p.id, order: p.order})
+		}
 	}
 	for _, f := range got.facts {
 		for _, x := range readEntry(f) {
@@ -152,7 +191,7 @@ func (m *machine) check() {
 		m.lastFact = f.ID
 	}
 	m.w.facts = nil // compared once
-	if d := cmp.Diff(want, *got.w, cmp.AllowUnexported(world{}, wjob{}, wactor{}), cmp.Transformer("empty", nilEmpty)); d != "" {
+	if d := cmp.Diff(want, *got.w, cmp.AllowUnexported(world{}, wjob{}, wactor{}, wplace{}, wwait{}), cmp.Transformer("empty", nilEmpty)); d != "" {
 		m.Fatalf("redis is not what the model says (-model +redis):\n%s", d)
 	}
 	if m.w.epoch == m.epoch {
@@ -233,12 +272,18 @@ func (m *machine) invariants(w *world) {
 			if delayed && !m.pushed[id] {
 				m.Fatalf("%s is started and delayed", id)
 			}
+		case j.status == "waiting_for_prerequisites":
+			if len(holders[id]) > 0 || len(w.need[id]) == 0 {
+				m.Fatalf("%s waits for %v, held by %v", id, w.need[id], holders[id])
+			}
 		case j.logged: // dispatched by us
-			if len(holders[id]) > 0 || !queued && !delayed {
-				m.Fatalf("%s waits: queued %v, delayed %v, held by %v", id, queued, delayed, holders[id])
+			levelled := slices.ContainsFunc(w.prio[j.typ], func(p wplace) bool { return p.id == id })
+			if len(holders[id]) > 0 || !queued && !delayed && !levelled {
+				m.Fatalf("%s waits: queued %v, delayed %v, at its level %v, held by %v", id, queued, delayed, levelled, holders[id])
 			}
 		}
 	}
+	m.edges(w)
 	for _, t := range typeNames {
 		for _, member := range w.idle[t] {
 			name, inc := splitMember(member)
@@ -252,8 +297,28 @@ func (m *machine) invariants(w *world) {
 			if len(w.held[inc]) >= a.slots {
 				m.Fatalf("%s is idle and holds %v", name, w.held[inc])
 			}
-			if len(w.queue[t]) > 0 && !m.dirty[t] {
-				m.Fatalf("%s is idle and open while %v wait", name, w.queue[t])
+			if w.waiting(t) > 0 && !m.dirty[t] {
+				m.Fatalf("%s is idle and open while %v %v wait", name, w.queue[t], w.prio[t])
+			}
+		}
+	}
+}
+
+// edges: whatever a job needs will end, or has ended badly and holds it; its record stays as long; and nobody has begun before.
+func (m *machine) edges(w *world) {
+	m.Helper()
+	for id, needs := range w.need {
+		if w.jobs[id].status != "waiting_for_prerequisites" {
+			m.Fatalf("%s is %s and needs %v", id, w.jobs[id].status, needs)
+		}
+		for by, rule := range needs {
+			j := w.jobs[by]
+			i := slices.IndexFunc(w.unlocks[by], func(e wwait) bool { return e.id == id })
+			switch {
+			case j == nil, i < 0, !j.awaited, j.expires:
+				m.Fatalf("%s waits for %s: %+v, whose end unlocks %v", id, by, j, w.unlocks[by])
+			case j.isEnded() && (j.status != "error" || rule != RuleHold || !w.unlocks[by][i].held):
+				m.Fatalf("%s waits for %s (%s), which has ended: %s", id, by, rule, j.status)
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -20,7 +21,7 @@ import (
 // invariants, which are checked on Redis itself and know nothing of world.
 func TestModel(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv *server) {
-		s := srv.open(t)
+		s := srv.open(t, func(o *Options) { o.MaxPriorityWait = 2 * MaxPriority * modelLevel })
 		reached := recordCodes(s)
 		checks(t, map[string]string{"real": "60", "mini": "25"}[srv.name])
 		rapid.Check(t, func(rt *rapid.T) { runMachine(t.Context(), rt, s) })
@@ -50,6 +51,9 @@ var (
 
 const modelCrashes = 2
 
+// modelLevel is what a level is worth: beyond any delay of the test's.
+const modelLevel = 100 * time.Hour
+
 // hand is what one incarnation's process remembers: its side of the protocol and every job it was ever given.
 type hand struct {
 	*Actor
@@ -65,7 +69,7 @@ type machine struct {
 	hands    []*hand
 	epoch    uint64 // the daemon's
 	seq      uint64
-	log      map[uint64]Submission // what the log still holds
+	log      map[uint64]submitted // what the log still holds
 	lastFact string
 	dirty    map[string]bool // types in which others pushed, and no script that serves ran since
 	pushed   map[string]bool // ids that others pushed a second time
@@ -86,7 +90,7 @@ func runMachine(ctx context.Context, rt *rapid.T, s *Store) {
 		rt.Fatal(err)
 	}
 	m := &machine{
-		T: rt, ctx: ctx, s: s, w: newWorld(), log: map[uint64]Submission{}, lastFact: noFact, dirty: map[string]bool{}, seq: 1 << 60,
+		T: rt, ctx: ctx, s: s, w: newWorld(), log: map[uint64]submitted{}, lastFact: noFact, dirty: map[string]bool{}, seq: 1 << 60,
 		pushed: map[string]bool{}, revivable: map[string]bool{}, ends: map[string]int{}, tries: map[string]int{}, closed: map[string]int{},
 	}
 	m.raise()
@@ -121,6 +125,7 @@ func runMachine(ctx context.Context, rt *rapid.T, s *Store) {
 		"recover":  m.act(m.recover),
 		"promote":  m.act(m.promote),
 		"cancel":   m.act(m.cancel),
+		"age":      m.act(m.age),
 		"talk":     m.act(m.talk),
 		"adopt":    m.act(m.adopt),
 		"foreign":  m.act(m.foreign),
@@ -153,6 +158,7 @@ func (m *machine) twice(what string, real, model func() string, again func(first
 	var answers []string
 	for range rounds {
 		m.syncIdle()
+		m.nextTick()
 		got, want := real(), model()
 		if got != want {
 			m.Fatalf("%s answered %q, the model says %q", what, got, want)
@@ -163,6 +169,23 @@ func (m *machine) twice(what string, real, model func() string, again func(first
 		again(answers[0], answers[1])
 	}
 	return answers
+}
+
+// nextTick lets the next call have a millisecond of its own, by Redis' clock.
+func (m *machine) nextTick() {
+	var first int64
+	for {
+		at, err := m.s.rdb.Time(m.ctx).Result()
+		if err != nil {
+			m.Fatal(err)
+		}
+		if first == 0 {
+			first = at.UnixMilli()
+		} else if at.UnixMilli() > first {
+			m.w.now++
+			return
+		}
+	}
 }
 
 // serving is twice for the scripts that hand over: after one that did its work nobody of the type may be idle

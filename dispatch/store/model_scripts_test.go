@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // The scripts. Each answers as the Go side prints its answer; "" stands for ErrNoEpoch.
@@ -31,57 +32,132 @@ func (w *world) hello(typ, name, inc string, slots int) string {
 	return fmt.Sprint("OK true ", len(w.held[inc]))
 }
 
-func (w *world) accept(epoch, after, seq uint64, id, typ, script string, delay bool, retries int, again bool) string {
+// submitted is a submission as the model wants it told.
+type submitted struct {
+	Submission
+	due     int // virtual; 0: at once
+	startBy int
+}
+
+// accept answers "<code> <status> <sequence> <ready> <actor>|<what it waits for, or misses>".
+func (w *world) accept(epoch, after uint64, sub submitted) string {
 	if epoch != w.epoch {
 		return ""
 	}
 	if after != 0 && w.position < after {
 		return "GAP"
 	}
+	id, typ, seq := sub.ID, sub.Type, sub.Sequence
+	w.begin(typ)
 	w.position = max(w.position, seq)
-	code := "OK"
-	j := w.jobs[id]
-	switch {
-	case j == nil:
-		w.jobs[id] = &wjob{typ: typ, script: script, status: "dispatched", logged: true, seq: seq, retries: retries}
-		delete(w.dead, id)
-		if delay {
+	j, handed := w.jobs[id], map[string]string{}
+	if j == nil {
+		open, failed, unknown := w.lookAtNeeds(sub.Prerequisites, sub.Refilled)
+		if unknown != "" {
+			return fmt.Sprint("NO_PREREQUISITE  0 0 |", unknown)
+		}
+		j = w.create(sub)
+		switch {
+		case failed != "":
+			w.end(id, "ended", "error", "prerequisite "+failed)
+		case len(open) > 0:
+			j.status = "waiting_for_prerequisites"
+			w.waitFor(id, open)
+			names := make([]string, len(open))
+			for i, p := range open {
+				names[i] = p.ID
+			}
+			return fmt.Sprint("OK ", j.status, " ", j.seq, " ", w.waiting(typ), " |", strings.Join(names, " "))
+		case sub.due != 0:
 			w.delayed[typ] = append(without(w.delayed[typ], id), id)
-		} else {
-			w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
-			w.serve(typ)
+		default:
+			handed = w.readyNow(id)
 		}
-	case again && j.isEnded() && j.script == script && j.typ == typ && j.seq < seq:
-		*j = wjob{typ: j.typ, script: j.script, status: "dispatched", logged: true, seq: seq, retries: j.retries, attempt: j.attempt, epoch: w.epoch, actor: j.actor}
-		delete(w.dead, id)
-		w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
-		w.serve(typ)
-	case j.script == script && j.typ == typ:
-		code = "SAME"
-		if (!j.logged || j.seq == 0) && seq != 0 {
-			j.logged, j.seq = true, seq
-			if j.asserted != "" {
-				j.retries = retries
-				if j.asserted == "failed" && j.status == "dispatched" {
-					code = "OK"
-					w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
-					w.serve(typ)
-				}
-				j.asserted = ""
-			}
-			if j.isEnded() {
-				w.ended = append(w.ended, fmt.Sprint(seq, " ", id, " ", j.status))
-			}
+		if failed != "" || sub.due != 0 {
+			return fmt.Sprint("OK ", j.status, " ", j.seq, " ", w.waiting(typ), " |")
 		}
-	default:
-		code = "CONFLICT"
+	} else {
+		alike := j.script == sub.Script && j.typ == typ
+		switch {
+		case sub.Again && j.isEnded() && alike && j.seq < seq:
+			*j = wjob{
+				typ: j.typ, script: j.script, status: "dispatched", logged: true, seq: seq, retries: j.retries, attempt: j.attempt, epoch: w.epoch, actor: j.actor,
+				level: j.level, order: j.order, needs: j.needs, delayed: j.delayed, awaited: j.awaited,
+			}
+			delete(w.dead, id)
+			w.times[id] = wtimes{ready: w.at(w.now)}
+			handed = w.readyNow(id)
+		case alike && w.completes(id, sub):
+			handed = w.readyNow(id)
+		default:
+			code := map[bool]string{true: "SAME", false: "CONFLICT"}[alike]
+			if j.holder != "" && !j.isEnded() {
+				handed[id] = j.actor
+			}
+			return fmt.Sprint(code, " ", j.status, " ", j.seq, " ", w.waiting(typ), " ", handed[id], "|")
+		}
 	}
-	j = w.jobs[id]
-	handed := ""
-	if j.holder != "" && !j.isEnded() {
-		handed = j.actor
+	status := "dispatched" // unless it was handed over; also if nobody could begin it in time
+	if handed[id] != "" {
+		status = "started"
 	}
-	return fmt.Sprint(code, " ", j.status, " ", j.seq, " ", len(w.queue[typ]), " ", handed)
+	return fmt.Sprint("OK ", status, " ", j.seq, " ", w.waiting(typ), " ", handed[id], "|")
+}
+
+func (w *world) readyNow(id string) map[string]string {
+	w.enqueue(id, w.at(w.now), false)
+	return w.serve(w.jobs[id].typ)
+}
+
+// create makes the record.
+func (w *world) create(sub submitted) *wjob {
+	id := sub.ID
+	j := &wjob{
+		typ: sub.Type, script: sub.Script, status: "dispatched", logged: true, seq: sub.Sequence, retries: sub.Retries,
+	}
+	w.jobs[id] = j
+	w.rare(j, sub)
+	delete(w.dead, id)
+	w.times[id] = wtimes{ready: w.at(w.now), due: sub.due}
+	if sub.due != 0 {
+		w.times[id] = wtimes{ready: w.at(sub.due), due: sub.due}
+	}
+	if j.startBy = sub.startBy; j.startBy != startByNone {
+		w.startBy[sub.Type] = append(without(w.startBy[sub.Type], id), id)
+	}
+	return j
+}
+
+// rare is what the field opts says of a job for all its life.
+func (w *world) rare(j *wjob, sub submitted) {
+	j.level, j.needs = sub.Priority, len(sub.Prerequisites) > 0
+	j.delayed = j.needs && sub.due != 0
+	j.order = ""
+	if j.level != 0 || j.needs || sub.startBy != startByNone {
+		j.order = fmt.Sprintf("%020d", sub.Sequence)
+	}
+}
+
+// completes is what the log adds to a record that is in no log yet; true: the job failed before that, and is ready again.
+func (w *world) completes(id string, sub submitted) bool {
+	j := w.jobs[id]
+	if j.logged && j.seq != 0 || sub.Sequence == 0 {
+		return false
+	}
+	j.logged, j.seq = true, sub.Sequence
+	asserted := j.asserted
+	if j.asserted = ""; asserted != "" {
+		j.retries = sub.Retries
+		w.rare(j, sub) // but for the start-by: it has begun
+		if asserted == "failed" && j.status == "dispatched" {
+			return true
+		}
+	}
+	if j.isEnded() {
+		w.ended = append(w.ended, fmt.Sprint(sub.Sequence, " ", id, " ", j.status))
+		j.expires = false
+	}
+	return false
 }
 
 // assert keeps what is in a hand since an earlier epoch. script: the job's as its holder knows it.
@@ -104,12 +180,12 @@ func (w *world) assert(epoch uint64, typ, name, inc, id, script string, tok Toke
 	case j == nil:
 		j = &wjob{typ: typ, script: script, asserted: "1"}
 		w.jobs[id] = j
+		w.setReady(id)
 		delete(w.dead, id)
 	case j.status == "dispatched":
-		drop(w.delayed, typ, without(w.delayed[typ], id))
-		drop(w.queue, typ, slices.DeleteFunc(slices.Clone(w.queue[typ]), func(v string) bool { return v == id }))
-		delete(w.due, id)
+		w.leaveQueue(id)
 	}
+	w.begun(id)
 	j.status, j.epoch, j.attempt, j.holder, j.actor = "started", epoch, tok.Attempt, inc, name
 	if !held {
 		w.held[inc] = append(w.held[inc], id)
@@ -238,6 +314,7 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 		return "GONE"
 	}
 	name, typ := splitMember(reg)
+	w.begin(typ)
 	var back []string
 	if a := w.actors[name]; a != nil && a.inc == inc {
 		w.leaveUnread(name)
@@ -264,7 +341,9 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 			w.end(id, "dead", "error", ReasonCrashes)
 			w.dead[id] = true
 		default: // pauses are drawn as none here
-			w.queue[typ] = append(w.queue[typ], id)
+			was := w.times[id].ready
+			w.setReady(id)
+			w.enqueue(id, was, true)
 			w.fact("retried", id, name, j.attempt)
 		}
 		back = slices.Insert(back, 0, id)
@@ -281,6 +360,7 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 		delete(w.wake, name)
 	}
 	handed := w.serve(typ)
+	w.serveOthers(typ)
 	out := "OK"
 	for _, id := range back {
 		j := w.jobs[id]
@@ -305,24 +385,43 @@ func (w *world) promote(epoch uint64, typ string) string {
 	if epoch != w.epoch {
 		return ""
 	}
-	var due []string
+	w.begin(typ)
+	var late, due []string
+	for _, id := range w.startBy[typ] {
+		if w.jobs[id].startBy == startByPast {
+			late = append(late, id)
+		}
+	}
+	slices.Sort(late) // all became late at once: then by id
+	for _, id := range late {
+		if j := w.jobs[id]; !j.isEnded() && j.holder == "" {
+			w.end(id, "ended", "error", ReasonExpired)
+			drop(w.delayed, typ, without(w.delayed[typ], id))
+			delete(w.due, id)
+		}
+		drop(w.startBy, typ, without(w.startBy[typ], id))
+	}
 	for _, id := range w.delayed[typ] {
 		if w.due[id] {
 			due = append(due, id)
 		}
 	}
-	slices.Sort(due) // all became due at once: then by id
+	slices.Sort(due)
 	moved := 0
 	for _, id := range due {
-		if j := w.jobs[id]; !j.isEnded() && j.holder == "" {
-			w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
+		if w.mayRun(id) {
+			w.enqueue(id, w.times[id].ready, false)
 			moved++
 		}
 		drop(w.delayed, typ, without(w.delayed[typ], id))
 		delete(w.due, id)
 	}
 	w.serve(typ)
-	return fmt.Sprint("OK ", moved, " ", len(w.queue[typ]))
+	if len(late) > 0 {
+		w.nextReady(typ) // nobody may come to claim: what is spent goes now
+	}
+	w.serveOthers(typ)
+	return fmt.Sprint("OK ", moved, " ", w.waiting(typ))
 }
 
 func (w *world) cancel(epoch uint64, id string) string {
@@ -342,10 +441,14 @@ func (w *world) cancel(epoch uint64, id string) string {
 		}
 		return fmt.Sprint("RUNNING started ", j.reason)
 	}
+	w.begin(j.typ)
+	rare := j.order != "" || j.awaited
 	w.end(id, "cancelled", "error", ReasonCancelled)
-	drop(w.delayed, j.typ, without(w.delayed[j.typ], id))
-	drop(w.queue, j.typ, slices.DeleteFunc(slices.Clone(w.queue[j.typ]), func(v string) bool { return v == id }))
-	delete(w.due, id)
+	w.leaveQueue(id)
+	if rare {
+		w.serve(j.typ)
+		w.serveOthers(j.typ)
+	}
 	return "OK error " + ReasonCancelled
 }
 
@@ -353,11 +456,35 @@ func (w *world) adopt(epoch uint64, typ string) string {
 	if epoch != w.epoch {
 		return ""
 	}
+	w.begin(typ)
 	out := fmt.Sprint("OK ", len(w.queue[typ]))
 	for _, id := range w.queue[typ] {
 		if j := w.jobs[id]; j != nil && j.script != "" && !j.logged && !j.isEnded() && j.holder == "" {
 			out += " " + id
+			if w.times[id].ready == nil {
+				w.setReady(id)
+			}
 		}
 	}
-	return out + " handed " + strconv.Itoa(len(w.serve(typ)))
+	handed := 0
+	if len(w.queue[typ]) > 0 {
+		handed = len(w.serve(typ))
+		w.serveOthers(typ)
+	}
+	return out + " handed " + strconv.Itoa(handed)
+}
+
+// settle: the log's message of an end is gone.
+func (w *world) settle(e EndedEntry) {
+	if len(w.ended) == 0 || w.ended[0] != e.String() {
+		return
+	}
+	w.ended = w.ended[1:]
+	if j := w.jobs[e.ID]; j != nil && j.isEnded() && e.Sequence != 0 && j.seq == e.Sequence {
+		if j.awaited {
+			j.settled = true
+		} else {
+			j.expires = true
+		}
+	}
 }

@@ -3,16 +3,22 @@ package store
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // world is what the scripts should make of Redis, in plain Go: the oracle of the model test.
-// It has no clock; what depends on time is set from outside (due, the order of the idle).
+// Its clock counts calls (model_levels_test.go); what depends on longer times is set from outside (due, startByPast, the
+// order of the idle).
 type world struct {
 	epoch    uint64
 	position uint64
 	jobs     map[string]*wjob
 	queue    map[string][]string // by type; the right end is served next
+	prio     map[string][]wplace // by type; the first is served next
 	delayed  map[string][]string // by type
+	startBy  map[string][]string // by type
+	need     map[string]map[string]Rule
+	unlocks  map[string][]wwait
 	due      map[string]bool     // of the delayed
 	idle     map[string][]string // by type, who had work last is last: "<actor> <incarnation>"
 	lease    map[string][]string // by type: incarnations
@@ -24,6 +30,11 @@ type world struct {
 	ended    []string
 	dead     map[string]bool
 	facts    []string
+
+	now     int // of the script that runs
+	times   map[string]wtimes
+	touched map[string]bool // types that an end of this script's gave something to
+	endings []ending        // being looked at
 }
 
 type wjob struct {
@@ -42,6 +53,14 @@ type wjob struct {
 	logged         bool // has the field sequence
 	asserted       string
 	seq            uint64
+	level          int
+	order          string // by which it stands among those of equal score; "" if nothing about it was rare when it came
+	startBy        int
+	needs          bool // came with prerequisites
+	delayed        bool // and with a delay beside them
+	awaited        bool // others wait for it
+	settled        bool // its message is out of the log, and its record stays for those
+	expires        bool // its record goes by itself
 }
 
 type wactor struct {
@@ -55,6 +74,8 @@ func newWorld() *world {
 		jobs: map[string]*wjob{}, queue: map[string][]string{}, delayed: map[string][]string{}, due: map[string]bool{},
 		idle: map[string][]string{}, lease: map[string][]string{}, actors: map[string]*wactor{}, wake: map[string][]string{},
 		held: map[string][]string{}, reg: map[string]string{}, groups: map[string]string{}, dead: map[string]bool{},
+		prio: map[string][]wplace{}, startBy: map[string][]string{}, need: map[string]map[string]Rule{}, unlocks: map[string][]wwait{},
+		times: map[string]wtimes{},
 	}
 }
 
@@ -88,14 +109,28 @@ func (w *world) end(id string, kind, status, reason string) {
 	if j.dead = kind == "dead"; j.dead {
 		outcome = "dead"
 	}
-	if j.logged && j.seq != 0 || j.dead {
+	logged := j.logged && j.seq != 0
+	if logged || j.dead {
 		w.ended = append(w.ended, fmt.Sprint(j.seq, " ", id, " ", outcome))
 	}
+	if !logged && !j.awaited {
+		j.expires = true
+	}
 	actor := j.actor
-	if kind == "cancelled" || reason == "no script" {
+	if kind == "cancelled" || reason == "no script" || reason == ReasonExpired || strings.HasPrefix(reason, "prerequisite ") {
 		actor = "" // nobody had it
 	}
 	w.fact(kind, id, actor, j.attempt)
+	w.begun(id) // one that is run again by hand is not late
+	if j.level != 0 {
+		w.leaveLevel(id)
+	}
+	if j.needs {
+		w.forgetNeeds(id)
+	}
+	if j.awaited {
+		w.release(ending{id, true, status == "finished"})
+	}
 }
 
 func (w *world) buryUnusable(id string) {
@@ -106,6 +141,7 @@ func (w *world) buryUnusable(id string) {
 		w.end(id, "dead", "error", "no script")
 	} else {
 		w.fact("dead", id, "", 0)
+		w.release(ending{id: id})
 	}
 	w.dead[id] = true
 }
@@ -115,25 +151,8 @@ func (w *world) start(id, name, inc string) {
 	j := w.jobs[id]
 	j.attempt++
 	j.status, j.epoch, j.holder, j.actor = "started", w.epoch, inc, name
+	w.begun(id)
 	w.fact("started", id, name, j.attempt)
-}
-
-func (w *world) popQueue(typ string) { drop(w.queue, typ, w.queue[typ][:len(w.queue[typ])-1]) }
-
-func (w *world) nextReady(typ string) string {
-	for len(w.queue[typ]) > 0 {
-		q := w.queue[typ]
-		id := q[len(q)-1]
-		j := w.jobs[id]
-		switch {
-		case j == nil || j.script == "":
-			w.buryUnusable(id)
-		case !j.isEnded() && j.holder == "":
-			return id
-		}
-		w.popQueue(typ)
-	}
-	return ""
 }
 
 func splitMember(m string) (name, inc string) {
@@ -145,7 +164,7 @@ func splitMember(m string) (name, inc string) {
 func (w *world) serve(typ string) map[string]string {
 	handed := map[string]string{}
 	for len(w.idle[typ]) > 0 {
-		id := w.nextReady(typ)
+		id, listed := w.nextReady(typ)
 		if id == "" {
 			break
 		}
@@ -164,7 +183,7 @@ func (w *world) serve(typ string) map[string]string {
 			break
 		}
 		w.start(id, name, inc)
-		w.popQueue(typ)
+		w.took(typ, listed)
 		w.held[inc] = append(w.held[inc], id)
 		drop(w.idle, typ, without(w.idle[typ], member))
 		if len(w.held[inc]) < w.actors[name].slots {
@@ -188,6 +207,8 @@ func (w *world) exchange(epoch uint64, typ, name, inc string, ends []wend, known
 	if epoch != w.epoch || epoch == 0 {
 		return ""
 	}
+	w.begin(typ)
+	defer w.serveOthers(typ)
 	told, had, counted := "", len(w.held[inc]), 0
 	for _, e := range ends {
 		code := w.holds(inc, e.id, e.token)
@@ -222,13 +243,13 @@ func (w *world) exchange(epoch uint64, typ, name, inc string, ends []wend, known
 		code = "CLOSED"
 	}
 	for ; code == "JOB" && room > 0; room-- {
-		id := w.nextReady(typ)
+		id, listed := w.nextReady(typ)
 		if id == "" {
 			code = "IDLE"
 			break
 		}
 		w.start(id, name, inc)
-		w.popQueue(typ)
+		w.took(typ, listed)
 		w.held[inc] = append(w.held[inc], id)
 		jobs += fmt.Sprint(" [", id, " ", w.jobs[id].attempt, " false]")
 	}
@@ -263,6 +284,7 @@ func (w *world) endHeld(e wend, typ, name, inc string) {
 		j.status, j.holder, j.gaveBack = "dispatched", "", gaveBack(e.token, inc)
 		w.delayed[typ] = append(without(w.delayed[typ], e.id), e.id) // others may have pushed it while it was delayed: a set has it once
 		w.due[e.id] = true                                           // pauses are drawn as none here
+		w.setReady(e.id)
 		w.fact("retried", e.id, name, j.attempt)
 	case j.retries > 0:
 		w.end(e.id, "dead", "error", ReasonRetries)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
@@ -54,12 +55,12 @@ func (m *machine) accept() {
 	if j := m.w.jobs[id]; j != nil && j.script != "" {
 		script = j.script // also what others pushed: that is how it comes into the log
 	}
-	sub := Submission{
-		ID: id, Type: typeOf(id), Script: script, Sequence: m.seq + 1,
-		Due: rapid.SampledFrom([]jobDelay{0, 0, 0, jobLater}).Draw(m.T, "delay").due(),
-	}
+	sub := submitted{Submission: Submission{ID: id, Type: typeOf(id), Script: script, Sequence: m.seq + 1}}
 	sub.Retries = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(m.T, "retries")
 	sub.Again = rapid.Bool().Draw(m.T, "again")
+	sub.Priority = rapid.SampledFrom([]int{0, 0, 0, 2, -2, 10}).Draw(m.T, "level")
+	m.drawTimes(&sub)
+	sub.Prerequisites = m.drawNeeds(id)
 	after := m.w.position
 	switch rapid.IntRange(0, 11).Draw(m.T, "kind") {
 	case 0:
@@ -72,17 +73,43 @@ func (m *machine) accept() {
 	m.acceptOne(after, sub)
 }
 
-func (m *machine) acceptOne(after uint64, sub Submission) {
+// drawTimes: at once, or beyond the test.
+func (m *machine) drawTimes(sub *submitted) {
+	if rapid.IntRange(0, 3).Draw(m.T, "delay") == 0 {
+		m.nextTick()
+		sub.Due, sub.due = time.Now().Add(time.Hour), m.w.now+vHour
+	}
+	sub.startBy = rapid.SampledFrom([]int{startByNone, startByNone, startByNone, startByNone, startByAhead, startByPast}).Draw(m.T, "start by")
+	sub.StartBy = map[int]time.Time{startByAhead: time.Now().Add(time.Hour), startByPast: time.Now().Add(-time.Minute)}[sub.startBy]
+}
+
+// drawNeeds: prerequisites are known ones most often, and so come before in every order.
+func (m *machine) drawNeeds(id string) (needs []Prerequisite) {
+	known := slices.DeleteFunc(slices.Clone(m.ids), func(o string) bool { return o == id })
+	if rapid.IntRange(0, 15).Draw(m.T, "needs a stranger") == 0 {
+		known = append(known, "s0")
+	}
+	if len(known) == 0 || rapid.IntRange(0, 2).Draw(m.T, "needs none") > 0 {
+		return nil
+	}
+	recent := known[max(0, len(known)-8):]
+	for _, p := range rapid.SliceOfNDistinct(rapid.SampledFrom(recent), 1, min(3, len(recent)), rapid.ID).Draw(m.T, "needs") {
+		needs = append(needs, Prerequisite{p, rapid.SampledFrom([]Rule{RuleFail, RuleRun, RuleHold}).Draw(m.T, "rule")})
+	}
+	return needs
+}
+
+func (m *machine) acceptOne(after uint64, sub submitted) {
 	if j := m.w.jobs[sub.ID]; j != nil && sub.Again && j.isEnded() {
 		m.revivable[sub.ID] = true // its facts may say a second end
 	}
 	gap := after != 0 && m.w.position < after
 	typ := sub.Type
-	if !sub.Due.IsZero() {
-		typ = "" // goes to no queue, hands nothing over
+	if sub.due != 0 || len(sub.Prerequisites) > 0 || sub.startBy == startByPast {
+		typ = "" // may go to no queue, and then hands nothing over
 	}
 	m.serving(typ, "accept", func() string {
-		rs, err := m.d.Accept(m.ctx, after, []Submission{sub})
+		rs, err := m.d.Accept(m.ctx, after, []Submission{sub.Submission})
 		if err != nil {
 			return m.text(err)
 		}
@@ -90,10 +117,14 @@ func (m *machine) acceptOne(after uint64, sub Submission) {
 		if r.Code == Gap {
 			return "GAP"
 		}
-		return m.text(nil, r.Code, r.Status, r.Sequence, r.Ready, r.Handed)
-	}, func() string {
-		return strings.TrimRight(m.w.accept(m.epoch, after, sub.Sequence, sub.ID, sub.Type, sub.Script, !sub.Due.IsZero(), sub.Retries, sub.Again), " ")
-	}, func(first, second string) { m.same(strings.Replace(first, "OK", "SAME", 1), second) })
+		return fmt.Sprint(r.Code, " ", r.Status, " ", r.Sequence, " ", r.Ready, " ", r.Handed, "|", strings.Join(r.Waits, " "), r.Missing)
+	}, func() string { return m.w.accept(m.epoch, after, sub) }, func(first, second string) {
+		if rest, fresh := strings.CutPrefix(first, "OK "); fresh { // what it says of the job may have changed: it was too late
+			first, second = "SAME "+rest, second[:min(len(second), 5)]
+			first = first[:5]
+		}
+		m.same(first, second)
+	})
 	if m.epoch == m.w.epoch && !gap && sub.Sequence > m.seq {
 		m.seq = sub.Sequence
 		if j := m.w.jobs[sub.ID]; j != nil && j.seq == sub.Sequence {
@@ -359,9 +390,45 @@ func (m *machine) promote() {
 	m.promoteOne(typ)
 }
 
+// timePasses: what was ahead is due, or late.
 func (m *machine) timePasses(typ string) {
 	for _, id := range m.w.delayed[typ] {
 		m.w.due[id] = true
+	}
+	for id, j := range m.w.jobs {
+		if j.typ != typ || j.startBy != startByAhead {
+			continue
+		}
+		k := m.s.keys.job(id).name
+		opts := m.s.rdb.HGet(m.ctx, k, "opts").Val()
+		m.s.rdb.HSet(m.ctx, k, "opts", regexp.MustCompile(` b\d+`).ReplaceAllString(opts, " b1"))
+		j.startBy = startByPast
+	}
+}
+
+// age lets a job look as if it had become ready earlier: by some halves of what a level is worth.
+func (m *machine) age() {
+	id := m.pickID()
+	t := m.w.times[id]
+	if m.w.jobs[id] == nil || t.ready == nil {
+		m.Skip("not ready yet")
+	}
+	halves := rapid.IntRange(1, 8).Draw(m.T, "halves")
+	j, ms := m.w.jobs[id], -int64(halves)*modelLevel.Milliseconds()/2
+	older := func(field string, was *int) *int {
+		if was == nil {
+			return nil
+		}
+		m.s.rdb.HIncrBy(m.ctx, m.s.keys.job(id).name, field, ms)
+		return m.w.at(*was - halves*vLevel/2)
+	}
+	t.ready, t.first = older("ready_ms", t.ready), older("first_ms", t.first)
+	m.w.times[id] = t
+	for _, p := range m.w.prio[j.typ] {
+		if p.id == id {
+			m.s.rdb.ZIncrBy(m.ctx, m.s.keys.prio(j.typ).name, float64(ms), p.order+" "+id)
+			m.w.place(id, p.score-halves*vLevel/2)
+		}
 	}
 }
 
@@ -369,14 +436,20 @@ func (m *machine) promoteOne(typ string) {
 	for id := range m.w.due { // retries without a pause are due at the milliseconds they failed in: the model's all at once
 		m.s.rdb.ZAddXX(m.ctx, m.s.keys.delayed(typ).name, redis.Z{Score: 1, Member: id})
 	}
+	for _, id := range m.w.startBy[typ] {
+		if m.w.jobs[id].startBy == startByPast {
+			m.s.rdb.ZAddXX(m.ctx, m.s.keys.startby(typ).name, redis.Z{Score: 1, Member: id})
+		}
+	}
 	m.serving(typ, "promote", func() string {
 		r, err := m.d.Promote(m.ctx, typ)
 		return m.text(err, "OK", r.Moved, r.Ready)
 	}, func() string { return m.w.promote(m.epoch, typ) }, func(_, _ string) {})
 }
 
-func (m *machine) cancel() {
-	id := m.pickID()
+func (m *machine) cancel() { m.cancelOne(m.pickID()) }
+
+func (m *machine) cancelOne(id string) {
 	m.twice("cancel", func() string {
 		r, err := m.d.Cancel(m.ctx, id)
 		return m.text(err, r.Code, r.Status, r.Reason)
@@ -470,9 +543,7 @@ func (m *machine) settle() {
 			return ""
 		}
 		for _, e := range es {
-			if len(m.w.ended) > 0 && m.w.ended[0] == e.String() {
-				m.w.ended = m.w.ended[1:]
-			}
+			m.w.settle(e)
 		}
 		return fmt.Sprint(len(m.w.ended))
 	}, func(_, _ string) {})
@@ -485,7 +556,9 @@ func (m *machine) lose() {
 	}
 	if rapid.Bool().Draw(m.T, "all") {
 		m.s.rdb.FlushAll(m.ctx)
+		now := m.w.now
 		m.w, m.lastFact, m.dirty = newWorld(), noFact, map[string]bool{}
+		m.w.now = now
 		m.ends, m.tries, m.closed = map[string]int{}, map[string]int{}, map[string]int{}
 		return
 	}
@@ -504,47 +577,123 @@ func (m *machine) raise() {
 	var after uint64
 	for _, seq := range slices.Sorted(maps.Keys(m.log)) {
 		sub := m.log[seq]
+		sub.Refilled = true
 		m.acceptOne(after, sub)
 		after = seq
 	}
 }
 
-// drain plays everything to its end: whatever happened before, each job of the log ends.
+// drain plays everything to its end: whatever happened before, each job of the log ends, or holds for one that ended badly.
 func (m *machine) drain() {
 	m.raise()
 	for _, inc := range slices.Sorted(maps.Keys(m.w.reg)) {
 		m.recoverOne(inc, true, modelCrashes)
 	}
-	for _, typ := range typeNames {
-		m.timePasses(typ)
-		m.promoteOne(typ)
-	}
-	for name, typ := range actorTypes {
+	var hands []*hand
+	for _, name := range slices.Sorted(maps.Keys(actorTypes)) {
 		m.lives++
-		a, err := m.s.Actor(name, typ, fmt.Sprint("life", m.lives))
+		a, err := m.s.Actor(name, actorTypes[name], fmt.Sprint("life", m.lives))
 		if err != nil {
 			m.Fatal(err)
 		}
 		h := &hand{Actor: a}
+		hands = append(hands, h)
 		m.sayHello(h)
-		for r := (ClaimResult{}); ; {
-			if r, err = h.Claim(m.ctx); err != nil {
-				m.Fatal(err)
-			}
-			if m.w.exchange(m.epoch, typ, name, h.incarnation, nil, 0, 1); r.Code != GotJob {
-				break
-			}
-			if _, err := h.Finish(m.ctx, *r.Job, Outcome{}, false); err != nil {
-				m.Fatal(err)
-			}
-			m.w.exchange(m.epoch, typ, name, h.incarnation, []wend{{id: r.Job.ID, token: r.Job.Token}}, 0, 0)
-		}
 	}
+	m.workAll(hands)
+	m.settleAll()
 	m.check()
+	waits := map[string]bool{}
 	for seq, sub := range m.log {
-		r, err := m.s.Job(m.ctx, sub.ID)
-		if err != nil || !r.Status.Ended() {
-			m.Fatalf("job %s (%d) of the log: %s, %v, want an end", sub.ID, seq, r.Status, err)
+		if r := m.record(sub.ID); r.Status == StatusWaiting {
+			waits[sub.ID] = true
+		} else if !r.Status.Ended() {
+			m.Fatalf("job %s (%d) of the log: %s, want an end", sub.ID, seq, r.Status)
 		}
 	}
+	for id := range waits {
+		for _, n := range m.needs(id) {
+			hold := n.Status == StatusError && n.Rule == RuleHold
+			if j := m.w.jobs[n.ID]; !hold && n.Status != StatusWaiting && (j == nil || j.asserted == "") {
+				m.Fatalf("job %s waits for %+v", id, n) // asserted: one of no log, about which nobody can say if it may be tried again
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(waits)) { // an end that nobody needs to wait for
+		m.cancelOne(id)
+	}
+	m.workAll(hands) // what that released
+	m.settleAll()
+	m.check()
+	for id := range waits {
+		if r := m.record(id); !r.Status.Ended() {
+			m.Fatalf("job %s was cancelled or released by that, and is %s", id, r.Status)
+		}
+	}
+	for id, j := range m.w.jobs {
+		if j.isEnded() && !j.expires && len(m.w.unlocks[id]) == 0 {
+			m.Fatalf("job %s has ended, nobody waits for it, and it stays for ever", id)
+		}
+	}
+}
+
+// workAll lets time pass and works until there is nothing to do.
+func (m *machine) workAll(hands []*hand) {
+	for again := true; again; {
+		again = false
+		for _, typ := range typeNames {
+			again = again || len(m.w.delayed[typ]) > 0
+			m.timePasses(typ)
+			m.promoteOne(typ)
+		}
+		for _, h := range hands {
+			for m.workOne(h) {
+				again = true
+			}
+		}
+	}
+}
+
+// workOne takes what it gets and ends it well; false: it got nothing.
+func (m *machine) workOne(h *hand) bool {
+	m.exchange(h, nil, 0, 1)
+	var ends []Ended
+	for _, j := range m.running(h) {
+		ends = append(ends, Ended{Job: j})
+	}
+	if len(ends) > 0 {
+		m.exchange(h, ends, 0, 0)
+	}
+	return len(ends) > 0
+}
+
+func (m *machine) settleAll() {
+	for len(m.w.ended) > 0 {
+		es, err := m.d.Ended(m.ctx, pageMax)
+		if err == nil {
+			_, err = m.d.Settle(m.ctx, es)
+		}
+		if err != nil {
+			m.Fatal(err)
+		}
+		for _, e := range es {
+			m.w.settle(e)
+		}
+	}
+}
+
+func (m *machine) record(id string) Record {
+	r, err := m.s.Job(m.ctx, id)
+	if err != nil {
+		m.Fatal(id, err)
+	}
+	return r
+}
+
+func (m *machine) needs(id string) []Need {
+	ns, err := m.s.Needs(m.ctx, id)
+	if err != nil {
+		m.Fatal(err)
+	}
+	return ns
 }
