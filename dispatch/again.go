@@ -91,7 +91,7 @@ func revival(rec store.Record) (jobType string, h nats.Header, script []byte, er
 		return "", nil, nil, bad("bad_env", err.Error(), "submit it again as a new job")
 	}
 	h = Options{
-		ID: rec.ID, Timeout: rec.Timeout, Retries: rec.Retries, Priority: rec.Priority, Env: env, CallerID: rec.Caller, ContextID: rec.Context,
+		ID: rec.ID, Timeout: &rec.Timeout, Retries: &rec.Retries, Priority: rec.Priority, Env: env, CallerID: rec.Caller, ContextID: rec.Context,
 	}.Header()
 	if r := CheckSubmission(rec.Type, h, []byte(rec.Script)); r != nil {
 		r.Job = rec.ID

@@ -115,7 +115,7 @@ func blocked(b *bed) (string, func()) {
 // retrying is a job whose script failed, and whose next attempt is due in days.
 func retrying(b *bed) (string, func()) {
 	b.actor("bash_1", fails(1))
-	id := b.submit("x", Options{Retries: 1})
+	id := b.submit("x", Options{Retries: new(1)})
 	expect(b, func(e events.JobRetried) bool { return e.Job == id && e.Failed })
 	return id, nil
 }
@@ -160,7 +160,7 @@ func runningScript(b *bed) (string, func()) {
 		p.over(ctx)
 		return store.Outcome{Failed: true, Reason: "signal SIGTERM", Error: "ended"}, true
 	})
-	id := b.submit("x", Options{Retries: 5})
+	id := b.submit("x", Options{Retries: new(5)})
 	<-scripts
 	return id, nil
 }

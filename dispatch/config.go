@@ -30,6 +30,9 @@ type Config struct {
 	// Pools are the configured pools. Types that no pool has are served as well:
 	// their jobs wait.
 	Pools []Pool
+	// Defaults are for jobs whose submission does not say it, by script type (lower case); those of "" are for
+	// all other types.
+	Defaults map[string]Defaults
 	// MaxCrashes is how many actors a job may take with it before it is dead; 0
 	// means 3.
 	MaxCrashes int
@@ -88,6 +91,11 @@ func (c Config) defaults() (Config, error) {
 		pools[i] = p
 	}
 	c.Pools = pools
+	for jobType, d := range c.Defaults {
+		if err := d.check(); err != nil {
+			return c, fmt.Errorf("new dispatch: defaults of type %q: %w", jobType, err)
+		}
+	}
 	if c.MaxCrashes == 0 {
 		c.MaxCrashes = 3
 	}

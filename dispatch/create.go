@@ -15,8 +15,11 @@ import (
 func (o Options) Create(jobType, script string) events.JobCreate {
 	c := events.JobCreate{
 		ID: o.ID, ScriptType: jobType, Script: script, CallerID: o.CallerID, ContextID: o.ContextID,
-		Timeout: events.SecondsOf(o.Timeout), Delay: events.SecondsOf(o.Delay), Env: o.Env,
-		Retries: o.Retries, Priority: o.Priority, StartBy: events.SecondsOf(o.StartWithin),
+		Timeout: secondsOf(o.Timeout), Delay: events.SecondsOf(o.Delay), Env: o.Env,
+		Priority: o.Priority, StartBy: events.SecondsOf(o.StartWithin),
+	}
+	if o.Retries != nil {
+		c.Retries = new(*o.Retries) // not shared: JSON may be read into it
 	}
 	if !o.StartBy.IsZero() {
 		c.StartBy = events.SecondsOf(max(time.Until(o.StartBy), time.Millisecond))
@@ -37,9 +40,13 @@ func FromCreate(c events.JobCreate) (jobType string, header nats.Header, script 
 			h[name] = []string{value}
 		}
 	}
-	set(HeaderTimeout, decimal(float64(c.Timeout)), c.Timeout != 0)
+	if c.Timeout != nil {
+		set(HeaderTimeout, decimal(float64(*c.Timeout)), true)
+	}
+	if c.Retries != nil {
+		set(HeaderRetries, strconv.Itoa(*c.Retries), true)
+	}
 	set(HeaderDelay, decimal(float64(c.Delay)), c.Delay != 0)
-	set(HeaderRetries, strconv.Itoa(c.Retries), c.Retries != 0)
 	set(HeaderPriority, strconv.Itoa(c.Priority), c.Priority != 0)
 	set(HeaderPrerequisites, strings.Join(c.Prereqs, ","), len(c.Prereqs) > 0)
 	set(HeaderStartBy, decimal(float64(c.StartBy)), c.StartBy != 0)

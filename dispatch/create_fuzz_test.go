@@ -29,7 +29,7 @@ func FuzzCreate(f *testing.F) {
 		}
 		jobType, h, script := FromCreate(c)
 		m := logged{Type: jobType, Header: h, Script: script, Stream: "HERO_JOBS", Sequence: 3, Time: at}
-		s, r := m.submission()
+		s, r := m.submission(Defaults{})
 		if r != nil {
 			if r.Status != 400 || r.Code == "" || r.Reason == "" || r.Hint == "" || strings.ContainsAny(r.Reason, "\n\r") {
 				t.Fatalf("refusal %+v", r)

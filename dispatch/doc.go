@@ -158,6 +158,9 @@
 //
 // # How a job ends
 //
+// What its submission does not say of retries and timeout is as the settings have it on the day it is taken in
+// (Defaults).
+//
 // A script that fails and has retries left waits (full jitter, 1 s doubled up to 1 h, by Redis' clock) and runs again;
 // used up it is dead. An actor's death is the job's crash unless we caused it: the first is followed by
 // another run at once, the second after up to a second, further ones after up to ten; three within 72 hours

@@ -56,7 +56,7 @@ func TestAFailedScriptIsRunAgain(t *testing.T) {
 		polls(&b.cfg)
 		b.up()
 		b.actor("bash_1", fails(2))
-		id := b.submit("x", Options{Retries: 2})
+		id := b.submit("x", Options{Retries: new(2)})
 		expect(b, func(e events.JobEnded) bool { return e.Job == id && e.Outcome == events.Finished && e.Attempt == 3 })
 		for n := 1; n <= 2; n++ {
 			e := expectNth(b, n, any1[events.JobRetried])
@@ -77,7 +77,7 @@ func TestADeadJobIsKeptAndRetried(t *testing.T) {
 		b := newBed(t, r).fast()
 		c := b.up()
 		b.actor("bash_1", fails(4))
-		id := b.submit("x", Options{Retries: 1, CallerID: "me", Env: map[string]string{"A": "b"}, Timeout: 7 * time.Second})
+		id := b.submit("x", Options{Retries: new(1), CallerID: "me", Env: map[string]string{"A": "b"}, Timeout: new(7 * time.Second)})
 		dead := expect(b, func(e events.JobDead) bool { return e.Job == id })
 		if dead.Reason != store.ReasonRetries || dead.Cause != "exit 3" || !dead.Failed || dead.Actor != "bash_1" {
 			t.Errorf("%+v", dead)
@@ -241,7 +241,7 @@ func TestACancelEndsARunningScript(t *testing.T) {
 			return store.Outcome{Failed: true, Reason: "signal SIGTERM", Error: "ended"}, true
 		})
 		close(ready)
-		id := b.submit("x", Options{Retries: 5})
+		id := b.submit("x", Options{Retries: new(5)})
 		<-scripts
 		begun := time.Now()
 		var v JobView
@@ -302,7 +302,7 @@ func TestACancelThatIsNotHeededEndsTheActor(t *testing.T) {
 		b.up()
 		holding := make(chan store.Claimed, 1)
 		a := b.actor("bash_1", hold(holding))
-		id := b.submit("x", Options{Retries: 5})
+		id := b.submit("x", Options{Retries: new(5)})
 		<-holding
 		answer := make(chan *events.Refusal, 1)
 		var v JobView

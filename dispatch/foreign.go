@@ -169,7 +169,7 @@ func (f *foreign) adopt(ctx context.Context, id string) error {
 	return &logError{"adopt job " + id, err}
 }
 
-// adoption writes a foreign record as a submission.
+// adoption writes a foreign record as a submission, which leaves nothing to the settings: the record has said it.
 func adoption(rec store.Record, jobType string) (events.JobCreate, error) {
 	env, err := rec.Env()
 	if err != nil {
@@ -180,6 +180,6 @@ func adoption(rec store.Record, jobType string) (events.JobCreate, error) {
 	}
 	return events.JobCreate{
 		ID: rec.ID, ScriptType: jobType, Script: rec.Script, CallerID: rec.Caller, ContextID: rec.Context,
-		Timeout: events.SecondsOf(rec.Timeout), Env: env, AdoptedRedis: true,
+		Timeout: secondsOf(&rec.Timeout), Retries: &rec.Retries, Env: env, AdoptedRedis: true,
 	}, nil
 }

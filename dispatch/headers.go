@@ -48,13 +48,15 @@ func known() []string {
 	}
 }
 
-// Options are what a submitter may say about a job beside its script.
+// Options are what a submitter may say about a job beside its script. What is nil or
+// zero is not said; with Timeout and Retries, that leaves it to the settings of the
+// job's type (Defaults), and new(0) says none.
 type Options struct {
 	// ID of the job; "" lets Submit make one. The same id again is the same job.
 	ID string
-	// Timeout ends the script; 0 leaves it to the actor. Fractions of a second are
-	// rounded up when the job is taken in.
-	Timeout time.Duration
+	// Timeout ends the script; new(time.Duration(0)) is none. Fractions of a second
+	// are rounded up when the job is taken in.
+	Timeout *time.Duration
 	// Delay keeps the job back for this long from its acceptance on.
 	Delay time.Duration
 	// Priority is -10 to 10; 0 is what others are. A higher level goes first, but a
@@ -66,8 +68,8 @@ type Options struct {
 	StartWithin time.Duration
 	// Prerequisites are the jobs that must have ended before this one begins.
 	Prerequisites []Prerequisite
-	// Retries is how often a failed attempt is made anew.
-	Retries int
+	// Retries is how often a failed attempt is made anew, 0 to MaxRetries.
+	Retries *int
 	// Env is added to the script's environment.
 	Env map[string]string
 	// CallerID and ContextID reach the script as CALLER_ID and CONTEXT_ID.
@@ -85,7 +87,7 @@ func (o Options) Header() nats.Header {
 	set(HeaderJobID, o.ID)
 	set(HeaderCallerID, o.CallerID)
 	set(HeaderContextID, o.ContextID)
-	if o.Timeout != 0 {
+	if o.Timeout != nil {
 		set(HeaderTimeout, decimal(o.Timeout.Seconds()))
 	}
 	if o.Delay != 0 {
@@ -101,8 +103,8 @@ func (o Options) Header() nats.Header {
 		set(HeaderStartBy, decimal(o.StartWithin.Seconds()))
 	}
 	set(HeaderPrerequisites, writePrerequisites(o.Prerequisites))
-	if o.Retries != 0 {
-		set(HeaderRetries, strconv.Itoa(o.Retries))
+	if o.Retries != nil {
+		set(HeaderRetries, strconv.Itoa(*o.Retries))
 	}
 	for name, value := range o.Env {
 		h[HeaderEnv+name] = []string{value}

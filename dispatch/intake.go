@@ -205,7 +205,7 @@ func (in *intake) item(m jetstream.Msg) (item, error) {
 	it.sub, it.refusal = logged{
 		Type: jobType, Header: header, Script: m.Data(),
 		Stream: md.Stream, Sequence: md.Sequence.Stream, Time: md.Timestamp,
-	}.submission()
+	}.submission(in.c.cfg.defaultsOf(strings.ToLower(jobType)))
 	it.sub.Again = again
 	return it, nil
 }

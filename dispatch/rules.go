@@ -17,9 +17,6 @@ type Prerequisite = store.Prerequisite
 // Rule says what a job does whose prerequisite did not finish well.
 type Rule = store.Rule
 
-// maxRetries catches a number that was meant for something else.
-const maxRetries = 100
-
 // whole reads a whole number of a header.
 func whole(name, value string, least, most int) (int, *events.Refusal) {
 	n, err := strconv.Atoi(value)

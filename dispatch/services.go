@@ -80,7 +80,7 @@ func (c *Component) request(ctx context.Context, m events.Message) {
 // is, or its end could be missed.
 func (c *Component) runJob(ctx context.Context, m events.Message, e events.JobRun) {
 	script := []byte(e.Script)
-	sub, r := parse(e.Type, m.Header, script, time.Now())
+	sub, r := parse(e.Type, m.Header, script, time.Now(), Defaults{}) // for its id
 	if r != nil {
 		c.refuse(m, r)
 		return

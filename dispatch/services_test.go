@@ -189,7 +189,7 @@ func TestCreateCancelListAndShow(t *testing.T) {
 		b := newBed(t, r)
 		b.up()
 		var made CreateAnswer
-		create := events.JobCreate{ScriptType: "bash", Script: "echo", CallerID: "me", Timeout: 2.5, Env: map[string]string{"A": "b"}}
+		create := events.JobCreate{ScriptType: "bash", Script: "echo", CallerID: "me", Timeout: new(events.Seconds(2.5)), Env: map[string]string{"A": "b"}}
 		if err := b.bus.Request(b.soon(), create, &made); err != nil || made.Job == "" || made.Sequence == 0 {
 			t.Fatalf("%+v %v", made, err)
 		}
@@ -205,11 +205,11 @@ func TestCreateCancelListAndShow(t *testing.T) {
 			{ScriptType: "bash"},
 			{ScriptType: "a.b", Script: "x"},
 			{ScriptType: "bash", Script: "x", ID: "a.b"},
-			{ScriptType: "bash", Script: "x", Retries: 101},
+			{ScriptType: "bash", Script: "x", Retries: new(101)},
 			{ScriptType: "bash", Script: "x", Priority: -11},
 			{ScriptType: "bash", Script: "x", Prereqs: []string{"a:b"}},
 			{ScriptType: "bash", Script: "x", StartBy: -1},
-			{ScriptType: "bash", Script: "x", Timeout: -1},
+			{ScriptType: "bash", Script: "x", Timeout: new(events.Seconds(-1))},
 			{ScriptType: "bash", Script: "x", Delay: 1e300},
 		} {
 			var refusal *events.Refusal

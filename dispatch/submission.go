@@ -17,10 +17,8 @@ import (
 )
 
 const (
-	// maxTimeout and maxDelay catch a unit that was mistaken (milliseconds for
-	// seconds), and keep the arithmetic in milliseconds far from its end.
-	maxTimeout = 30 * 24 * time.Hour
-	maxDelay   = 366 * 24 * time.Hour
+	// maxDelay catches a unit that was mistaken, as MaxTimeout does.
+	maxDelay = 366 * 24 * time.Hour
 	// maxPartyID bounds Hero-Caller-Id and Hero-Context-Id: public keys, mostly.
 	maxPartyID = 1024
 )
@@ -36,9 +34,9 @@ type logged struct {
 }
 
 // submission reads a message of the log. The refusal names the job's id where it
-// is known, and the sequence.
-func (m logged) submission() (store.Submission, *events.Refusal) {
-	s, r := parse(m.Type, m.Header, m.Script, m.Time)
+// is known, and the sequence. std is for what the message does not say.
+func (m logged) submission(std Defaults) (store.Submission, *events.Refusal) {
+	s, r := parse(m.Type, m.Header, m.Script, m.Time, std)
 	if s.ID == "" {
 		s.ID = m.Stream + "-" + strconv.FormatUint(m.Sequence, 10)
 		if again := together(s); r == nil { // it may name its own id to be
@@ -59,16 +57,16 @@ func (m logged) submission() (store.Submission, *events.Refusal) {
 // published: nil if nothing. It is the only judge of form; what it can not see is
 // whether the id is taken and its prerequisites are known.
 func CheckSubmission(jobType string, header nats.Header, script []byte) *events.Refusal {
-	_, r := parse(jobType, header, script, time.Now())
+	_, r := parse(jobType, header, script, time.Now(), Defaults{})
 	return r
 }
 
 // parse is the one mapping from a message to a job; at is when the log took it, which
 // delays count from, so that a refill does not wait anew. The submission is as complete
 // as it can be also when it is refused.
-func parse(jobType string, header nats.Header, script []byte, at time.Time) (store.Submission, *events.Refusal) {
-	s := store.Submission{Type: strings.ToLower(jobType)} // as records have it
-	names := slices.Sorted(maps.Keys(header))             // the first fault is the same one each time
+func parse(jobType string, header nats.Header, script []byte, at time.Time, std Defaults) (store.Submission, *events.Refusal) {
+	s := store.Submission{Type: strings.ToLower(jobType), Timeout: std.Timeout, Retries: std.Retries} // the type as records have it
+	names := slices.Sorted(maps.Keys(header))                                                         // the first fault is the same one each time
 	seen := map[string]bool{}
 	messageID := ""
 	var first *events.Refusal
@@ -157,7 +155,7 @@ func option(s *store.Submission, name, lower, value string, at time.Time) *event
 			r = bad("bad_id", "header "+name+" is empty", "leave it out to get an id")
 		}
 	case strings.ToLower(HeaderTimeout):
-		s.Timeout, r = seconds(name, value, maxTimeout)
+		s.Timeout, r = seconds(name, value, MaxTimeout)
 	case strings.ToLower(HeaderDelay):
 		var in time.Duration
 		if in, r = seconds(name, value, maxDelay); in > 0 {
@@ -169,7 +167,7 @@ func option(s *store.Submission, name, lower, value string, at time.Time) *event
 		s.Context, r = party(name, value)
 	case strings.ToLower(HeaderAdopted):
 	case strings.ToLower(HeaderRetries):
-		s.Retries, r = whole(name, value, 0, maxRetries)
+		s.Retries, r = whole(name, value, 0, MaxRetries)
 	case strings.ToLower(HeaderPriority):
 		s.Priority, r = whole(name, value, -store.MaxPriority, store.MaxPriority)
 	case strings.ToLower(HeaderPrerequisites):

@@ -56,7 +56,7 @@ func TestSubmissions(t *testing.T) {
 		})},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, r := logged{Type: c.typ, Header: c.header, Script: []byte("echo"), Stream: "HERO_JOBS", Sequence: 7, Time: at}.submission()
+			got, r := logged{Type: c.typ, Header: c.header, Script: []byte("echo"), Stream: "HERO_JOBS", Sequence: 7, Time: at}.submission(Defaults{})
 			if r != nil {
 				t.Fatalf("refused: %+v", r)
 			}
@@ -167,11 +167,11 @@ func TestDeniedVariables(t *testing.T) {
 func TestOptionsRoundTrip(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	base := Options{
-		ID: "j1", Timeout: 90*time.Second + 250*time.Millisecond, Delay: time.Millisecond, CallerID: "me", ContextID: "here",
+		ID: "j1", Timeout: new(90*time.Second + 250*time.Millisecond), Delay: time.Millisecond, CallerID: "me", ContextID: "here",
 		Env: map[string]string{"A": "b", "a": "c"},
 	}
 	want := store.Submission{
-		ID: "j1", Type: "bash", Script: "x", Timeout: base.Timeout, Due: at.Add(time.Millisecond), Caller: "me", Context: "here", Env: base.Env,
+		ID: "j1", Type: "bash", Script: "x", Timeout: *base.Timeout, Due: at.Add(time.Millisecond), Caller: "me", Context: "here", Env: base.Env,
 	}
 	for name, c := range map[string]struct {
 		set  func(*Options)
@@ -189,7 +189,7 @@ func TestOptionsRoundTrip(t *testing.T) {
 			o, want := base, want
 			c.set(&o)
 			c.want(&want)
-			s, r := parse("bash", o.Header(), []byte("x"), at)
+			s, r := parse("bash", o.Header(), []byte("x"), at, Defaults{})
 			if r != nil {
 				t.Fatal(r)
 			}
@@ -205,7 +205,7 @@ func TestOptionsRoundTrip(t *testing.T) {
 
 func TestCreateIsTheSameMapping(t *testing.T) {
 	typ, h, script := FromCreate(events.JobCreate{
-		ID: "j1", ScriptType: "bash", Script: "x", CallerID: "me", ContextID: "here", Timeout: 1.5, Delay: 0.1, Retries: 2, Priority: 3,
+		ID: "j1", ScriptType: "bash", Script: "x", CallerID: "me", ContextID: "here", Timeout: new(events.Seconds(1.5)), Delay: 0.1, Retries: new(2), Priority: 3,
 		Prereqs: []string{"a", "b"}, Env: map[string]string{"A": "b"}, StartBy: 5, AdoptedRedis: true,
 	})
 	want := nats.Header{
@@ -233,8 +233,8 @@ func FuzzSubmission(f *testing.F) {
 			h[name] = append(h[name], value)
 		}
 		m := logged{Type: jobType, Header: h, Script: script, Stream: "HERO_JOBS", Sequence: 3}
-		s, r := m.submission()
-		if again, r2 := m.submission(); !cmp.Equal(s, again) || !cmp.Equal(r, r2) {
+		s, r := m.submission(Defaults{})
+		if again, r2 := m.submission(Defaults{}); !cmp.Equal(s, again) || !cmp.Equal(r, r2) {
 			t.Fatal("the same message is read in two ways")
 		}
 		if r != nil {
@@ -247,13 +247,13 @@ func FuzzSubmission(f *testing.F) {
 			t.Fatalf("taken: %+v", s)
 		}
 		o := Options{
-			ID: s.ID, Timeout: s.Timeout, CallerID: s.Caller, ContextID: s.Context, Env: maps.Clone(s.Env),
-			Priority: s.Priority, StartBy: s.StartBy, Prerequisites: s.Prerequisites, Retries: s.Retries,
+			ID: s.ID, Timeout: &s.Timeout, CallerID: s.Caller, ContextID: s.Context, Env: maps.Clone(s.Env),
+			Priority: s.Priority, StartBy: s.StartBy, Prerequisites: s.Prerequisites, Retries: &s.Retries,
 		}
 		if !s.Due.IsZero() {
 			o.Delay = s.Due.Sub(m.Time)
 		}
-		back, r := parse(s.Type, o.Header(), script, m.Time)
+		back, r := parse(s.Type, o.Header(), script, m.Time, Defaults{})
 		s.Sequence = 0
 		if r != nil || !near(back.Timeout, s.Timeout) || !near(back.Due.Sub(s.Due), 0) {
 			t.Fatalf("written again: %+v, %v; was %+v", back, r, s)

@@ -25,9 +25,9 @@ type JobCreate struct {
 	Script       string            `json:"script"`
 	CallerID     string            `json:"caller_id,omitempty"`
 	ContextID    string            `json:"context_id,omitempty"`
-	Timeout      Seconds           `json:"timeout,omitempty"`
+	Timeout      *Seconds          `json:"timeout,omitempty"` // none or null: the settings of the type say it
 	Delay        Seconds           `json:"delay,omitempty"`
-	Retries      int               `json:"retries,omitempty"`
+	Retries      *int              `json:"retries,omitempty"` // as Timeout
 	Priority     int               `json:"priority,omitempty"`
 	Prereqs      []string          `json:"prerequisites,omitempty"`
 	Env          map[string]string `json:"env_vars,omitempty"`

@@ -18,6 +18,8 @@ import (
 // jobFlags are the options of submit and run.
 type jobFlags struct {
 	opt     client.Options
+	timeout time.Duration
+	retries int
 	env     []string
 	after   []string
 	startBy string
@@ -27,9 +29,9 @@ type jobFlags struct {
 func (j *jobFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&j.opt.ID, "id", "", "the job's `id`; the same id again is the same job (default: a new ULID)")
-	f.DurationVar(&j.opt.Timeout, "timeout", 0, "end the script after this long; 0 for none")
+	f.DurationVar(&j.timeout, "timeout", 0, "end the script after this long; 0 for none (default: as the pool or jobs has it, else none)")
 	f.DurationVar(&j.opt.Delay, "delay", 0, "not before this long from now")
-	f.IntVar(&j.opt.Retries, "retries", 0, "how often a failed attempt is made anew")
+	f.IntVar(&j.retries, "retries", 0, "how often a failed attempt is made anew (default: as the pool or jobs has it, else 0)")
 	f.IntVar(&j.opt.Priority, "priority", 0, "-10 to 10; a higher one goes first")
 	f.StringVar(&j.startBy, "start-by", "", "end it unrun if it has not begun by `then`: 10m, or 2026-01-02T15:04:05Z")
 	f.StringArrayVar(&j.after, "after", nil, "`JOB` that must have finished before; JOB:run to run however it ends, JOB:hold to wait until it is mended; may be repeated")
@@ -43,8 +45,14 @@ func (j *jobFlags) addInline(c *cobra.Command) {
 }
 
 // options are what the flags say.
-func (j *jobFlags) options() (client.Options, error) {
+func (j *jobFlags) options(cmd *cobra.Command) (client.Options, error) {
 	o := j.opt
+	if cmd.Flags().Changed("timeout") {
+		o.Timeout = &j.timeout
+	}
+	if cmd.Flags().Changed("retries") {
+		o.Retries = &j.retries
+	}
 	for _, kv := range j.env {
 		k, v, ok := strings.Cut(kv, "=")
 		if !ok {
@@ -71,7 +79,7 @@ func (j *jobFlags) options() (client.Options, error) {
 
 // read returns the script and the options of one job, well formed.
 func (j *jobFlags) read(cmd *cobra.Command, args []string) (string, client.Options, error) {
-	o, err := j.options()
+	o, err := j.options(cmd)
 	if err != nil {
 		return "", o, err
 	}

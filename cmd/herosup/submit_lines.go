@@ -41,7 +41,7 @@ func (l lineFlags) on() bool { return l.each || l.json }
 
 // submitLines submits each line of a file.
 func (a *app) submitLines(cmd *cobra.Command, args []string, j *jobFlags, l lineFlags) error {
-	o, err := j.options()
+	o, err := j.options(cmd)
 	if err != nil {
 		return err
 	}

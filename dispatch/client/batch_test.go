@@ -26,7 +26,7 @@ func TestBatchTellsEachJob(t *testing.T) {
 	defer b.Close()
 	const n = 505
 	for i := range n {
-		o := client.Options{ID: fmt.Sprintf("job-%d", i), Env: map[string]string{"N": fmt.Sprint(i)}, CallerID: "me", Timeout: time.Minute}
+		o := client.Options{ID: fmt.Sprintf("job-%d", i), Env: map[string]string{"N": fmt.Sprint(i)}, CallerID: "me", Timeout: new(time.Minute)}
 		if _, err := b.Add(soon(t), "nobody", fmt.Sprint(i), o); err != nil {
 			t.Fatal(err)
 		}

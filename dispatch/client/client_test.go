@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/micro"
 
@@ -143,7 +144,7 @@ func TestQueuedTellsWhatTheDaemonFinds(t *testing.T) {
 		{"echo", " ", "empty_script", client.Options{}},
 		{"a.b", "x", "bad_type", client.Options{}},
 		{"echo", "x", "bad_id", client.Options{ID: "*"}},
-		{"echo", "x", "bad_header", client.Options{Timeout: -1}},
+		{"echo", "x", "bad_header", client.Options{Timeout: new(-time.Second)}},
 		{"echo", strings.Repeat("x", 1<<20+1), "script_too_large", client.Options{}},
 	} {
 		for name, submit := range map[string]func(context.Context, string, string, client.Options) (string, error){

@@ -66,6 +66,10 @@ type Jobs struct {
 	// script is run again; each further one may be twice as long as the one before. Actors have it from
 	// their start on. A command of a pool that is written in Go has to be told by itself (store.Options).
 	RetryBackoff []time.Duration `yaml:"retry_backoff"`
+	// Retries and Timeout are for jobs whose submission does not say them: how often a failed script is
+	// run again, and what ends it. A pool may have its own. They are the job's from its acceptance on.
+	Retries int           `yaml:"retries"`
+	Timeout time.Duration `yaml:"timeout"`
 	// MaxCrashes is how many actors a job may take with it before it is dead.
 	MaxCrashes int `yaml:"max_crashes"`
 	// CancelGrace is how long a script may take from TERM to its end when its running
@@ -115,6 +119,9 @@ type Pool struct {
 	TargetBacklog int `yaml:"target_backlog"`
 	// Activation is how many jobs may wait before the first actor is started.
 	Activation int `yaml:"activation"`
+	// Retries and Timeout are those of Jobs, for this pool's type; absent means those, and 0 none.
+	Retries *int           `yaml:"retries"`
+	Timeout *time.Duration `yaml:"timeout"`
 	// IdleTimeout is how long an actor above min may be idle.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// StartTimeout is how long an actor may take to say hello.

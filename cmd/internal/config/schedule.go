@@ -29,10 +29,10 @@ type Schedule struct {
 	Missed string `yaml:"missed"`
 
 	// As a submission has them.
-	Timeout   time.Duration     `yaml:"timeout"`
+	Timeout   *time.Duration    `yaml:"timeout"`
 	Delay     time.Duration     `yaml:"delay"`
 	StartBy   time.Duration     `yaml:"start_by"`
-	Retries   int               `yaml:"retries"`
+	Retries   *int              `yaml:"retries"`
 	Priority  int               `yaml:"priority"`
 	Env       map[string]string `yaml:"env"`
 	CallerID  string            `yaml:"caller_id"`
@@ -46,14 +46,22 @@ var options = []struct {
 	set func(*dispatch.Options, Schedule)
 	got func(Schedule) any
 }{
-	{"timeout", func(o *dispatch.Options, s Schedule) { o.Timeout = s.Timeout }, func(s Schedule) any { return s.Timeout }},
+	{"timeout", func(o *dispatch.Options, s Schedule) { o.Timeout = s.Timeout }, func(s Schedule) any { return pointed(s.Timeout) }},
 	{"delay", func(o *dispatch.Options, s Schedule) { o.Delay = s.Delay }, func(s Schedule) any { return s.Delay }},
 	{"start_by", func(o *dispatch.Options, s Schedule) { o.StartWithin = s.StartBy }, func(s Schedule) any { return s.StartBy }},
-	{"retries", func(o *dispatch.Options, s Schedule) { o.Retries = s.Retries }, func(s Schedule) any { return s.Retries }},
+	{"retries", func(o *dispatch.Options, s Schedule) { o.Retries = s.Retries }, func(s Schedule) any { return pointed(s.Retries) }},
 	{"priority", func(o *dispatch.Options, s Schedule) { o.Priority = s.Priority }, func(s Schedule) any { return s.Priority }},
 	{"env", func(o *dispatch.Options, s Schedule) { o.Env = s.Env }, func(s Schedule) any { return sorted(s.Env) }},
 	{"caller_id", func(o *dispatch.Options, s Schedule) { o.CallerID = s.CallerID }, func(s Schedule) any { return s.CallerID }},
 	{"context_id", func(o *dispatch.Options, s Schedule) { o.ContextID = s.ContextID }, func(s Schedule) any { return s.ContextID }},
+}
+
+// pointed is for people.
+func pointed[T any](v *T) any {
+	if v == nil {
+		return "nothing"
+	}
+	return *v
 }
 
 // Definition is the schedule as the daemon keeps it.

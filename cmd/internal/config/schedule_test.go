@@ -9,7 +9,7 @@ import (
 
 func TestOptionsOfASchedule(t *testing.T) {
 	s := Schedule{
-		Timeout: 10 * time.Minute, Delay: 1500 * time.Millisecond, StartBy: time.Hour, Retries: 2, Priority: -3, Env: map[string]string{"A": "b"},
+		Timeout: new(10 * time.Minute), Delay: 1500 * time.Millisecond, StartBy: time.Hour, Retries: new(2), Priority: -3, Env: map[string]string{"A": "b"},
 		CallerID: "me", ContextID: "here",
 	}
 	if d := s.Definition(); !maps.Equal(d.Headers, map[string]string{
@@ -17,6 +17,13 @@ func TestOptionsOfASchedule(t *testing.T) {
 		"Hero-Caller-Id": "me", "Hero-Context-Id": "here",
 	}) {
 		t.Errorf("headers %v", d.Headers)
+	}
+	// 0 is said; what is not said is left to the settings of the type.
+	for text, want := range map[string]map[string]string{"": nil, "\n  timeout: 0s\n  retries: 0": {"Hero-Timeout": "0", "Hero-Retries": "0"}} {
+		c, err := load(t, "schedules:\n- name: a\n  cron: '@daily'\n  type: bash\n  script: x"+text)
+		if err != nil || !maps.Equal(c.Schedules[0].Definition().Headers, want) {
+			t.Errorf("%q: %v %+v", text, err, c.Schedules)
+		}
 	}
 }
 

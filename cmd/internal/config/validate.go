@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/kballard/go-shellquote"
 
+	"herosup/dispatch"
 	"herosup/dispatch/runner"
 	"herosup/dispatch/store"
 	"herosup/events"
@@ -92,6 +93,7 @@ func (c *Config) validate(at positions) error {
 	for _, name := range sorted(c.Pools) {
 		c.Pools[name].validate(k, name)
 	}
+	c.validateDefaults(k)
 	c.readScripts(k)
 	c.validateSchedules(k)
 	return errors.Join(k.errs...)
@@ -102,11 +104,25 @@ func (j Jobs) validate(k *checker) {
 	b := j.RetryBackoff
 	k.want(len(b) == 2 && b[0] >= time.Millisecond && b[0] <= b[1] && b[1] <= 30*24*time.Hour, "jobs.retry_backoff", b,
 		"[first, longest] of 1ms to 720h, such as [1s, 1h]")
+	wantRetries(k, "jobs.retries", &j.Retries)
+	wantTimeout(k, "jobs.timeout", &j.Timeout)
 	k.want(j.MaxCrashes >= 1 && j.MaxCrashes <= 1000, "jobs.max_crashes", j.MaxCrashes, "1 to 1000")
 	k.want(j.CancelGrace >= 10*time.Millisecond && j.CancelGrace <= time.Hour, "jobs.cancel_grace", j.CancelGrace, "10ms to 1h")
 	k.want(j.WatchdogAfter >= time.Second && j.WatchdogAfter <= time.Hour, "jobs.watchdog_after", j.WatchdogAfter, "1s to 1h")
 	k.want(j.DeadMost >= 1 && j.DeadMost <= 1_000_000, "jobs.dead_most", j.DeadMost, "1 to 1000000 jobs")
 	k.want(j.DeadAge >= time.Minute && j.DeadAge <= 365*24*time.Hour, "jobs.dead_age", j.DeadAge, "1m to 8760h (a year)")
+}
+
+func wantRetries(k *checker, path string, n *int) {
+	if n != nil {
+		k.want(*n >= 0 && *n <= dispatch.MaxRetries, path, *n, fmt.Sprintf("0 to %d", dispatch.MaxRetries))
+	}
+}
+
+func wantTimeout(k *checker, path string, d *time.Duration) {
+	if d != nil {
+		k.want(*d >= 0 && *d <= dispatch.MaxTimeout, path, *d, "0 (none) to 720h, such as 10m")
+	}
 }
 
 const protocolHero = "hero"
@@ -127,6 +143,8 @@ func (p Pool) validate(k *checker, name string) {
 	k.want(p.Command != "" || len(p.Args) == 0, path("args"), p.Args, "none without command")
 	k.want(*p.Max >= 0 && *p.Max <= MaxActors, path("max"), *p.Max, fmt.Sprintf("0 to %d (0: nothing runs, jobs wait)", MaxActors))
 	k.want(p.Min >= 0 && p.Min <= *p.Max, path("min"), p.Min, fmt.Sprintf("0 to max (%d)", *p.Max))
+	wantRetries(k, path("retries"), p.Retries)
+	wantTimeout(k, path("timeout"), p.Timeout)
 	k.want(p.Concurrency >= 1 && p.Concurrency <= store.MaxSlots, path("concurrency"), p.Concurrency,
 		fmt.Sprintf("1 to %d jobs at a time in one actor", store.MaxSlots))
 	k.want(p.TargetBacklog >= 1, path("target_backlog"), p.TargetBacklog, "1 or more jobs per actor")

@@ -231,7 +231,7 @@ func (d *Daemon) dispatchConfig(s *store.Store) dispatch.Config {
 	j := d.cfg.Jobs
 	c := dispatch.Config{
 		Store: s, State: d.folder.ID, MaxCrashes: j.MaxCrashes, CancelGrace: j.CancelGrace, WatchAfter: j.WatchdogAfter,
-		DeadMost: j.DeadMost, DeadAge: j.DeadAge,
+		DeadMost: j.DeadMost, DeadAge: j.DeadAge, Defaults: d.cfg.Defaults(),
 	}
 	if d.poll > 0 {
 		c.SweepEvery, c.MeasureEvery, c.LookEvery, c.PingEvery = d.poll, d.poll, d.poll, d.poll
