@@ -64,7 +64,7 @@ func refusalHint(c zinit.Code, service string) string {
 	case zinit.ConfigError, zinit.ServiceFileError:
 		return "look into its file in the zinit's folder of service files"
 	case zinit.MethodNotFound:
-		return "a newer zinit, or ours, has that command"
+		return "ours has that command: `herosup zinit init`"
 	}
 	return ""
 }

@@ -122,7 +122,7 @@ func (d *zinitDoor) statsCommand() *cobra.Command {
 				if asJSON {
 					return printJSON(cmd.OutOrStdout(), s)
 				}
-				t := newTable(cmd.OutOrStdout(), "PID", "MEMORY", "CPU", "")
+				t := newTable(cmd.OutOrStdout(), "PID", "MEMORY", "CPU", "WHAT")
 				for i, u := range append([]zinit.Usage{s.Usage}, s.Children...) {
 					what := "child"
 					if i == 0 {

@@ -81,12 +81,16 @@ func scripts(t *testing.T, z *otherZinit) testscript.Params {
 			if err := os.MkdirAll(filepath.Join(dir, "home"), 0o700); err != nil || z == nil {
 				return err
 			}
+			e.Setenv("ZINIT", z.socket)
 			return z.configure(e.Getenv("HEROSUP_CONFIG"))
 		},
 		Condition: func(cond string) (bool, error) {
 			if program, ok := outside[cond]; ok {
 				_, err := exec.LookPath(program)
 				return err == nil, nil
+			}
+			if _, ok := zinits[cond]; ok {
+				return z != nil && z.dialect == cond, nil
 			}
 			return false, nil
 		},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"herosup/zinit"
 	"herosup/zinit/wire"
 	"herosup/zinit/zinittest"
 )
@@ -158,7 +159,7 @@ func throughTextDoor(client net.Conn, behind string) {
 	}
 	server, err := net.Dial("unix", behind)
 	if err != nil {
-		return
+		os.Exit(0) // it has been shut down
 	}
 	defer server.Close()
 	go func() { // the client goes: so do we, as the one who follows a log does
@@ -229,4 +230,31 @@ func TestScriptsOverEachZinit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Each command to a zinit, over each zinit.
+func TestZinitCommands(t *testing.T) {
+	eachZinit(t, func(t *testing.T, z *otherZinit) {
+		c := zinittest.Dial(t, z.socket)
+		sh := func(script string) zinit.Service { return zinit.Service{Exec: []string{"sh", "-c", script}} }
+		for _, s := range []struct {
+			name string
+			zinit.Service
+		}{
+			{"web", sh("echo hello; echo beware >&2; trap '' USR2; while true; do sleep 0.05; done")},
+			{"behind", zinit.Service{Exec: []string{"sleep", "1000"}, After: []string{"web"}}},
+			{"broken", zinit.Service{Exec: []string{"/no/such/program"}}},
+		} {
+			make := c.Create
+			if z.dialect == "crate" && s.name == "web" { // what something depends on is not made anew there
+				make = c.TakeUp
+			}
+			if err := make(t.Context(), s.name, s.Service); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := scripts(t, z)
+		p.Files = []string{filepath.Join("..", "..", "testdata", "zinit", "commands.txtar")}
+		testscript.Run(t, p)
+	})
 }
