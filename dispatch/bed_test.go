@@ -60,7 +60,7 @@ func newBed(t testing.TB, r *redisServer) *bed {
 	b.rdb = redis.NewClient(o)
 	t.Cleanup(func() { _ = b.rdb.Close() })
 	b.told = b.record()
-	b.cfg = Config{State: "0a1b2c3d", Pools: []Pool{{Name: "bash", Type: "bash"}}}
+	b.cfg = Config{State: "0a1b2c3d", Pools: []Pool{{Name: "bash", Types: []string{"bash"}}}}
 	return b
 }
 

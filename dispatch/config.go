@@ -14,8 +14,8 @@ import (
 type Pool struct {
 	// Name is the first part of its actors' ids: "<pool>_<n>".
 	Name string
-	// Type is the script type that its actors run.
-	Type string
+	// Types are the script types that its actors run, one at least.
+	Types []string
 }
 
 // Config says how to run the component. Zero durations mean the defaults; nothing
@@ -84,11 +84,19 @@ func (c Config) defaults() (Config, error) {
 	}
 	pools := make([]Pool, len(c.Pools))
 	for i, p := range c.Pools {
-		p.Type = strings.ToLower(p.Type)
-		if err := errors.Join(events.CheckToken("pool", p.Name), events.CheckToken("script type", p.Type)); err != nil {
+		err := events.CheckToken("pool", p.Name)
+		if len(p.Types) == 0 {
+			err = errors.Join(err, errors.New("no script type"))
+		}
+		pools[i] = Pool{Name: p.Name}
+		for _, t := range p.Types {
+			t = strings.ToLower(t)
+			err = errors.Join(err, events.CheckToken("script type", t))
+			pools[i].Types = append(pools[i].Types, t)
+		}
+		if err != nil {
 			return c, fmt.Errorf("new dispatch: pool %q: %w", p.Name, err)
 		}
-		pools[i] = p
 	}
 	c.Pools = pools
 	for jobType, d := range c.Defaults {

@@ -107,7 +107,7 @@ func (m *measure) findTypes(ctx context.Context) error {
 	have := c.typesNow()
 	all := slices.Clone(have)
 	for _, p := range c.cfg.Pools {
-		all = append(all, p.Type)
+		all = append(all, p.Types...)
 	}
 	for _, t := range seen {
 		if err := events.CheckToken("script type", t); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"herosup/dispatch/store"
@@ -42,14 +43,14 @@ type Facts struct {
 
 // PoolState is what matters here of an element of pool.list.
 type PoolState struct {
-	Name     string `json:"name"`
-	Type     string `json:"type"`
-	Have     int    `json:"have"`
-	Want     int    `json:"want"`
-	Max      int    `json:"max"`
-	Reason   string `json:"reason"`
-	Degraded string `json:"degraded"`
-	Paused   bool   `json:"paused"`
+	Name     string   `json:"name"`
+	Types    []string `json:"types"`
+	Have     int      `json:"have"`
+	Want     int      `json:"want"`
+	Max      int      `json:"max"`
+	Reason   string   `json:"reason"`
+	Degraded string   `json:"degraded"`
+	Paused   bool     `json:"paused"`
 	Override *struct {
 		Count int `json:"count"`
 	} `json:"override"`
@@ -272,7 +273,7 @@ func (c *Component) askPools(ctx context.Context, f *Facts) {
 	}
 	f.Pools = []PoolState{}
 	for _, p := range pools {
-		if p.Type == f.Job.Type {
+		if slices.Contains(p.Types, f.Job.Type) {
 			f.Pools = append(f.Pools, p)
 		}
 	}

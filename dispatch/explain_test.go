@@ -14,7 +14,7 @@ import (
 func TestExplain(t *testing.T) {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	pool := func(change func(*PoolState)) []PoolState {
-		p := PoolState{Name: "p", Type: "bash", Have: 2, Want: 2, Max: 2, Reason: "because"}
+		p := PoolState{Name: "p", Types: []string{"bash"}, Have: 2, Want: 2, Max: 2, Reason: "because"}
 		change(&p)
 		return []PoolState{p}
 	}
@@ -126,7 +126,7 @@ func TestExplainService(t *testing.T) {
 				select {
 				case m := <-svc.C:
 					if _, ok := m.Event.(events.PoolList); ok {
-						_ = m.Respond([]PoolState{{Name: "bash", Type: "bash", Have: 1, Want: 1, Max: 1}, {Name: "other", Type: "other", Max: 9}})
+						_ = m.Respond([]PoolState{{Name: "bash", Types: []string{"bash"}, Have: 1, Want: 1, Max: 1}, {Name: "other", Types: []string{"other"}, Max: 9}})
 					} else {
 						_ = m.Respond([]ActorState{{Name: "bash_1", Pool: "bash", State: "running"}})
 					}

@@ -268,15 +268,15 @@ func TestConfigIsChecked(t *testing.T) {
 	s := &store.Store{}
 	for name, c := range map[string]Config{
 		"store": {State: "x"}, "state": {Store: s, State: "a.b"}, "no state": {Store: s}, "node": {Store: s, State: "x", Node: "a b"},
-		"pool": {Store: s, State: "x", Pools: []Pool{{Name: "a.b", Type: "x"}}}, "type": {Store: s, State: "x", Pools: []Pool{{Name: "a"}}},
+		"pool": {Store: s, State: "x", Pools: []Pool{{Name: "a.b", Types: []string{"x"}}}}, "type": {Store: s, State: "x", Pools: []Pool{{Name: "a"}}},
 		"sweep": {Store: s, State: "x", SweepEvery: -1}, "ping": {Store: s, State: "x", PingEvery: time.Millisecond},
 	} {
 		if _, err := New(c, nil, nil); err == nil || !strings.HasPrefix(err.Error(), "new dispatch: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	c, err := Config{Store: s, State: "x", Pools: []Pool{{Name: "P", Type: "BASH"}}}.defaults()
-	if err != nil || c.Pools[0].Type != "bash" || c.Node != events.LocalNode || c.MaxCrashes != 3 || c.SweepEvery != time.Second || c.OwnerLease != 15*time.Second {
+	c, err := Config{Store: s, State: "x", Pools: []Pool{{Name: "P", Types: []string{"BASH"}}}}.defaults()
+	if err != nil || c.Pools[0].Types[0] != "bash" || c.Node != events.LocalNode || c.MaxCrashes != 3 || c.SweepEvery != time.Second || c.OwnerLease != 15*time.Second {
 		t.Errorf("%+v %v", c, err)
 	}
 }

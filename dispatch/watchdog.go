@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,7 +161,7 @@ func (c *Component) withRoom(ctx context.Context, jobType string) (out []idleAct
 		}
 		for _, reg := range regs {
 			inc, err := events.ParseIncarnation(reg.Incarnation)
-			if err != nil || reg.Type != jobType || len(out) >= maxWatchedActors || !inc.Alive() {
+			if err != nil || !slices.Contains(reg.Serves, jobType) || len(out) >= maxWatchedActors || !inc.Alive() {
 				continue
 			}
 			rec, ok, err := c.d().ActorRecord(ctx, reg.Actor)

@@ -57,7 +57,9 @@ type Link struct {
 // Pool is one element of the answer to hero.cmd.pool.list.
 type Pool struct {
 	Name string `json:"name"`
-	Type string `json:"type"`
+	// Types are the script types that it serves; Type is the same as one text, with commas.
+	Type  string   `json:"type"`
+	Types []string `json:"types"`
 	// Have is how many actors are usable (starting, idle, running, pinging), Want
 	// how many there should be.
 	Have int `json:"have"`
@@ -68,7 +70,7 @@ type Pool struct {
 	Busy        int `json:"busy"`
 	Idle        int `json:"idle"`
 	Concurrency int `json:"concurrency"`
-	// Backlog, InFlight and OldestWait are those of the type's queue, which pools
+	// Backlog, InFlight and OldestWait are those of its types' queues, which pools
 	// of one type share.
 	Backlog    int            `json:"backlog"`
 	InFlight   int            `json:"in_flight"`

@@ -22,8 +22,10 @@ type Config struct {
 
 // PoolConfig is what must be known of a pool to show it.
 type PoolConfig struct {
-	Name, Type string
-	Min, Max   int
+	Name string
+	// Types are the script types whose jobs its actors run, one at least.
+	Types    []string
+	Min, Max int
 	// Concurrency is how many jobs each actor may hold; 0 means 1.
 	Concurrency int
 	Health      Health
@@ -63,7 +65,13 @@ func (c Config) Validate() error {
 	seen := map[string]bool{}
 	for _, p := range c.Pools {
 		at := "pools." + p.Name
-		errs = append(errs, events.CheckToken(at+": name", p.Name), events.CheckToken(at+".type", p.Type))
+		errs = append(errs, events.CheckToken(at+": name", p.Name))
+		if len(p.Types) == 0 {
+			errs = append(errs, fmt.Errorf("%s: runs jobs of no type", at))
+		}
+		for _, t := range p.Types {
+			errs = append(errs, events.CheckToken(at+".type", t))
+		}
 		if seen[p.Name] {
 			errs = append(errs, fmt.Errorf("%s: is there twice", at))
 		}

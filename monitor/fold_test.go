@@ -27,8 +27,8 @@ func inc(pid int) events.Incarnation {
 
 func config() Config {
 	return Config{Pools: []PoolConfig{
-		{Name: "bash", Type: "bash", Min: 0, Max: 12, Health: DefaultHealth()},
-		{Name: "py", Type: "Python", Min: 1, Max: 2, Health: DefaultHealth()},
+		{Name: "bash", Types: []string{"bash"}, Min: 0, Max: 12, Health: DefaultHealth()},
+		{Name: "py", Types: []string{"Python"}, Min: 1, Max: 2, Health: DefaultHealth()},
 	}}
 }
 

@@ -165,9 +165,9 @@ func TestStartAndStopHammered(t *testing.T) {
 
 func TestConfigNamesEveryFault(t *testing.T) {
 	c := Config{Pools: []PoolConfig{
-		{Name: "x", Type: "bash", Health: Health{PingEvery: time.Millisecond, PingTimeout: 2 * time.Hour, PingLost: 0}},
-		{Name: "a.b", Type: "", Health: DefaultHealth()},
-		{Name: "x", Type: "bash"},
+		{Name: "x", Types: []string{"bash"}, Health: Health{PingEvery: time.Millisecond, PingTimeout: 2 * time.Hour, PingLost: 0}},
+		{Name: "a.b", Types: []string{""}, Health: DefaultHealth()},
+		{Name: "x", Types: []string{"bash"}},
 	}}
 	want := `pools.x.health.ping_every: got 1ms, want 10ms..720h0m0s (0s never pings)
 pools.x.health.ping_timeout: got 2h0m0s, want 10ms..1h0m0s (longer than the slowest answer)

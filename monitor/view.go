@@ -49,9 +49,14 @@ func NewView(cfg Config) *View {
 		status: Status{Redis: Link{State: LinkUnknown}, Zinit: Link{State: LinkUnknown}},
 	}
 	for _, p := range cfg.Pools {
-		p.Type = strings.ToLower(p.Type) // as dispatch tells it
-		v.pools[p.Name] = &pool{PoolConfig: p, shown: Pool{Name: p.Name, Type: p.Type, Min: p.Min, Max: p.Max, Concurrency: max(1, p.Concurrency)}}
-		v.queues[p.Type] = &Queue{Type: p.Type}
+		types := p.Types
+		p.Types = nil
+		for _, t := range types {
+			t = strings.ToLower(t) // as dispatch tells it
+			p.Types = append(p.Types, t)
+			v.queues[t] = &Queue{Type: t}
+		}
+		v.pools[p.Name] = &pool{PoolConfig: p, shown: Pool{Name: p.Name, Type: strings.Join(p.Types, ","), Types: p.Types, Min: p.Min, Max: p.Max, Concurrency: max(1, p.Concurrency)}}
 	}
 	return v
 }
@@ -80,7 +85,7 @@ func (v *View) actor(poolName, name string) *actor {
 		v.strangers++
 	}
 	if p := v.pools[poolName]; p != nil {
-		a.Type, a.health = p.Type, p.Health
+		a.Type, a.health = p.shown.Type, p.Health
 	}
 	v.actors[name] = a
 	return a
@@ -160,8 +165,10 @@ func (v *View) Pools(now time.Time) []Pool {
 		if s.Degraded == "" {
 			s.Degraded = v.waiting(name)
 		}
-		q := v.queues[p.Type]
-		s.Backlog, s.InFlight, s.OldestWait = q.Ready, q.InFlight, q.OldestWait
+		for _, t := range p.Types {
+			q := v.queues[t]
+			s.Backlog, s.InFlight, s.OldestWait = s.Backlog+q.Ready, s.InFlight+q.InFlight, max(s.OldestWait, q.OldestWait)
+		}
 		if s.Override != nil && !s.Override.Until.IsZero() && !now.Before(s.Override.Until) {
 			s.Override = nil
 		}

@@ -250,5 +250,5 @@ func bash(change func(*Policy)) []Pool {
 	if change != nil {
 		change(&p)
 	}
-	return []Pool{{Name: "bash", Type: "bash", Policy: p}}
+	return []Pool{{Name: "bash", Types: []string{"bash"}, Policy: p}}
 }

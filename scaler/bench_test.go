@@ -25,7 +25,7 @@ func BenchmarkReaction(b *testing.B) {
 		const pools = 10
 		cfg := Config{}
 		for i := range pools {
-			cfg.Pools = append(cfg.Pools, Pool{Name: fmt.Sprint("p", i), Type: fmt.Sprint("t", i), Policy: p})
+			cfg.Pools = append(cfg.Pools, Pool{Name: fmt.Sprint("p", i), Types: []string{fmt.Sprint("t", i)}, Policy: p})
 		}
 		s, err := New(cfg, own, nil)
 		if err != nil {

@@ -34,7 +34,7 @@ func TestOverridesByHand(t *testing.T) {
 }
 
 func TestBadCommandsAreRefused(t *testing.T) {
-	bubble(t, append(bash(nil), Pool{Name: "python", Type: "python", Policy: DefaultPolicy()}), func(t *testing.T, b *bed) {
+	bubble(t, append(bash(nil), Pool{Name: "python", Types: []string{"python"}, Policy: DefaultPolicy()}), func(t *testing.T, b *bed) {
 		b.up()
 		for _, c := range []struct {
 			e    events.Event
@@ -62,7 +62,7 @@ func TestBadCommandsAreRefused(t *testing.T) {
 }
 
 func TestJobsWithoutAPoolAreReported(t *testing.T) {
-	bubble(t, append(bash(nil), Pool{Name: "off", Type: "osis", Policy: Policy{Max: 0, TargetBacklog: 1, StartTimeout: time.Second, StaleAfter: time.Second}}), func(t *testing.T, b *bed) {
+	bubble(t, append(bash(nil), Pool{Name: "off", Types: []string{"osis"}, Policy: Policy{Max: 0, TargetBacklog: 1, StartTimeout: time.Second, StaleAfter: time.Second}}), func(t *testing.T, b *bed) {
 		b.up()
 		for i := range 25 {
 			b.say(b.dispatch, events.JobQueued{Type: "v", Job: fmt.Sprint("j", i), Ready: i + 1})

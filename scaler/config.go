@@ -38,8 +38,11 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("pools.%s: is there twice", p.Name))
 		}
 		seen[p.Name] = true
-		if err := events.CheckToken("pools."+p.Name+".type", p.Type); err != nil {
-			errs = append(errs, err)
+		if len(p.Types) == 0 {
+			errs = append(errs, fmt.Errorf("pools.%s: runs jobs of no type", p.Name))
+		}
+		for _, t := range p.Types {
+			errs = append(errs, events.CheckToken("pools."+p.Name+".type", t))
 		}
 		errs = append(errs, p.Policy.Validate(p.Name))
 	}

@@ -72,7 +72,7 @@ func (v *View) block(name, why string) []string {
 		return nil
 	}
 	p.blocked = why
-	return v.byType[p.Type]
+	return v.beside(p)
 }
 
 // Missed says that facts were lost: nothing may shrink before it is measured
@@ -110,7 +110,7 @@ func (v *View) moved(e events.ActorStateChanged, at time.Time) []string {
 	s.move(State(e.From), State(e.To), at)
 	v.facts++
 	s.heard = v.facts
-	return v.byType[p.Type]
+	return v.beside(p)
 }
 
 func (v *View) ready(script, attempt string, depth int, at time.Time) []string {
@@ -148,7 +148,7 @@ func (v *View) registered(e events.ActorRegistered, at time.Time) []string {
 		return nil
 	}
 	s.holdsOnly(e.Holds, at)
-	return v.byType[p.Type]
+	return v.beside(p)
 }
 
 // dead: a job that is given up was in an actor's hands (its fact names none), or

@@ -47,11 +47,42 @@ func TestFacts(t *testing.T) {
 	})
 }
 
+// A pool of several types is sized by all of their queues; what is measured of one alone does not let it shrink, and what
+// another pool of one of them is there for is left to that.
+func TestAPoolOfSeveralTypes(t *testing.T) {
+	policy := DefaultPolicy()
+	policy.Max = 8
+	v := NewView([]Pool{{Name: "both", Types: []string{"Bash", "python"}, Policy: policy}, {Name: "py", Types: []string{"python"}, Policy: policy}})
+	fold := func(want string, e events.Event) {
+		t.Helper()
+		if got := strings.Join(v.Fold(e, epoch), " "); got != want {
+			t.Errorf("%T concerns %q, want %q", e, got, want)
+		}
+	}
+	fold("both", events.QueueMeasured{Type: "bash", Ready: 2})
+	if s, _ := v.Snapshot("both", epoch); !s.MeasuredAt.IsZero() {
+		t.Errorf("measured at %v, and of python nothing is known", s.MeasuredAt)
+	}
+	fold("both py", events.QueueMeasured{Type: "python", Ready: 3})
+	s, p := v.Snapshot("both", epoch)
+	if s.Ready != 5 || !s.MeasuredAt.Equal(epoch) || len(Decide(s, p).Start) != 5 {
+		t.Errorf("%+v", s)
+	}
+	fold("both py", events.ActorStateChanged{Pool: "py", Actor: "py_1", From: "stopped", To: "starting"})
+	if s, _ := v.Snapshot("both", epoch); s.Ready != 4 {
+		t.Errorf("%d ready, want 4: one is for py_1, which comes", s.Ready)
+	}
+	fold("both", events.JobStarted{Type: "bash", Job: "b", Actor: "both_1", Attempt: 1})
+	if s, _ := v.Snapshot("both", epoch); s.Ready != 3 || s.Actors[0].Jobs != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func parsePools(in string) []Pool {
 	var list []Pool
 	for _, line := range strings.Split(strings.TrimSpace(in), "\n") {
 		f := strings.Fields(line)
-		list = append(list, Pool{Name: f[0], Type: f[1], Policy: DefaultPolicy()})
+		list = append(list, Pool{Name: f[0], Types: []string{f[1]}, Policy: DefaultPolicy()})
 	}
 	return list
 }
@@ -179,7 +210,7 @@ func TestCountsDoNotDependOnTheOrderOfPublishers(t *testing.T) {
 				holds[n] = ""
 			}
 		}
-		v := NewView([]Pool{{Name: "bash", Type: "bash", Policy: DefaultPolicy()}})
+		v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
 		v.Fold(events.QueueMeasured{Type: "bash"}, epoch)
 		for n := range slots {
 			v.Fold(events.ActorStateChanged{Pool: "bash", Actor: ActorID("bash", n+1), To: "idle"}, epoch)
@@ -217,7 +248,7 @@ func TestCountsDoNotDependOnTheOrderOfPublishers(t *testing.T) {
 // decisions, and a measurement in the end makes any count right.
 func TestMeasurementSettlesEveryCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := NewView([]Pool{{Name: "bash", Type: "bash", Policy: DefaultPolicy()}})
+		v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
 		for range rapid.IntRange(0, 60).Draw(t, "n") {
 			job := fmt.Sprint("j", rapid.IntRange(1, 9).Draw(t, "job"))
 			e := rapid.SampledFrom([]events.Event{
@@ -245,7 +276,7 @@ func TestMeasurementSettlesEveryCount(t *testing.T) {
 }
 
 func TestOvertakersAndTypesAreBounded(t *testing.T) {
-	v := NewView([]Pool{{Name: "bash", Type: "bash", Policy: DefaultPolicy()}})
+	v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
 	for i := range 10_000 {
 		v.Fold(events.JobStarted{Type: "bash", Job: fmt.Sprint("j", i), Actor: "bash_1", Attempt: 1}, epoch)
 		v.Fold(events.JobQueued{Type: fmt.Sprint("t", i), Job: "j", Ready: 1}, epoch)
@@ -267,7 +298,7 @@ func TestOvertakersAndTypesAreBounded(t *testing.T) {
 }
 
 func TestAnswersDoNotOverwriteNewerFacts(t *testing.T) {
-	v := NewView([]Pool{{Name: "bash", Type: "bash", Policy: DefaultPolicy()}})
+	v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
 	v.Fold(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", To: "idle"}, epoch)
 	v.Fold(events.ActorStateChanged{Pool: "bash", Actor: "bash_2", To: "running"}, epoch)
 	asked := v.facts

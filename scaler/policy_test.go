@@ -10,11 +10,11 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	bad := DefaultPolicy()
 	bad.Max, bad.Min, bad.TargetBacklog, bad.IdleTimeout, bad.StaleAfter = -1, 2, 0, -time.Second, 0
 	c := Config{Pools: []Pool{
-		{Name: "x", Type: "bash", Policy: bad},
-		{Name: "a.b", Type: "bash", Policy: DefaultPolicy()},
-		{Name: "y", Type: "", Policy: DefaultPolicy()},
-		{Name: "y", Type: "v", Policy: DefaultPolicy()},
-		{Name: strings.Repeat("n", 60), Type: "v", Policy: DefaultPolicy()},
+		{Name: "x", Types: []string{"bash"}, Policy: bad},
+		{Name: "a.b", Types: []string{"bash"}, Policy: DefaultPolicy()},
+		{Name: "y", Types: []string{""}, Policy: DefaultPolicy()},
+		{Name: "y", Types: []string{"v"}, Policy: DefaultPolicy()},
+		{Name: strings.Repeat("n", 60), Types: []string{"v"}, Policy: DefaultPolicy()},
 	}}
 	want := `pools.x.max: got -1, want 0..1024 (0 lets jobs wait)
 pools.x.min: got 2, want 0..0 (at most max)

@@ -38,8 +38,8 @@ type pool struct {
 // Pool is one pool to size.
 type Pool struct {
 	Name string
-	// Type is the script type whose jobs its actors run; case does not matter.
-	Type   string
+	// Types are the script types whose jobs its actors run, one at least; case does not matter.
+	Types  []string
 	Policy Policy
 }
 
@@ -47,10 +47,15 @@ type Pool struct {
 func NewView(pools []Pool) *View {
 	v := &View{pools: map[string]*pool{}, byType: map[string][]string{}, queues: map[string]*queue{}}
 	for _, p := range pools {
-		p.Type = strings.ToLower(p.Type) // as dispatch tells it
+		types := p.Types
+		p.Types = nil
+		for _, t := range types {
+			t = strings.ToLower(t) // as dispatch tells it
+			p.Types = append(p.Types, t)
+			v.byType[t] = append(v.byType[t], p.Name)
+			v.queues[t] = &queue{}
+		}
 		v.pools[p.Name] = &pool{Pool: p, slots: map[int]*slot{}}
-		v.byType[p.Type] = append(v.byType[p.Type], p.Name)
-		v.queues[p.Type] = &queue{}
 	}
 	v.names = slices.Sorted(maps.Keys(v.pools))
 	for _, names := range v.byType {
@@ -65,15 +70,22 @@ func (v *View) Names() []string { return v.names }
 // Snapshot is what Decide needs of one pool.
 func (v *View) Snapshot(name string, now time.Time) (Snapshot, Policy) {
 	p := v.pools[name]
-	q := v.queues[p.Type]
-	ready := q.ready
-	for _, other := range v.byType[p.Type] {
-		if other != name {
-			ready -= v.pools[other].appetite(now)
+	ready, measured := 0, v.queues[p.Types[0]].measuredAt
+	for _, t := range p.Types {
+		q := v.queues[t]
+		if q.measuredAt.Before(measured) {
+			measured = q.measuredAt
 		}
+		mine := q.ready
+		for _, other := range v.byType[t] {
+			if other != name {
+				mine -= v.pools[other].appetite(now)
+			}
+		}
+		ready += max(0, mine)
 	}
 	return Snapshot{
-		Pool: name, Now: now, Ready: max(0, ready), MeasuredAt: q.measuredAt, RedisLost: v.redisLost,
+		Pool: name, Now: now, Ready: ready, MeasuredAt: measured, RedisLost: v.redisLost,
 		Actors: p.actors(now), Paused: p.paused, Override: p.override, Blocked: p.blocked,
 	}, p.Policy
 }
@@ -94,6 +106,22 @@ func (p *pool) actors(now time.Time) []Actor {
 		list = append(list, p.slots[n].actor(n, now, p.Policy.StartTimeout))
 	}
 	return list
+}
+
+// beside are the pools that share a type with this one, itself among them: what changes one may change the decisions on all.
+func (v *View) beside(p *pool) []string {
+	names := v.byType[p.Types[0]]
+	for i, t := range p.Types[1:] {
+		if i == 0 {
+			names = slices.Clone(names)
+		}
+		names = append(names, v.byType[t]...)
+	}
+	if len(p.Types) > 1 {
+		slices.Sort(names)
+		names = slices.Compact(names)
+	}
+	return names
 }
 
 // queue finds or makes the count of a type; nil when there are too many.
@@ -147,5 +175,5 @@ func (v *View) refuse(actor string, at time.Time) []string {
 		return nil
 	}
 	s.refuse(at)
-	return v.byType[p.Type]
+	return v.beside(p)
 }

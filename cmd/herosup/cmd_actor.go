@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +23,7 @@ import (
 // actorFlags are what every actor of ours is started with.
 type actorFlags struct {
 	id, jobType, redisURL, prefix string
+	types                         map[string]int // several, by weight; nil: jobType alone
 	concurrency                   int
 	retryBackoff                  []time.Duration // none: the store's own
 	deadMost                      int
@@ -76,7 +80,7 @@ func (f *actorFlags) runHealthy(cmd *cobra.Command, a *app, h actor.Handler, hea
 		return err
 	}
 	return actor.Run(cmd.Context(), actor.Config{
-		Store: s, Name: f.id, Type: f.jobType, Concurrency: f.concurrency, Handler: h, Healthy: healthy, Log: log.With("actor", f.id),
+		Store: s, Name: f.id, Type: f.jobType, Types: f.types, Concurrency: f.concurrency, Handler: h, Healthy: healthy, Log: log.With("actor", f.id),
 	})
 }
 
@@ -88,8 +92,8 @@ func (a *app) actorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "actor --actor-id NAME --type TYPE [--hero -- PROGRAM ARG...]",
 		Short: "Be an actor: run each job's script through an interpreter",
-		Long: `Takes jobs of one type from Redis and gives each script to an interpreter, on its
-standard input or, where an argument is {script.EXT}, in a file. The script sees
+		Long: `Takes jobs of one type, or of several in turns, from Redis and gives each script to
+an interpreter, on its standard input or, where an argument is {script.EXT}, in a file. The script sees
 CALLER_ID, CONTEXT_ID, HERO_JOB_ID and HERO_ATTEMPT (in Rhai the first two, as
 constants). This is what pools run that name no command of their own.
 
@@ -119,24 +123,19 @@ with BLPOP from a private Redis; {redis} in its arguments stands for the URL of 
 			if f.id == "" || f.jobType == "" {
 				return usagef("give --actor-id and --type")
 			}
+			if err := f.readTypes(); err != nil {
+				return err
+			}
+			if original && len(f.types) > 1 {
+				return usagef("--hero takes one type: its program waits on one list")
+			}
 			if f.concurrency < 1 || f.concurrency > store.MaxSlots {
 				return usagef("--concurrency %d: want 1 to %d", f.concurrency, store.MaxSlots)
 			}
 			if original {
 				return f.runOriginal(cmd, a, args, grace)
 			}
-			argv, ok := runner.Find(f.jobType)
-			if interpreter != "" {
-				words, err := shellquote.Split(interpreter)
-				if err != nil || len(words) == 0 {
-					return usagef("--interpreter %q can not be split into words", interpreter)
-				}
-				argv, ok = words, true
-			}
-			if !ok {
-				return hinted(exitUsage, usagef("no interpreter for type %s is known and on PATH", f.jobType), actorHint(f.jobType))
-			}
-			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace})
+			h, err := f.handler(interpreter, grace)
 			if err != nil {
 				return err
 			}
@@ -144,11 +143,62 @@ with BLPOP from a private Redis; {redis} in its arguments stands for the URL of 
 		},
 	}
 	f.add(c)
-	c.Flags().StringVar(&f.jobType, "type", "", "script `type` whose jobs it takes")
+	c.Flags().StringVar(&f.jobType, "type", "", "script `type` whose jobs it takes; several, with weights, as python:2,bash:1")
 	c.Flags().StringVar(&interpreter, "interpreter", "", "`command` that runs a script, from its standard input or {script.EXT} (default: the one known for the type)")
 	c.Flags().BoolVar(&original, "hero", false, "give jobs to the program behind --, which speaks the original protocol")
 	c.Flags().DurationVar(&grace, "grace", 0, "time from TERM to KILL of a script (default 5s)")
 	return c
+}
+
+// readTypes takes "--type a:2,b" apart: the first is the one that it is registered under.
+func (f *actorFlags) readTypes() error {
+	text := f.jobType
+	f.types = map[string]int{}
+	for i, word := range strings.Split(text, ",") {
+		t, weight, weighed := strings.Cut(strings.TrimSpace(word), ":")
+		n := 1
+		if weighed {
+			var err error
+			if n, err = strconv.Atoi(weight); err != nil {
+				return usagef("--type %s: the weight of %s is %q, want a number of 1 to %d", text, t, weight, store.MaxWeight)
+			}
+		}
+		if _, twice := f.types[t]; twice {
+			return usagef("--type %s: %s is there twice", text, t)
+		}
+		f.types[t] = n
+		if i == 0 {
+			f.jobType = t
+		}
+	}
+	if err := store.CheckServed(f.jobType, f.types); err != nil {
+		return usagef("--type %s: %w", text, err)
+	}
+	return nil
+}
+
+// handler runs each job with the interpreter given, or with the one known for its type.
+func (f *actorFlags) handler(interpreter string, grace time.Duration) (actor.Handler, error) {
+	if interpreter != "" {
+		words, err := shellquote.Split(interpreter)
+		if err != nil || len(words) == 0 {
+			return nil, usagef("--interpreter %q can not be split into words", interpreter)
+		}
+		return actor.ScriptHandler(actor.ScriptConfig{Interpreter: words, Grace: grace})
+	}
+	byType := map[string]actor.Handler{}
+	for _, t := range slices.Sorted(maps.Keys(f.types)) {
+		argv, ok := runner.Find(t)
+		if !ok {
+			return nil, hinted(exitUsage, usagef("no interpreter for type %s is known and on PATH", t), actorHint(t))
+		}
+		h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace})
+		if err != nil {
+			return nil, err
+		}
+		byType[t] = h
+	}
+	return func(ctx context.Context, j actor.Job) actor.Outcome { return byType[j.Type](ctx, j) }, nil
 }
 
 func actorHint(jobType string) string {

@@ -100,17 +100,11 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 func printPools(cmd *cobra.Command, cfg config.Config) error {
 	t := newTable(cmd.OutOrStdout(), "POOL", "TYPE", "MIN", "MAX", "RUNS")
 	for name, p := range cfg.Pools {
-		runs := p.Command
-		if runs == "" {
-			runs = p.Interpreter
+		runs := p.Runs()
+		if reason, hint := p.Missing(name); reason != "" {
+			runs = "nothing yet: " + hint
 		}
-		if argv, ok := runner.Find(p.Type); runs == "" && ok {
-			runs = strings.Join(argv, " ")
-		}
-		if runs == "" {
-			runs = "nothing yet: " + runner.Hint(p.Type)
-		}
-		t.row(name, p.Type, fmt.Sprint(p.Min), fmt.Sprint(*p.Max), runs)
+		t.row(name, strings.Join(p.Serves(), ","), fmt.Sprint(p.Min), fmt.Sprint(*p.Max), runs)
 	}
 	return t.flush()
 }

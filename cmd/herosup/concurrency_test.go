@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -98,5 +99,50 @@ func TestATrickleKeepsOneActor(t *testing.T) {
 		if up := len(r.states) - r.count("stopped"); up != 1 {
 			t.Errorf("%d actors are up: %v", up, r.states)
 		}
+	})
+}
+
+// A pool of two types: one actor comes for both and runs each with its interpreter; what it held when it was killed goes back
+// to both queues, turns are taken, and when neither has any work it is stopped.
+func TestAPoolOfTwoTypes(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		needs(t, "python3", "python3")
+	}
+	onBoth(t, func(t *testing.T, k redisKind) {
+		r := newRig(t, k, "  both: {max: 1, concurrency: 2, types: {bash: 1, python: }, idle_timeout: 1s}\n")
+		dir := t.TempDir()
+		r.submit("python", "p", fmt.Sprintf("import os, time\nopen(%q + os.environ['HERO_ATTEMPT'], 'w')\nwhile not os.path.exists(%q): time.sleep(0.01)\nprint('python')",
+			filepath.Join(dir, "p"), filepath.Join(dir, "go")))
+		r.submit("bash", "b", fmt.Sprintf("cd %s; echo > b$HERO_ATTEMPT; until [ -e go ]; do sleep 0.01; done; echo bash", dir))
+		waitFile(t, filepath.Join(dir, "p1"))
+		waitFile(t, filepath.Join(dir, "b1"))
+		r.until("both starts", func() bool { return len(r.starts) == 2 })
+		if err := syscall.Kill(r.lives["both_1"].PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		waitFile(t, filepath.Join(dir, "p2"))
+		waitFile(t, filepath.Join(dir, "b2"))
+		for i := range 8 { // all of one type, then all of the other
+			r.submit([]string{"bash", "python"}[i/4], fmt.Sprint("more-", i), "# nothing")
+		}
+		r.until("the queuing of all", func() bool { return len(r.queued) == 10 })
+		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.until("the end of all", func() bool { return len(r.ends) == 10 })
+		for id, want := range map[string]string{"p": "python", "b": "bash"} {
+			if v := r.record(id); strings.TrimSpace(v.Output) != want || v.Attempts != 2 || v.Type != want {
+				t.Errorf("%s: %+v", id, v)
+			}
+		}
+		if first := []string{r.starts["more-0"][0].Type, r.starts["more-4"][0].Type}; first[0] != "bash" || first[1] != "python" {
+			t.Errorf("began as %v", first)
+		}
+		if a, b := r.record("more-3").StartedAt, r.record("more-4").StartedAt; !b.Before(a) {
+			t.Errorf("the first of python began at %v, behind the last of bash, %v", b, a)
+		}
+		r.until("nobody", func() bool { return r.count("stopped") == 1 && len(r.states) == 1 })
+		r.submit("python", "last", "print(1)")
+		r.until("the end of one that wakes it", func() bool { return r.isEnded("last") })
 	})
 }

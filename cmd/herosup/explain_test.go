@@ -14,9 +14,9 @@ import (
 func TestExplainReadsWhatTheMonitorSays(t *testing.T) {
 	var p dispatch.PoolState
 	pass(t, monitor.Pool{
-		Name: "n", Type: "t", Have: 1, Want: 2, Max: 3, Reason: "r", Degraded: "d", Paused: true, Override: &monitor.Override{Count: 4, Until: time.Now()},
+		Name: "n", Types: []string{"t"}, Have: 1, Want: 2, Max: 3, Reason: "r", Degraded: "d", Paused: true, Override: &monitor.Override{Count: 4, Until: time.Now()},
 	}, &p)
-	if p.Name != "n" || p.Type != "t" || p.Have != 1 || p.Want != 2 || p.Max != 3 || p.Reason != "r" || p.Degraded != "d" || !p.Paused ||
+	if p.Name != "n" || len(p.Types) != 1 || p.Types[0] != "t" || p.Have != 1 || p.Want != 2 || p.Max != 3 || p.Reason != "r" || p.Degraded != "d" || !p.Paused ||
 		p.Override == nil || p.Override.Count != 4 {
 		t.Errorf("%+v", p)
 	}

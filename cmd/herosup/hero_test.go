@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,16 +14,15 @@ import (
 // heroPool is a pool of programs of the original protocol.
 func heroPool(t *testing.T, more string) string {
 	t.Helper()
-	// Itself, not a shim that looks for it on PATH.
-	python, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
-	if err != nil {
+	python, ok := lookPython()
+	if !ok {
 		needs(t, "python3", "python3")
 	}
 	program, err := filepath.Abs("../../testdata/actors/hero_actor.py")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("  osis: {protocol: hero, command: %s %s, %s}\n", strings.TrimSpace(string(python)), program, more)
+	return fmt.Sprintf("  osis: {protocol: hero, command: %s %s, %s}\n", python, program, more)
 }
 
 // A pool of programs that only know BLPOP: from zero and back, each job once and in order, and a death in mid-job

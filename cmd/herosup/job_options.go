@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,7 +138,7 @@ func (a *app) warnUnserved(cmd *cobra.Command, d *remote, scriptType string) {
 	}
 	most := 0
 	for _, p := range pools {
-		if strings.EqualFold(p.Type, scriptType) {
+		if slices.Contains(p.Types, strings.ToLower(scriptType)) {
 			most += p.Max
 		}
 	}

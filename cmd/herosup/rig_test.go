@@ -123,6 +123,12 @@ func needs(t testing.TB, word, program string) {
 	t.Skipf("MISSING here: %s; this test did not run", program)
 }
 
+// lookPython finds python3 itself, not a shim that looks for it on PATH.
+func lookPython() (path string, ok bool) {
+	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	return strings.TrimSpace(string(out)), err == nil
+}
+
 // pathWithout makes a folder that holds what scripts need, and no Redis.
 func pathWithout(t testing.TB, dir string) string {
 	t.Helper()
@@ -130,7 +136,11 @@ func pathWithout(t testing.TB, dir string) string {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"bash", "sh", "sleep", "cat", "mv", "python3"} {
-		if path, err := exec.LookPath(name); err == nil {
+		path, err := exec.LookPath(name)
+		if python, ok := lookPython(); ok && name == "python3" {
+			path = python
+		}
+		if err == nil {
 			if err := os.Symlink(path, filepath.Join(dir, name)); err != nil && !os.IsExist(err) {
 				t.Fatal(err)
 			}

@@ -85,7 +85,7 @@ func (d *daemon) dispatch() error {
 	if err := events.EnsureStreams(ctx, bus); err != nil {
 		return err
 	}
-	c, err := dispatch.New(dispatch.Config{Store: s, State: "0a1b2c3d", Pools: []dispatch.Pool{{Name: "echo", Type: "echo"}}}, bus, nil)
+	c, err := dispatch.New(dispatch.Config{Store: s, State: "0a1b2c3d", Pools: []dispatch.Pool{{Name: "echo", Types: []string{"echo"}}}}, bus, nil)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,15 +93,18 @@ type Log struct {
 
 // Pool is one pool of actors.
 type Pool struct {
-	// Type is the script type whose jobs it takes; "" means the pool's name.
+	// Type is the script type whose jobs it takes; "" means the pool's name, or the first of Types.
 	Type string `yaml:"type"`
+	// Types are several that each of its actors takes, by weight (absent means 1): where jobs of several wait they are taken in turns, of one
+	// of weight 2 twice as many as of one of weight 1.
+	Types map[string]int `yaml:"types"`
 	// Command is an actor program that speaks the actor contract; "" means our
 	// own actor with Interpreter.
 	Command string `yaml:"command"`
 	// Protocol is what Command speaks: "" the actor contract, "hero" the original's (BLPOP).
 	Protocol string `yaml:"protocol"`
-	// Args follow Command; with protocol hero, absent means --redis-url {redis} --actor-id {actor}. {actor}, {redis}, {type} and {concurrency} stand for the
-	// actor's id, the Redis URL, the script type and Concurrency.
+	// Args follow Command; with protocol hero, absent means --redis-url {redis} --actor-id {actor}. {actor}, {redis}, {type}, {types} and {concurrency} stand for the
+	// actor's id, the Redis URL, Type, Types ("bash:1,python:3") and Concurrency.
 	Args []string `yaml:"args"`
 	// Interpreter is the command that gets each script on its standard input
 	// or, where an argument is {script} or {script.EXT}, in a file of that name;
@@ -189,11 +194,24 @@ type CrashLoop struct {
 // MaxActors bounds the size of one pool.
 const MaxActors = 1024
 
+// Serves lists the types that its actors take, by name.
+func (p Pool) Serves() []string { return slices.Sorted(maps.Keys(p.Types)) }
+
 func (p *Pool) setDefaults(name string) {
+	if p.Type == "" && len(p.Types) > 0 {
+		p.Type = slices.Min(slices.Collect(maps.Keys(p.Types)))
+	}
 	if p.Type == "" {
 		p.Type = name
 	}
 	p.Type = strings.ToLower(p.Type) // as in the queue's name, so in every door
+	if len(p.Types) == 0 {
+		p.Types = map[string]int{p.Type: 1}
+	}
+	for t, w := range p.Types {
+		def(&w, 1)
+		p.Types[t] = w
+	}
 	if p.Max == nil {
 		n := runtime.NumCPU()
 		p.Max = &n

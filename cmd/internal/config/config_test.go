@@ -141,6 +141,7 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"jobs: {timeout: 800h}\n":                                            {":1", "jobs.timeout", "got 800h", "720h"},
 		"pools:\n  bash: {retries: -1}\n":                                    {":2", "pools.bash.retries", "got -1"},
 		"pools:\n  a: {type: x, timeout: 0s}\n  b: {type: X, timeout: 1s}\n": {":3", "pools.b.timeout", "got 1s", "the same as pools.a"},
+		"pools:\n  a: {type: x, retries: 1}\n  b: {types: {x: 1, y: 1}}\n":   {":3", "pools.b.retries", "the same as pools.a"},
 		"jobs: {max_crashes: -1}\n":                                          {":1", "jobs.max_crashes", "got -1", "1 to 1000"},
 		"jobs: {cancel_grace: 1ms}\n":                                        {":1", "jobs.cancel_grace", "10ms to 1h"},
 		"jobs: {watchdog_after: 10ms}\n":                                     {":1", "jobs.watchdog_after", "1s to 1h"},
@@ -149,6 +150,10 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"jobs: {dead_mst: 1}\n":                                              {":[1:8]", `did you mean "dead_most"`},
 		"redis: {prefix: 'a:b'}\n":                                           {":1", "redis.prefix"},
 		"pools:\n  bash:\n    min: 5\n    max: 2\n    target_backlog: -1\n":  {"pools.bash.min", "pools.bash.target_backlog"},
+		"pools:\n  all: {types: {bash: 21}}\n":                               {":2", "pools.all.types", "weights of 1 to 20", "weight 21"},
+		"pools:\n  all: {types: {Bash: 1, v: 2}}\n":                          {":2", "pools.all.types", "Bash:1", "small letters"},
+		"pools:\n  all: {type: x, types: {a: 1, b: 2}}\n":                    {":2", "pools.all.types", "type among them", "serves a, b"},
+		"pools:\n  o: {protocol: hero, command: x, types: {a: , b: }}\n":     {":2", "pools.o.types", "waits on one list"},
 	} {
 		_, err := load(t, text)
 		if err == nil {

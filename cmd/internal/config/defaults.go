@@ -6,7 +6,9 @@ import "herosup/dispatch"
 func (c *Config) Defaults() map[string]dispatch.Defaults {
 	all := map[string]dispatch.Defaults{"": {Retries: c.Jobs.Retries, Timeout: c.Jobs.Timeout}}
 	for _, p := range c.Pools {
-		all[p.Type] = c.defaults(p)
+		for _, t := range p.Serves() {
+			all[t] = c.defaults(p)
+		}
 	}
 	return all
 }
@@ -27,14 +29,16 @@ func (c *Config) validateDefaults(k *checker) {
 	first := map[string]string{}
 	for _, name := range sorted(c.Pools) {
 		p := c.Pools[name]
-		other, second := first[p.Type]
-		if !second {
-			first[p.Type] = name
-			continue
+		for _, t := range p.Serves() {
+			other, second := first[t]
+			if !second {
+				first[t] = name
+				continue
+			}
+			is, want := c.defaults(p), c.defaults(c.Pools[other])
+			same := "the same as pools." + other + ", which has the type " + t + " too"
+			k.want(is.Retries == want.Retries, "pools."+name+".retries", is.Retries, same)
+			k.want(is.Timeout == want.Timeout, "pools."+name+".timeout", is.Timeout, same)
 		}
-		is, want := c.defaults(p), c.defaults(c.Pools[other])
-		same := "the same as pools." + other + ", which has the type " + p.Type + " too"
-		k.want(is.Retries == want.Retries, "pools."+name+".retries", is.Retries, same)
-		k.want(is.Timeout == want.Timeout, "pools."+name+".timeout", is.Timeout, same)
 	}
 }

@@ -134,6 +134,13 @@ func (p Pool) validate(k *checker, name string) {
 	path := func(key string) string { return "pools." + name + "." + key }
 	k.want(events.CheckToken("pool", name) == nil && len(name) <= 48, "pools."+name, name, "a name of 1 to 48 of A-Z a-z 0-9 _ -")
 	k.want(events.CheckToken("type", p.Type) == nil, path("type"), p.Type, "1 to 64 of A-Z a-z 0-9 _ -")
+	if len(p.Types) > 1 || p.Types[p.Type] != 1 {
+		large := slices.IndexFunc(p.Serves(), func(t string) bool { return t != strings.ToLower(t) })
+		k.want(large < 0, path("types"), p.Types, "names in small letters, as in those of queues")
+		err := store.CheckServed(p.Type, p.Types)
+		k.want(large >= 0 || err == nil, path("types"), p.Types, fmt.Sprintf("1 to %d types, type among them, with weights of 1 to %d: %v", store.MaxServed, store.MaxWeight, err))
+	}
+	k.want(len(p.Types) == 1 || !p.Hero(), path("types"), p.Types, "one type: a program of the original protocol waits on one list")
 	k.want(p.Command == "" || p.Interpreter == "", path("interpreter"), p.Interpreter, "either command or interpreter, not both")
 	k.want(p.Interpreter == "" || interpreterFits(p.Interpreter), path("interpreter"), p.Interpreter,
 		"a command whose quotes are closed; for a script in a file, {script} or {script.EXT} as a word behind the program")

@@ -144,8 +144,12 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 		env[k] = v
 	}
 	concurrency := strconv.Itoa(p.Concurrency)
-	put := strings.NewReplacer("{redis}", url, "{type}", p.Type, "{concurrency}", concurrency) // {actor} is the executor's
-	ours := []string{d.self, "actor", "--actor-id", "{actor}", "--type", p.Type, "--redis-url", url, "--prefix", d.cfg.Redis.Prefix}
+	put := strings.NewReplacer("{redis}", url, "{type}", p.Type, "{types}", weights(p), "{concurrency}", concurrency) // {actor} is the executor's
+	types := p.Type
+	if len(p.Types) > 1 {
+		types = weights(p)
+	}
+	ours := []string{d.self, "actor", "--actor-id", "{actor}", "--type", types, "--redis-url", url, "--prefix", d.cfg.Redis.Prefix}
 	ours = append(ours, actorSettings(d.cfg.Jobs)...)
 	if p.Concurrency > 1 {
 		ours = append(ours, "--concurrency", concurrency)
@@ -174,11 +178,26 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 	switch {
 	case p.Interpreter != "":
 		argv = append(argv, "--interpreter", p.Interpreter)
-	case runner.Name(p.Type) == "":
-		return nil, nil, fmt.Errorf("pools.%s: no interpreter is known for type %q (set interpreter or command; known types: %s)",
-			name, p.Type, strings.Join(runner.Types(), " "))
+	default:
+		for _, t := range p.Serves() {
+			if runner.Name(t) == "" {
+				return nil, nil, fmt.Errorf("pools.%s: no interpreter is known for type %q (set interpreter or command; known types: %s)",
+					name, t, strings.Join(runner.Types(), " "))
+			}
+		}
 	}
 	return argv, env, nil
+}
+
+// weights are the pool's types as actors are told them: "bash:1,python:3", the one that it is counted under first.
+func weights(p config.Pool) string {
+	all := []string{p.Type + ":" + strconv.Itoa(p.Types[p.Type])}
+	for _, t := range p.Serves() {
+		if t != p.Type {
+			all = append(all, t+":"+strconv.Itoa(p.Types[t]))
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 // actorSettings are the arguments of our own actors for what stands in the scripts that they send: an end that
@@ -222,7 +241,7 @@ func (d *Daemon) scalerConfig() scaler.Config {
 		policy := scaler.DefaultPolicy()
 		policy.Min, policy.Max, policy.TargetBacklog, policy.Activation = p.Min, *p.Max, p.TargetBacklog, p.Activation
 		policy.IdleTimeout, policy.StartTimeout = p.IdleTimeout, p.StartTimeout
-		c.Pools = append(c.Pools, scaler.Pool{Name: name, Type: p.Type, Policy: policy})
+		c.Pools = append(c.Pools, scaler.Pool{Name: name, Types: p.Serves(), Policy: policy})
 	}
 	return c
 }
@@ -237,7 +256,7 @@ func (d *Daemon) dispatchConfig(s *store.Store) dispatch.Config {
 		c.SweepEvery, c.MeasureEvery, c.LookEvery, c.PingEvery = d.poll, d.poll, d.poll, d.poll
 	}
 	for name, p := range d.cfg.Pools {
-		c.Pools = append(c.Pools, dispatch.Pool{Name: name, Type: p.Type})
+		c.Pools = append(c.Pools, dispatch.Pool{Name: name, Types: p.Serves()})
 	}
 	return c
 }
@@ -246,7 +265,7 @@ func (d *Daemon) monitorConfig() monitor.Config {
 	var c monitor.Config
 	for name, p := range d.cfg.Pools {
 		c.Pools = append(c.Pools, monitor.PoolConfig{
-			Name: name, Type: p.Type, Min: p.Min, Max: *p.Max, Concurrency: p.Concurrency,
+			Name: name, Types: p.Serves(), Min: p.Min, Max: *p.Max, Concurrency: p.Concurrency,
 			Health: monitor.Health{PingEvery: p.Health.PingEvery, PingTimeout: p.Health.PingTimeout, PingLost: p.Health.PingLost},
 		})
 	}

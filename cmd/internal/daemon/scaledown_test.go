@@ -144,7 +144,7 @@ func scaleDown(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	run("fsm", keeper)
-	d, err := dispatch.New(dispatch.Config{Store: s, State: "0a1b2c3d", Pools: []dispatch.Pool{{Name: "bash", Type: "bash"}}}, connect("dispatch"),
+	d, err := dispatch.New(dispatch.Config{Store: s, State: "0a1b2c3d", Pools: []dispatch.Pool{{Name: "bash", Types: []string{"bash"}}}}, connect("dispatch"),
 		slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		t.Fatal(err)

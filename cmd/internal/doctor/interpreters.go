@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 
-	"herosup/cmd/internal/config"
 	"herosup/dispatch/runner"
 )
 
@@ -21,12 +18,14 @@ func lookInterpreters(_ context.Context, at scene, w *what) {
 	served := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(at.Config.Pools)) {
 		p := at.Config.Pools[name]
-		served[p.Type] = true
+		for _, t := range p.Serves() {
+			served[t] = true
+		}
 		if reason, hint := p.Missing(name); reason != "" {
 			w.bad(fmt.Sprintf("pool %s: %s", name, reason), hint)
 			continue
 		}
-		w.ok(fmt.Sprintf("pool %s: %s", name, runs(p)))
+		w.ok(fmt.Sprintf("pool %s: %s", name, p.Runs()))
 	}
 	for _, t := range scriptTypes {
 		if served[t] {
@@ -38,20 +37,4 @@ func lookInterpreters(_ context.Context, at scene, w *what) {
 		}
 		w.note(fmt.Sprintf("%s: %s is not on the PATH, and no pool runs that type", t, runner.Name(t)), runner.Hint(t))
 	}
-}
-
-// runs is what the actors of a pool run.
-func runs(p config.Pool) string {
-	switch {
-	case p.Command != "":
-		return p.Command
-	case p.Interpreter != "":
-		return p.Interpreter
-	}
-	path, ok := p.Env["PATH"]
-	if !ok {
-		path = os.Getenv("PATH")
-	}
-	argv, _ := runner.FindOn(path, p.Type)
-	return strings.Join(argv, " ")
 }
