@@ -77,7 +77,7 @@ func (a *actor) dies(i events.Incarnation) {
 }
 
 func (a *actor) exited(e events.ProcessExited, at time.Time) {
-	a.LastExit = &Exit{At: utc(at), ExitCode: e.ExitCode, Signal: e.Signal, ByUs: e.ByUs}
+	a.LastExit = &Exit{At: utc(at), ExitCode: e.ExitCode, Signal: e.Signal, OutOfMemory: e.OutOfMemory, ByUs: e.ByUs}
 	a.drop(func(j job) bool { return j.incarnation != e.Incarnation })
 	a.dies(e.Incarnation)
 }

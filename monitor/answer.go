@@ -127,6 +127,8 @@ type Exit struct {
 	// ExitCode is -1 when a signal ended it or nobody knows.
 	ExitCode int    `json:"exit_code"`
 	Signal   string `json:"signal,omitempty"`
+	// OutOfMemory says that the kernel ended it for want of memory.
+	OutOfMemory bool `json:"out_of_memory,omitempty"`
 	// ByUs says that an order of ours ended it.
 	ByUs bool `json:"by_us"`
 }

@@ -144,10 +144,10 @@ func TestNewProcessOwesNothingForTheOld(t *testing.T) {
 	}
 	// A late word about the old process changes nothing of the new one.
 	at(v, events.JobStarted{Type: "bash", Job: "j2", Actor: "bash_1", Incarnation: inc(102), Attempt: 1},
-		events.ProcessExited{Pool: "bash", Actor: "bash_1", Incarnation: inc(101), ExitCode: 1},
+		events.ProcessExited{Pool: "bash", Actor: "bash_1", Incarnation: inc(101), ExitCode: 1, OutOfMemory: true},
 		events.JobRetried{Type: "bash", Job: "j1", Actor: "bash_1", Incarnation: inc(101), Attempt: 1})
 	a = v.Actors("bash")[0]
-	if a.PID != 102 || a.Job != "j2" || a.LastExit.ExitCode != 1 {
+	if a.PID != 102 || a.Job != "j2" || a.LastExit.ExitCode != 1 || !a.LastExit.OutOfMemory {
 		t.Errorf("%+v", a)
 	}
 	at(v, moved("bash_1", "idle", "failed", 101))

@@ -15,7 +15,7 @@ import (
 
 func (a *app) describeCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "describe job JOB", Short: "Everything about one job",
+		Use: "describe actor|job NAME", Short: "Everything about one actor or job",
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	job := &cobra.Command{
@@ -35,7 +35,7 @@ func (a *app) describeCommand() *cobra.Command {
 		},
 	}
 	a.outputFlag(job)
-	c.AddCommand(job)
+	c.AddCommand(a.describeActor(), job)
 	return c
 }
 
@@ -72,13 +72,16 @@ func (a *app) explainCommand() *cobra.Command {
 	return c
 }
 
+// property prints what has a name; nothing for what does not apply.
+func property(out io.Writer, name, value string) {
+	if value != "" && value != "0" {
+		fmt.Fprintf(out, "%-12s %s\n", name, oneLine(value))
+	}
+}
+
 // describe prints a job; what does not apply is left out.
 func describe(out io.Writer, j client.Job) {
-	line := func(name, value string) {
-		if value != "" && value != "0" {
-			fmt.Fprintf(out, "%-12s %s\n", name, oneLine(value))
-		}
-	}
+	line := func(name, value string) { property(out, name, value) }
 	line("job", j.ID)
 	line("type", j.Type)
 	line("state", j.State)
