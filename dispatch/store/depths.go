@@ -88,7 +88,7 @@ func (d *Daemon) Overdue(ctx context.Context, types []string) ([]Lease, error) {
 			}
 			for _, job := range held {
 				out = append(out, Lease{
-					ID: job.ID, Type: t, Actor: job.Actor, Incarnation: inc, Expired: time.UnixMilli(int64(z.Score)).Add(d.s.lease).UTC(),
+					ID: job.ID, Type: job.Type, Actor: job.Actor, Incarnation: inc, Expired: time.UnixMilli(int64(z.Score)).Add(d.s.lease).UTC(),
 				})
 			}
 		}

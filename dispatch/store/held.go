@@ -20,19 +20,12 @@ func (d *Daemon) HeldJobs(ctx context.Context, incarnations []string) ([]Record,
 	var ids []string
 	listed := map[string]bool{} // "<incarnation> <id>"
 	for some := range slices.Chunk(incarnations, readsAtOnce) {
-		p := d.s.rdb.Pipeline()
-		lists := make([]*redis.StringSliceCmd, len(some))
-		for i, inc := range some {
-			if err := bad("incarnation", inc); err != nil {
-				return nil, err
-			}
-			lists[i] = p.LRange(ctx, d.s.keys.held(inc).name, 0, MaxSlots-1)
-		}
-		if _, err := p.Exec(ctx); err != nil {
-			return nil, d.s.fault(ctx, err, nil)
+		lists, err := d.s.heldIDs(ctx, some)
+		if err != nil {
+			return nil, err
 		}
 		for i, inc := range some {
-			for _, id := range lists[i].Val() {
+			for _, id := range lists[i] {
 				ids = append(ids, id)
 				listed[inc+" "+id] = true
 			}
@@ -45,4 +38,24 @@ func (d *Daemon) HeldJobs(ctx context.Context, incarnations []string) ([]Record,
 		delete(listed, pair) // once
 		return !mine
 	}), err
+}
+
+// heldIDs reads the lists of incarnations, at most readsAtOnce.
+func (s *Store) heldIDs(ctx context.Context, incarnations []string) ([][]string, error) {
+	p := s.rdb.Pipeline()
+	cmds := make([]*redis.StringSliceCmd, len(incarnations))
+	for i, inc := range incarnations {
+		if err := bad("incarnation", inc); err != nil {
+			return nil, err
+		}
+		cmds[i] = p.LRange(ctx, s.keys.held(inc).name, 0, MaxSlots-1)
+	}
+	if _, err := p.Exec(ctx); err != nil {
+		return nil, s.fault(ctx, err, nil)
+	}
+	lists := make([][]string, len(cmds))
+	for i, c := range cmds {
+		lists[i] = c.Val()
+	}
+	return lists, nil
 }

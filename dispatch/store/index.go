@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -15,7 +16,7 @@ type Part string
 
 // The parts, in the order in which people ask for them. Those of a type take one.
 const (
-	PartRunning Part = "running" // of a type, in hand, longest first
+	PartRunning Part = "running" // in the hands of actors, by incarnation, each one's oldest first
 	PartReady   Part = "ready"   // of a type, of the default level, in the order of service
 	PartLevels  Part = "levels"  // of a type, of other levels, in the order of service
 	PartAlone   Part = "alone"   // of a type, to be run by an actor with nothing else in hand
@@ -28,7 +29,7 @@ const (
 
 // OfType reports whether the part is one of a job type.
 func (p Part) OfType() bool {
-	return p == PartRunning || p == PartReady || p == PartLevels || p == PartAlone || p == PartDelayed
+	return p == PartReady || p == PartLevels || p == PartAlone || p == PartDelayed
 }
 
 // Page is some of the ids of a part.
@@ -48,7 +49,7 @@ func (s *Store) Page(ctx context.Context, part Part, jobType string, cursor uint
 	n := page(limit)
 	switch part {
 	case PartRunning:
-		return s.zpage(ctx, s.keys.lease(jobType), false, cursor, n)
+		return s.heldPage(ctx, cursor, int(n))
 	case PartLevels:
 		return s.zpage(ctx, s.keys.prio(jobType), false, cursor, n)
 	case PartDelayed:
@@ -67,6 +68,32 @@ func (s *Store) Page(ctx context.Context, part Part, jobType string, cursor uint
 		return s.scanPage(ctx, cursor)
 	}
 	return Page{}, fmt.Errorf("part %q is not known", part)
+}
+
+// heldPage reads what is in the hands of all who are registered.
+func (s *Store) heldPage(ctx context.Context, from uint64, n int) (Page, error) {
+	k := s.keys.incarnations()
+	incs, err := s.rdb.HKeys(ctx, k.name).Result()
+	if err != nil {
+		return Page{}, s.fault(ctx, err, []key{k})
+	}
+	incs = slices.DeleteFunc(incs, func(inc string) bool { return bad("incarnation", inc) != nil }) // written by somebody else
+	slices.Sort(incs)
+	var all []string
+	for some := range slices.Chunk(incs, readsAtOnce) {
+		lists, err := s.heldIDs(ctx, some)
+		if err != nil {
+			return Page{}, err
+		}
+		all = append(all, slices.Concat(lists...)...)
+		if len(all) > int(from)+n {
+			break
+		}
+	}
+	ids := all[min(int(from), len(all)):]
+	more := len(ids) > n
+	ids = ids[:min(n, len(ids))]
+	return Page{IDs: ids, Next: from + uint64(len(ids)), More: more}, nil
 }
 
 // zpage reads a sorted set from an offset on; members are an id, or "<order> <id>".
