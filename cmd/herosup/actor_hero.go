@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"herosup/cmd/internal/hero"
-	"herosup/cmd/internal/redisd"
+	"herosup/dispatch/actor"
 )
 
 // runOriginal is an actor that gives its jobs to a program of the original protocol.
@@ -36,7 +36,7 @@ func (f *actorFlags) runOriginal(cmd *cobra.Command, a *app, argv []string, grac
 // programEnv is ours without what opens the daemon's Redis: the program has one of its own.
 func programEnv() (env []string) {
 	for _, v := range os.Environ() {
-		if name, _, _ := strings.Cut(v, "="); name != redisd.PasswordEnv && name != redisd.SentinelPasswordEnv {
+		if name, _, _ := strings.Cut(v, "="); name != actor.PasswordEnv && name != actor.SentinelPasswordEnv {
 			env = append(env, v)
 		}
 	}

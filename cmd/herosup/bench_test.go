@@ -69,7 +69,6 @@ func BenchmarkReaction(b *testing.B) {
 	file := filepath.Join(dir, "stamp")
 	r := newRig(b, withServer, fmt.Sprintf(`  stamp:
     command: %s
-    args: [--actor-id, "{actor}", --redis-url, "{redis}", --type, stamp]
     env: {STAMP_FILE: %s}
     max: 1
     idle_timeout: 20ms

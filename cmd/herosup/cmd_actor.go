@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,20 +25,14 @@ type actorFlags struct {
 	id, jobType, redisURL, prefix string
 	types                         map[string]int // several, by weight; nil: jobType alone
 	concurrency                   int
-	retryBackoff                  []time.Duration // none: the store's own
-	deadMost                      int
-	deadAge                       time.Duration
 	healthCheck                   bool
 }
 
 func (f *actorFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.id, "actor-id", "", "the actor's `name`")
-	c.Flags().StringVar(&f.redisURL, "redis-url", "redis://127.0.0.1:6379/0", "Redis; a password comes by "+redisd.PasswordEnv)
-	c.Flags().StringVar(&f.prefix, "prefix", "hero", "first part of every Redis key")
+	c.Flags().StringVar(&f.redisURL, "redis-url", "redis://127.0.0.1:6379/0", "Redis; a password comes by "+actor.PasswordEnv)
+	c.Flags().StringVar(&f.prefix, "prefix", "", "first part of every Redis key (default: "+actor.PrefixEnv+", else hero)")
 	c.Flags().IntVar(&f.concurrency, "concurrency", 1, fmt.Sprintf("how many jobs to run at a time, 1 to %d", store.MaxSlots))
-	c.Flags().DurationSliceVar(&f.retryBackoff, "retry-backoff", nil, "`first,longest` pause before a failed script runs again (default 1s,1h)")
-	c.Flags().IntVar(&f.deadMost, "dead-most", 0, "how many dead jobs are kept (default 10000)")
-	c.Flags().DurationVar(&f.deadAge, "dead-age", 0, "how long a dead job is kept (default 720h)")
 	c.Flags().BoolVar(&f.healthCheck, "health-check", false, "end with 0 if an actor could work from here")
 }
 
@@ -51,18 +45,12 @@ func (f *actorFlags) open(cmd *cobra.Command, a *app) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := store.Options{
-		URL: f.redisURL, Password: os.Getenv(redisd.PasswordEnv),
-		SentinelPassword: os.Getenv(redisd.SentinelPasswordEnv), Prefix: f.prefix, ClientName: "herosup-" + f.id,
-		DeadMost: f.deadMost, DeadAge: f.deadAge,
+	set, err := actor.ReadSettings(os.Getenv)
+	if err != nil {
+		return nil, usagef("%w", err)
 	}
-	switch b := f.retryBackoff; {
-	case len(b) == 2 && b[0] <= b[1]:
-		o.RetryBase, o.RetryCap = b[0], b[1]
-	case b != nil:
-		return nil, usagef("--retry-backoff %v: want first,longest, such as 1s,1h", b)
-	}
-	return store.Open(o, log)
+	set.Prefix = cmp.Or(f.prefix, set.Prefix)
+	return store.Open(set.Store(f.redisURL, f.id, os.Getenv), log)
 }
 
 func (f *actorFlags) run(cmd *cobra.Command, a *app, h actor.Handler) error {
@@ -123,8 +111,9 @@ with BLPOP from a private Redis; {redis} in its arguments stands for the URL of 
 			if f.id == "" || f.jobType == "" {
 				return usagef("give --actor-id and --type")
 			}
-			if err := f.readTypes(); err != nil {
-				return err
+			var err error
+			if f.jobType, f.types, err = actor.ReadTypes(f.jobType); err != nil {
+				return usagef("--type: %w", err)
 			}
 			if original && len(f.types) > 1 {
 				return usagef("--hero takes one type: its program waits on one list")
@@ -148,33 +137,6 @@ with BLPOP from a private Redis; {redis} in its arguments stands for the URL of 
 	c.Flags().BoolVar(&original, "hero", false, "give jobs to the program behind --, which speaks the original protocol")
 	c.Flags().DurationVar(&grace, "grace", 0, "time from TERM to KILL of a script (default 5s)")
 	return c
-}
-
-// readTypes takes "--type a:2,b" apart: the first is the one that it is registered under.
-func (f *actorFlags) readTypes() error {
-	text := f.jobType
-	f.types = map[string]int{}
-	for i, word := range strings.Split(text, ",") {
-		t, weight, weighed := strings.Cut(strings.TrimSpace(word), ":")
-		n := 1
-		if weighed {
-			var err error
-			if n, err = strconv.Atoi(weight); err != nil {
-				return usagef("--type %s: the weight of %s is %q, want a number of 1 to %d", text, t, weight, store.MaxWeight)
-			}
-		}
-		if _, twice := f.types[t]; twice {
-			return usagef("--type %s: %s is there twice", text, t)
-		}
-		f.types[t] = n
-		if i == 0 {
-			f.jobType = t
-		}
-	}
-	if err := store.CheckServed(f.jobType, f.types); err != nil {
-		return usagef("--type %s: %w", text, err)
-	}
-	return nil
 }
 
 // handler runs each job with the interpreter given, or with the one known for its type.

@@ -1,6 +1,7 @@
 // Package actor is the Go side of an actor: a process that takes jobs of one type from Redis, runs a number of them at
-// once and tells how they ended. A Go program is an actor by calling Run with a Handler; ScriptHandler is
-// the handler that gives each job's script to an interpreter.
+// once and tells how they ended. A Go program is an actor by calling Run with a Handler; one that a pool starts as its command calls
+// Serve, which takes all else from its arguments and environment. ScriptHandler is the handler that gives each job's script to an
+// interpreter.
 //
 // Comes in: jobs, pings and rings, from dispatch/store. Goes out: results and pongs, there too. The
 // package knows neither the bus nor the process manager.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/alicebob/miniredis/v2"
@@ -11,6 +12,17 @@ import (
 	"herosup/dispatch/actor"
 	"herosup/dispatch/store"
 )
+
+// The whole main function of a program that is a pool's command.
+func ExampleServe() {
+	greet := func(_ context.Context, job actor.Job) actor.Outcome {
+		return actor.Outcome{Output: "hello " + job.Script}
+	}
+	if err := actor.Serve(context.Background(), os.Args[1:], actor.Config{Handler: greet}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
 
 // An actor in Go, with ten jobs at a time.
 func ExampleRun() {

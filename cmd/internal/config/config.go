@@ -65,8 +65,8 @@ type Jobs struct {
 	// flood of the highest. It holds for jobs that are taken in from then on.
 	MaxPriorityWait time.Duration `yaml:"max_priority_wait"`
 	// RetryBackoff is [first, longest]: the upper bounds of the pause before a failed
-	// script is run again; each further one may be twice as long as the one before. Actors have it from
-	// their start on. A command of a pool that is written in Go has to be told by itself (store.Options).
+	// script is run again; each further one may be twice as long as the one before. Actors have it, and
+	// DeadMost and DeadAge, from their start on, in their environment (actor.Settings).
 	RetryBackoff []time.Duration `yaml:"retry_backoff"`
 	// Retries and Timeout are for jobs whose submission does not say them: how often a failed script is
 	// run again, and what ends it. A pool may have its own. They are the job's from its acceptance on.
@@ -103,8 +103,8 @@ type Pool struct {
 	Command string `yaml:"command"`
 	// Protocol is what Command speaks: "" the actor contract, "hero" the original's (BLPOP).
 	Protocol string `yaml:"protocol"`
-	// Args follow Command; with protocol hero, absent means --redis-url {redis} --actor-id {actor}. {actor}, {redis}, {type}, {types} and {concurrency} stand for the
-	// actor's id, the Redis URL, Type, Types ("bash:1,python:3") and Concurrency.
+	// Args follow Command; absent means --redis-url {redis} --actor-id {actor}. {actor}, {redis}, {type}, {types} and
+	// {concurrency} stand for the actor's id, the Redis URL, Type, Types ("bash:1,python:3") and Concurrency.
 	Args []string `yaml:"args"`
 	// Interpreter is the command that gets each script on its standard input
 	// or, where an argument is {script} or {script.EXT}, in a file of that name;
@@ -118,7 +118,7 @@ type Pool struct {
 	// Max bounds the pool; absent means the number of CPUs.
 	Max *int `yaml:"max"`
 	// Concurrency is how many jobs each actor runs at a time; absent means 1. A Command is told by
-	// {concurrency} in Args and by HERO_CONCURRENCY, and has to ask for as many jobs by itself.
+	// {concurrency} in Args and by its environment (actor.Settings), and has to ask for as many jobs by itself.
 	Concurrency int `yaml:"concurrency"`
 	// TargetBacklog is how many waiting and running jobs one actor is for; absent means Concurrency.
 	TargetBacklog int `yaml:"target_backlog"`
@@ -236,7 +236,7 @@ func (c *Config) setDefaults() {
 	if c.NATS.URL == "" {
 		def(&c.NATS.Sync, "1s")
 	}
-	c.Jobs.SetDefaults()
+	c.Jobs.setDefaults()
 	def(&c.Log.Level, "info")
 	def(&c.Log.Format, "auto")
 	for name, p := range c.Pools {
@@ -245,8 +245,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// SetDefaults fills in what is not set.
-func (j *Jobs) SetDefaults() {
+func (j *Jobs) setDefaults() {
 	def(&j.MaxPriorityWait, time.Minute)
 	if j.RetryBackoff == nil {
 		j.RetryBackoff = []time.Duration{time.Second, time.Hour}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"herosup/cmd/internal/config"
 	"herosup/cmd/internal/redisd"
 	"herosup/dispatch"
+	"herosup/dispatch/actor"
 	"herosup/dispatch/runner"
 	"herosup/dispatch/schedule"
 	"herosup/dispatch/store"
@@ -137,20 +139,13 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 	url, secret := d.redisForActors()
 	// The interpreter is looked for where this daemon looks, whatever PATH the process manager has.
 	env := map[string]string{"PATH": os.Getenv("PATH")}
-	for k, v := range secret {
-		env[k] = v
-	}
-	for k, v := range p.Env {
-		env[k] = v
-	}
+	maps.Copy(env, secret)
+	maps.Copy(env, p.Env)
+	maps.Copy(env, d.actorSettings(p).Env())
 	concurrency := strconv.Itoa(p.Concurrency)
-	put := strings.NewReplacer("{redis}", url, "{type}", p.Type, "{types}", weights(p), "{concurrency}", concurrency) // {actor} is the executor's
-	types := p.Type
-	if len(p.Types) > 1 {
-		types = weights(p)
-	}
-	ours := []string{d.self, "actor", "--actor-id", "{actor}", "--type", types, "--redis-url", url, "--prefix", d.cfg.Redis.Prefix}
-	ours = append(ours, actorSettings(d.cfg.Jobs)...)
+	types := actor.WriteTypes(p.Type, p.Types)
+	put := strings.NewReplacer("{redis}", url, "{type}", p.Type, "{types}", types, "{concurrency}", concurrency) // {actor} is the executor's
+	ours := []string{d.self, "actor", "--actor-id", "{actor}", "--type", types, "--redis-url", url}
 	if p.Concurrency > 1 {
 		ours = append(ours, "--concurrency", concurrency)
 	}
@@ -159,16 +154,15 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 		if err != nil || len(words) == 0 {
 			return nil, nil, fmt.Errorf("pools.%s.command: %q can not be split into words: %w", name, p.Command, err)
 		}
+		if p.Args == nil {
+			p.Args = []string{"--redis-url", "{redis}", "--actor-id", "{actor}"}
+		}
 		if p.Hero() { // {redis} is a private one, which the actor makes
-			if p.Args == nil {
-				p.Args = []string{"--redis-url", "{redis}", "--actor-id", "{actor}"}
-			}
 			put = strings.NewReplacer("{type}", p.Type, "{concurrency}", concurrency)
 		}
 		for _, a := range p.Args {
 			words = append(words, put.Replace(a))
 		}
-		env["HERO_CONCURRENCY"] = concurrency
 		if p.Hero() {
 			return slices.Concat(ours, []string{"--hero", "--"}, words), env, nil
 		}
@@ -189,32 +183,13 @@ func (d *Daemon) command(name string, p config.Pool) ([]string, map[string]strin
 	return argv, env, nil
 }
 
-// weights are the pool's types as actors are told them: "bash:1,python:3", the one that it is counted under first.
-func weights(p config.Pool) string {
-	all := []string{p.Type + ":" + strconv.Itoa(p.Types[p.Type])}
-	for _, t := range p.Serves() {
-		if t != p.Type {
-			all = append(all, t+":"+strconv.Itoa(p.Types[t]))
-		}
+// actorSettings are what stands in the scripts that an actor sends, and how many jobs it may have.
+func (d *Daemon) actorSettings(p config.Pool) actor.Settings {
+	j := d.cfg.Jobs
+	return actor.Settings{
+		Type: p.Type, Types: p.Types, Concurrency: p.Concurrency, Prefix: d.cfg.Redis.Prefix,
+		RetryBackoff: [2]time.Duration(j.RetryBackoff), DeadMost: j.DeadMost, DeadAge: j.DeadAge,
 	}
-	return strings.Join(all, ",")
-}
-
-// actorSettings are the arguments of our own actors for what stands in the scripts that they send: an end that
-// they tell makes the retry, or the dead job. Defaults are left out.
-func actorSettings(j config.Jobs) (args []string) {
-	var std config.Jobs
-	std.SetDefaults()
-	if !slices.Equal(j.RetryBackoff, std.RetryBackoff) {
-		args = append(args, "--retry-backoff", j.RetryBackoff[0].String()+","+j.RetryBackoff[1].String())
-	}
-	if j.DeadMost != std.DeadMost {
-		args = append(args, "--dead-most", strconv.Itoa(j.DeadMost))
-	}
-	if j.DeadAge != std.DeadAge {
-		args = append(args, "--dead-age", j.DeadAge.String())
-	}
-	return args
 }
 
 // redisForActors is the URL that may stand in an argument list, which every user

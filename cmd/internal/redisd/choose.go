@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 
+	"herosup/dispatch/actor"
 	"herosup/dispatch/store"
 )
 
@@ -92,20 +93,14 @@ func Public(s string) string {
 	return u.Redacted()
 }
 
-// PasswordEnv and SentinelPasswordEnv give an actor the passwords that its --redis-url lacks: argument lists can
-// be read by every user of the machine.
-const (
-	PasswordEnv         = "HEROSUP_REDIS_PASSWORD"
-	SentinelPasswordEnv = "HEROSUP_REDIS_SENTINEL_PASSWORD"
-)
-
 // A Sentinel's URL has Redis' own password among its options: the one before the host is the Sentinel's.
 const (
 	passwordOption = "password"
 	sentinelOption = "master_name"
 )
 
-// Split takes the passwords out of a URL; they go into the environment under the names of env.
+// Split takes the passwords out of a URL; they go into the environment of actors, under the names of env: argument
+// lists can be read by every user of the machine.
 func Split(s string) (public string, env map[string]string) {
 	env = map[string]string{}
 	u, err := url.Parse(s)
@@ -113,11 +108,11 @@ func Split(s string) (public string, env map[string]string) {
 		return s, env
 	}
 	q := u.Query()
-	name := PasswordEnv
+	name := actor.PasswordEnv
 	if q.Has(sentinelOption) {
-		name = SentinelPasswordEnv
+		name = actor.SentinelPasswordEnv
 		if p := q.Get(passwordOption); p != "" {
-			env[PasswordEnv] = p
+			env[actor.PasswordEnv] = p
 			q.Del(passwordOption)
 			u.RawQuery = q.Encode()
 		}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+
+	"herosup/dispatch/actor"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -140,7 +142,7 @@ func TestPasswordTravelsBesideTheURL(t *testing.T) {
 		"redis://h:1/2?master_name=m":                                   {"redis://h:1/2?master_name=m"},
 	} {
 		public, env := Split(whole)
-		if public != want[0] || env[PasswordEnv] != want[1] || env[SentinelPasswordEnv] != want[2] {
+		if public != want[0] || env[actor.PasswordEnv] != want[1] || env[actor.SentinelPasswordEnv] != want[2] {
 			t.Errorf("%s: %q %q", whole, public, env)
 		}
 		if p := Public(whole); strings.Contains(p, "s3cret") || strings.Contains(p, "watch") {

@@ -2,22 +2,19 @@
 // of how fast an actor is there. With --once it ends after that.
 //
 // The time (nanoseconds since 1970) goes to the file STAMP_FILE, once per
-// process. Its jobs do nothing.
+// process. Its jobs do nothing, but for two scripts: "fail", and "hold", which lasts
+// until it is ended.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
-	"log/slog"
 	"os"
-	"os/signal"
+	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	"herosup/dispatch/actor"
-	"herosup/dispatch/store"
 )
 
 func main() {
@@ -34,22 +31,17 @@ func run(began time.Time) error {
 			return err
 		}
 	}
-	once := flag.Bool("once", false, "end after the stamp")
-	name := flag.String("actor-id", "", "the actor's name")
-	jobType := flag.String("type", "stamp", "script type")
-	redisURL := flag.String("redis-url", "", "Redis")
-	flag.Parse()
-	if *once {
+	if slices.Contains(os.Args[1:], "--once") {
 		return nil
 	}
-	s, err := store.Open(store.Options{URL: *redisURL}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return actor.Run(ctx, actor.Config{Store: s, Name: *name, Type: *jobType, Handler: func(context.Context, actor.Job) actor.Outcome {
+	return actor.Serve(context.Background(), os.Args[1:], actor.Config{Handler: func(ctx context.Context, job actor.Job) actor.Outcome {
+		switch job.Script {
+		case "fail":
+			return actor.Failed("exit 3", "as it was told")
+		case "hold":
+			<-ctx.Done()
+			return actor.Failed("cut off", context.Cause(ctx).Error())
+		}
 		return actor.Outcome{Output: strconv.FormatInt(began.UnixNano(), 10)}
 	}})
 }

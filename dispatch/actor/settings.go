@@ -1,0 +1,95 @@
+package actor
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"herosup/dispatch/store"
+)
+
+// Settings are what a daemon tells the actors of a pool in their environment, beside what their arguments say. An
+// end that an actor tells makes the retry, or the dead job: so it has to know their bounds as the daemon does.
+// Zero values mean the defaults.
+type Settings struct {
+	// Type and Types are those of Config, and Concurrency: how many jobs an actor runs at a time.
+	Type        string
+	Types       map[string]int
+	Concurrency int
+	// Prefix of all keys in Redis.
+	Prefix string
+	// RetryBackoff is the upper bound of the pause before the first retry of a failed script, and that of the longest.
+	RetryBackoff [2]time.Duration
+	// DeadMost and DeadAge bound the dead jobs that are kept.
+	DeadMost int
+	DeadAge  time.Duration
+}
+
+// The variables. A password is never among arguments, which every user of the machine can read.
+const (
+	TypeEnv             = "HERO_TYPE" // as WriteTypes has it
+	ConcurrencyEnv      = "HERO_CONCURRENCY"
+	PrefixEnv           = "HERO_PREFIX"
+	RetryBackoffEnv     = "HERO_RETRY_BACKOFF" // two durations of Go with a comma between: 1s,1h0m0s
+	DeadMostEnv         = "HERO_DEAD_MOST"
+	DeadAgeEnv          = "HERO_DEAD_AGE"
+	PasswordEnv         = "HEROSUP_REDIS_PASSWORD"
+	SentinelPasswordEnv = "HEROSUP_REDIS_SENTINEL_PASSWORD"
+)
+
+// Env writes them as variables, all of them.
+func (s Settings) Env() map[string]string {
+	return map[string]string{
+		TypeEnv: WriteTypes(s.Type, s.Types), ConcurrencyEnv: strconv.Itoa(s.Concurrency), PrefixEnv: s.Prefix,
+		RetryBackoffEnv: s.RetryBackoff[0].String() + "," + s.RetryBackoff[1].String(),
+		DeadMostEnv:     strconv.Itoa(s.DeadMost), DeadAgeEnv: s.DeadAge.String(),
+	}
+}
+
+// ReadSettings reads what Env wrote; a variable that is not set leaves its zero value.
+func ReadSettings(getenv func(string) string) (Settings, error) {
+	s := Settings{Prefix: getenv(PrefixEnv)}
+	first, longest, _ := strings.Cut(getenv(RetryBackoffEnv), ",")
+	var faults []error
+	for _, v := range []struct {
+		name, text string
+		read       func(string) error
+	}{
+		{TypeEnv, getenv(TypeEnv), s.readTypes},
+		{ConcurrencyEnv, getenv(ConcurrencyEnv), into(&s.Concurrency, strconv.Atoi)},
+		{RetryBackoffEnv, first, into(&s.RetryBackoff[0], time.ParseDuration)},
+		{RetryBackoffEnv, longest, into(&s.RetryBackoff[1], time.ParseDuration)},
+		{DeadMostEnv, getenv(DeadMostEnv), into(&s.DeadMost, strconv.Atoi)},
+		{DeadAgeEnv, getenv(DeadAgeEnv), into(&s.DeadAge, time.ParseDuration)},
+	} {
+		if v.text == "" {
+			continue
+		}
+		if err := v.read(v.text); err != nil {
+			faults = append(faults, fmt.Errorf("environment: %s=%q: %w", v.name, getenv(v.name), err))
+		}
+	}
+	return s, cmp.Or(faults...)
+}
+
+func (s *Settings) readTypes(text string) (err error) {
+	s.Type, s.Types, err = ReadTypes(text)
+	return err
+}
+
+func into[T any](v *T, parse func(string) (T, error)) func(string) error {
+	return func(text string) (err error) {
+		*v, err = parse(text)
+		return err
+	}
+}
+
+// Store are the options to open Redis with for an actor of that name. The passwords come from the environment.
+func (s Settings) Store(url, name string, getenv func(string) string) store.Options {
+	return store.Options{
+		URL: url, Password: getenv(PasswordEnv), SentinelPassword: getenv(SentinelPasswordEnv), Prefix: s.Prefix, ClientName: "herosup-" + name,
+		RetryBase: s.RetryBackoff[0], RetryCap: s.RetryBackoff[1], DeadMost: s.DeadMost, DeadAge: s.DeadAge,
+	}
+}
