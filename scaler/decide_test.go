@@ -129,6 +129,8 @@ func parseCase(t *testing.T, d *datadriven.TestData) (Snapshot, Policy) {
 				a.RefusedUntil = epoch.Add(RefusalPause)
 			case w == "ours":
 				a.Recall = true
+			case w == "blocked":
+				a.Blocked = "waits for redis (not there)"
 			default:
 				a.Since = epoch.Add(-duration(w))
 			}

@@ -29,12 +29,14 @@
 //	override    the number somebody set by hand
 //	busy        what is not idle is not taken away (override 0 excepted)
 //	window      an idle actor goes only after idle_timeout (an override does not wait)
-//	blocked     nothing is started while the pool's interpreter is not here
+//	blocked     nothing is started while the pool's interpreter is not here, or beside
+//	            an actor whose start waits for other services (after)
 //	crash_loop, max  what can not be had: slots that failed or still stop
 //
 // # Guarantees
 //
-// Only idle actors are asked to stop, longest idle first, except by an override
+// Only idle actors (and those whose start waits for other services, which are
+// neither late nor lost: the process manager goes on with them by itself) are asked to stop, longest idle first, except by an override
 // of 0, which asks all; even then a running job ends first, since the keeper
 // closes the intake in Redis before it stops anything. An actor counts from the
 // moment its start was sent until its first fact or start_timeout, so nothing is

@@ -42,6 +42,12 @@ func (v *View) Fold(e events.Event, at time.Time) []string {
 			q.measure(e, at, v.trusted(q, e.Type, at))
 		}
 		return v.byType[e.Type]
+	case events.ProcessBlocked:
+		return v.waits(e.Actor, e.Reason, at)
+	case events.ProcessStarted:
+		return v.waits(e.Actor, "", at)
+	case events.ProcessStartFailed:
+		return v.waits(e.Actor, "", at)
 	case events.RedisLost:
 		v.redisLost = true
 		return v.names
@@ -108,6 +114,18 @@ func (v *View) moved(e events.ActorStateChanged, at time.Time) []string {
 		return nil
 	}
 	s.move(State(e.From), State(e.To), at)
+	v.facts++
+	s.heard = v.facts
+	return v.beside(p)
+}
+
+// waits notes what an actor's start waits for, "" for nothing.
+func (v *View) waits(actor, why string, at time.Time) []string {
+	s, p := v.slot(actor)
+	if s == nil || s.blocked == why {
+		return nil
+	}
+	s.block(why, at)
 	v.facts++
 	s.heard = v.facts
 	return v.beside(p)

@@ -16,6 +16,7 @@ import (
 //
 //	queued j1 ready=1 | started j1 bash_1 | ended j1 bash_1 | retried j1 bash_1 ready=0 | cancelled j1 | dead j1
 //	bash_1 idle>running | measured ready=2 | missed | redislost | redisback | rejected bash_1 | wait 5s
+//	waits bash_1 | begins bash_1 | fails bash_1
 func TestFacts(t *testing.T) {
 	datadriven.Walk(t, "testdata/fold", func(t *testing.T, path string) {
 		var v *View
@@ -123,6 +124,12 @@ func parseFact(t *testing.T, d *datadriven.TestData, f []string) events.Event {
 		return events.QueueMeasured{Type: script, Ready: n["ready"], InFlight: n["inflight"], Delayed: n["delayed"]}
 	case "holds":
 		return events.ActorRegistered{Pool: "bash", Actor: f[1], Anew: true, Holds: f[2:]}
+	case "waits":
+		return events.ProcessBlocked{Pool: "bash", Actor: f[1], Reason: "waits for redis (not there)"}
+	case "begins":
+		return events.ProcessStarted{Pool: "bash", Actor: f[1]}
+	case "fails":
+		return events.ProcessStartFailed{Pool: "bash", Actor: f[1]}
 	case "redislost":
 		return events.RedisLost{}
 	case "redisback":
@@ -167,6 +174,9 @@ func show(v *View, now time.Time) string {
 			}
 			if a.Recall {
 				b.WriteString(" ours")
+			}
+			if a.Blocked != "" {
+				b.WriteString(" " + a.Blocked)
 			}
 			b.WriteByte('\n')
 		}

@@ -45,6 +45,9 @@ func drawSnapshot(t *rapid.T, p Policy) Snapshot {
 		case Idle, Starting, Pinging, Draining:
 			a.Jobs = max(0, rapid.IntRange(-12, 3).Draw(t, "jobs"))
 		}
+		if (a.State == Starting || a.State == Restarting) && rapid.IntRange(0, 3).Draw(t, "blocked") == 0 {
+			a.Blocked = "waits for redis (not there)"
+		}
 		a.Recall = a.State == Draining && rapid.Bool().Draw(t, "ours")
 		if rapid.IntRange(0, 5).Draw(t, "leaving") == 0 {
 			a.LeavingUntil = epoch.Add(10 * time.Second)
@@ -71,7 +74,10 @@ func TestInvariants(t *testing.T) {
 		usable, busy, jobs, idle := 0, 0, 0, map[string]Actor{}
 		for _, a := range s.Actors {
 			switch {
-			case s.Now.Before(a.LeavingUntil), !slices.Contains([]State{Starting, Running, Idle, Pinging}, a.State):
+			case s.Now.Before(a.LeavingUntil):
+				continue
+			case a.waits():
+			case !slices.Contains([]State{Starting, Running, Idle, Pinging}, a.State):
 				continue
 			case a.State == Starting && a.Jobs == 0 && s.Now.Sub(a.Since) >= p.StartTimeout:
 				continue
@@ -80,7 +86,7 @@ func TestInvariants(t *testing.T) {
 			jobs += a.Jobs
 			if a.Jobs > 0 {
 				busy++
-			} else if a.State == Idle {
+			} else if a.State == Idle || a.waits() {
 				idle[ActorID(s.Pool, a.Slot)] = a
 			}
 		}
@@ -193,16 +199,19 @@ func TestDecideAgreesWithASearch(t *testing.T) {
 		for i := range s.Actors {
 			s.Actors[i].LeavingUntil, s.Actors[i].RefusedUntil, s.Actors[i].Recall = time.Time{}, time.Time{}, false
 		}
-		var usable, busy, tired, fixed, taken int
+		var usable, busy, tired, fixed, taken, waits int
 		for _, a := range s.Actors {
 			up := a.State == Running || a.State == Idle || a.State == Pinging || a.State == Starting && (a.Jobs > 0 || s.Now.Sub(a.Since) < p.StartTimeout)
-			if up {
+			if a.waits() {
+				waits++
+			}
+			if up || a.waits() {
 				usable++
 				switch {
 				case a.Jobs > 0:
 					busy += a.Jobs
 					fixed++
-				case a.State != Idle:
+				case a.State != Idle && !a.waits():
 					fixed++
 				case s.Now.Sub(a.Since) >= p.IdleTimeout:
 					tired++
@@ -228,7 +237,7 @@ func TestDecideAgreesWithASearch(t *testing.T) {
 			target++
 		}
 		start, stop := 0, 0
-		for usable+start < target && taken+start < p.Max {
+		for waits == 0 && usable+start < target && taken+start < p.Max {
 			start++
 		}
 		for usable-stop > max(target, fixed) && stop < tired {

@@ -23,6 +23,8 @@ type known struct {
 	State State     `json:"state"`
 	Since time.Time `json:"since"`
 	Holds int       `json:"holds"`
+	// Blocked says what its start waits for.
+	Blocked string `json:"blocked"`
 }
 
 // answer is the reply to a question that was sent when facts had that number.
@@ -59,6 +61,7 @@ func (v *View) adopt(a answer, at time.Time) []string {
 			}
 			s.move(s.state, k.State, since)
 		}
+		s.block(k.Blocked, at)
 		if k.Holds == 0 && s.holds() > 0 {
 			s.free(at)
 		}

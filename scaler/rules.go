@@ -106,9 +106,15 @@ func (c *chain) window(s Snapshot, p Policy, t *tally, override bool) []int {
 }
 
 // room names the slots to start. Slots of failed, quarantined and stopping
-// actors are taken. Nothing can be had while the pool is blocked.
+// actors are taken. Nothing can be had while the pool is blocked, and nothing is to
+// be had by starting another beside one that waits for other services: it would wait
+// for the same.
 func (c *chain) room(s Snapshot, p Policy, t *tally) (start []int, degraded string) {
 	missing := c.n - t.usable
+	if len(t.blocked) > 0 && missing >= 0 && c.limiting != RuleWindow {
+		c.step(RuleBlocked, t.usable, true, t.waiting(s.Pool))
+		return nil, ""
+	}
 	if missing <= 0 {
 		return nil, ""
 	}

@@ -16,6 +16,7 @@ type slot struct {
 	leaving time.Time
 	refused time.Time // when the last request was refused
 	recall  bool      // it drains because we asked for it
+	blocked string    // what its start waits for; "" for nothing
 	heard   uint64    // number of the last fact about it, see View.facts
 }
 
@@ -43,6 +44,10 @@ func (s *slot) move(from, to State, at time.Time) {
 	if to != Idle && to != Running && to != Pinging && to != Starting {
 		s.leaving = time.Time{}
 	}
+	// The keeper's word that it starts may come behind the one that this waits.
+	if to != Starting && to != Restarting {
+		s.blocked = ""
+	}
 }
 
 // maxHand is the most jobs an actor may hold (dispatch/store.MaxSlots).
@@ -55,6 +60,15 @@ func (s *slot) holds() int {
 		return 1
 	}
 	return n
+}
+
+// block notes what its start waits for, or ("") that it waits no more: its time to
+// come up begins now.
+func (s *slot) block(why string, at time.Time) {
+	if why == "" && s.blocked != "" {
+		s.changed = at
+	}
+	s.blocked = why
 }
 
 // work notes that it holds the job.
@@ -116,8 +130,8 @@ const RefusalPause = time.Second
 // actor is the slot as Decide sees it. What was asked for counts as done until
 // patience is over.
 func (s *slot) actor(n int, now time.Time, patience time.Duration) Actor {
-	a := Actor{Slot: n, State: s.state, Jobs: s.holds(), Since: s.idleSince, Recall: s.recall}
-	if s.state == Starting {
+	a := Actor{Slot: n, State: s.state, Jobs: s.holds(), Since: s.idleSince, Recall: s.recall, Blocked: s.blocked}
+	if s.state == Starting || a.waits() {
 		a.Since = s.changed
 	}
 	if !s.asked.IsZero() && now.Before(s.asked.Add(patience)) {

@@ -64,6 +64,14 @@ type Actor struct {
 	RefusedUntil time.Time
 	// Recall: it drains because we asked for it, so a start takes that back.
 	Recall bool
+	// Blocked says what its start waits for ("waits for redis (not there)"); "" for
+	// nothing. The process manager goes on with it by itself.
+	Blocked string
+}
+
+// waits reports whether its start waits for other services.
+func (a Actor) waits() bool {
+	return a.Blocked != "" && (a.State == Starting || a.State == Restarting)
 }
 
 // Override is a size set by hand.

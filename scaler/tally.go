@@ -11,7 +11,8 @@ import (
 type tally struct {
 	usable   int
 	inFlight int     // jobs on usable actors
-	idle     []Actor // usable and without a job, longest idle first
+	idle     []Actor // usable and without a job, longest idle first; the blocked ones are among them
+	blocked  []Actor // their starts wait for other services, in slot order
 	others   int     // usable and neither idle nor holding a job: starting, pinging
 	all      []Actor // usable, in slot order
 	recall   []int   // draining because we asked, so a start takes that back
@@ -35,6 +36,10 @@ func count(s Snapshot, p Policy) *tally {
 		case Idle, Running, Pinging, Starting:
 			t.alive(a, s.Now, p)
 		case Failed, Restarting, Quarantined:
+			if a.waits() {
+				t.alive(a, s.Now, p)
+				break
+			}
 			t.dead[a.State]++
 		case Draining:
 			if a.Recall && a.Slot <= p.Max && !refused {
@@ -82,7 +87,9 @@ func (t *tally) alive(a Actor, now time.Time, p Policy) {
 		t.wake(a.LeavingUntil)
 		return
 	}
-	if a.State == Starting && a.Jobs == 0 {
+	if a.waits() {
+		t.blocked = append(t.blocked, a)
+	} else if a.State == Starting && a.Jobs == 0 {
 		end := a.Since.Add(p.StartTimeout)
 		if !now.Before(end) {
 			t.late++
@@ -95,11 +102,20 @@ func (t *tally) alive(a Actor, now time.Time, p Policy) {
 	switch {
 	case a.Jobs > 0:
 		t.inFlight += a.Jobs
-	case a.State == Idle:
+	case a.State == Idle, a.waits():
 		t.idle = append(t.idle, a)
 	default:
 		t.others++
 	}
+}
+
+// waiting says what holds the blocked ones back, by the first of them.
+func (t *tally) waiting(pool string) string {
+	why := ActorID(pool, t.blocked[0].Slot) + " " + t.blocked[0].Blocked
+	if more := len(t.blocked) - 1; more > 0 {
+		why += fmt.Sprintf(", as do %d more", more)
+	}
+	return why
 }
 
 // wake notes that the answer may change at that time.
