@@ -16,20 +16,24 @@ import (
 
 // asked is one call.
 type asked struct {
-	kind   string // accept hello exchange renew recover close open cancel, and drained: nothing waits any more
+	kind   string // accept hello exchange renew recover close open cancel promote listen; what they bring: hand due; drained: all has ended
 	client int
 	actor  int    // the name's number
 	inc    string // who calls, or whom it is about
 	job    string // of accept, renew, cancel
-	try    int    // of renew: the token's attempt
+	try    int    // of renew and hand: the token's attempt
 	ended  []end  // of exchange
 	want   int    // of exchange: how many jobs more
+
+	retries int  // of accept
+	delayed bool // of accept
 }
 
 // end is one job that exchange tells as ended.
 type end struct {
-	job string
-	try int // attempt of the token
+	job    string
+	try    int // attempt of the token
+	failed bool
 }
 
 // answered is what came back.
@@ -53,9 +57,12 @@ const never = math.MaxInt64
 
 // jobOp is one call seen from one job.
 type jobOp struct {
-	kind string // accept, claim, finish, renew, recover, cancel, drained
-	inc  string
-	try  int
+	kind    string // accept, claim, hand, finish, renew, recover, due, cancel, drained
+	inc     string
+	try     int
+	failed  bool // of finish
+	retries int  // of accept
+	delayed bool // of accept
 }
 
 type jobAnswer struct {
@@ -68,10 +75,12 @@ type jobAnswer struct {
 
 // jobState is the machine of one job.
 type jobState struct {
-	status  string // "" (absent), waits, held, ended
+	status  string // "" (absent), delayed, waits, held, ended
 	tries   int
+	retries int    // left
 	holder  string // while held
 	endedBy string // token of the finish that ended it; "cancel"
+	again   string // token of the last finish that led to another try
 	// cancelled while held: whoever has it is told, and it is not given back.
 	cancelled bool
 }
@@ -89,14 +98,23 @@ func (s jobState) step(op jobOp, a jobAnswer) (bool, jobState) {
 	switch op.kind {
 	case "accept":
 		if s.status == "" {
-			next.status = "waits"
+			next.status, next.retries = "waits", op.retries
+			if op.delayed {
+				next.status = "delayed"
+			}
 			return ok(a.code == OK), next
 		}
 		return ok(a.code == Same), s
+	case "due":
+		next.status = "waits"
+		return s.status == "delayed", next
+	case "hand":
+		next.status, next.tries, next.holder = "held", s.tries+1, op.inc
+		return s.status == "waits" && op.try == next.tries, next
 	case "claim":
 		switch {
 		case s.status == "waits":
-			next = jobState{status: "held", tries: s.tries + 1, holder: op.inc}
+			next.status, next.tries, next.holder = "held", s.tries+1, op.inc
 			return ok(!a.held && a.try == next.tries), next
 		case s.status == "held" && s.holder == op.inc:
 			return ok(a.held && a.try == s.tries), s
@@ -104,10 +122,13 @@ func (s jobState) step(op jobOp, a jobAnswer) (bool, jobState) {
 		return a.lost, s // it was given to nobody, or had ended
 	case "finish":
 		switch {
-		case s.fits(op):
-			next = jobState{status: "ended", tries: s.tries, endedBy: tokenOf(op.inc, op.try)}
+		case s.fits(op) && op.failed && !s.cancelled && s.retries > 0:
+			next.status, next.holder, next.retries, next.again = "delayed", "", s.retries-1, tokenOf(op.inc, op.try)
 			return ok(a.code == OK), next
-		case s.status == "ended" && s.endedBy == tokenOf(op.inc, op.try):
+		case s.fits(op):
+			next = jobState{status: "ended", tries: s.tries, endedBy: tokenOf(op.inc, op.try), again: s.again}
+			return ok(a.code == OK), next
+		case s.endedBy == tokenOf(op.inc, op.try), s.again == tokenOf(op.inc, op.try): // told before
 			return ok(a.code == OK), s
 		}
 		return ok(a.code == Stale), s
@@ -123,7 +144,7 @@ func (s jobState) step(op jobOp, a jobAnswer) (bool, jobState) {
 		if s.status == "held" && s.holder == op.inc {
 			next.status, next.holder = "waits", ""
 			if s.cancelled {
-				next = jobState{status: "ended", tries: s.tries, endedBy: "cancel"}
+				next = jobState{status: "ended", tries: s.tries, endedBy: "cancel", again: s.again}
 			}
 			return ok(a.listed), next
 		}
@@ -132,8 +153,8 @@ func (s jobState) step(op jobOp, a jobAnswer) (bool, jobState) {
 		switch s.status {
 		case "":
 			return ok(a.code == Unknown), s
-		case "waits":
-			next = jobState{status: "ended", tries: s.tries, endedBy: "cancel"}
+		case "waits", "delayed":
+			next = jobState{status: "ended", tries: s.tries, endedBy: "cancel", again: s.again}
 			return ok(a.code == OK), next
 		case "ended":
 			return ok(a.code == EndedCode), s
@@ -141,15 +162,17 @@ func (s jobState) step(op jobOp, a jobAnswer) (bool, jobState) {
 		next.cancelled = true
 		return ok(a.code == Running), next
 	case "drained":
-		return s.status != "waits", s
+		return s.status == "ended" || s.status == "", s // "": its submission got lost
 	}
 	panic(op.kind)
 }
 
-// gateState is the machine of one actor's name: whose it is, and whether it is open.
+// gateState is the machine of one actor's name: whose it is, whether it is open, and whether it has asked for jobs and
+// got none, so that it may be handed some.
 type gateState struct {
 	inc  string
 	open bool
+	idle bool
 }
 
 func (s gateState) step(in asked, a answered) (bool, gateState) {
@@ -160,17 +183,23 @@ func (s gateState) step(in asked, a answered) (bool, gateState) {
 			return true, s
 		}
 		return true, gateState{inc: in.inc, open: true}
+	case "hand":
+		return mine && s.open && s.idle, s
 	case "exchange":
+		if a.lost { // it may have made it idle
+			return true, gateState{s.inc, s.open, s.idle || mine && s.open && in.want > 0}
+		}
+		next := gateState{s.inc, s.open, a.code == Idle}
 		fresh := slices.ContainsFunc(a.jobs, func(t Taken) bool { return !t.Held })
 		switch a.code {
 		case Unregistered:
 			return !mine, s
 		case Closed:
-			return mine && !s.open && !fresh, s
+			return mine && !s.open && !fresh, next
 		case NotWanted:
-			return mine && !fresh, s
+			return mine && !fresh, next
 		}
-		return mine && (s.open || !fresh), s
+		return mine && (s.open || !fresh), next
 	case "recover":
 		if mine && (a.lost || a.code == OK) {
 			return true, gateState{}
@@ -180,7 +209,8 @@ func (s gateState) step(in asked, a answered) (bool, gateState) {
 		if s.inc == "" {
 			return a.lost || a.code == Unregistered, s
 		}
-		return a.lost || a.code == OK, gateState{inc: s.inc, open: in.kind == "open"}
+		open := in.kind == "open"
+		return a.lost || a.code == OK, gateState{s.inc, open, s.idle && open}
 	}
 	panic(in.kind)
 }
@@ -200,7 +230,7 @@ func linear(history []entry, actors int) string {
 	for actor := range actors {
 		var ops []porcupine.Operation
 		for _, e := range history {
-			if e.in.actor == actor && e.in.kind != "renew" && e.in.kind != "accept" && e.in.kind != "cancel" && !(e.in.kind == "exchange" && e.out.lost) {
+			if e.in.actor == actor && e.in.kind != "renew" && e.in.kind != "accept" && e.in.kind != "cancel" {
 				ops = append(ops, porcupine.Operation{ClientId: e.in.client, Input: e.in, Output: e.out, Call: e.out.start, Return: e.out.end})
 			}
 		}
@@ -266,6 +296,9 @@ func byJob(history []entry) map[string][]porcupine.Operation {
 		for _, id := range e.out.back {
 			may(id, e.in.inc)
 		}
+		if e.in.kind == "hand" {
+			may(e.in.job, e.in.inc)
+		}
 	}
 	for _, e := range history {
 		in := e.in
@@ -276,7 +309,7 @@ func byJob(history []entry) map[string][]porcupine.Operation {
 				if !e.out.lost {
 					a.code = e.out.told[i]
 				}
-				add(t.job, e, jobOp{kind: "finish", inc: in.inc, try: t.try}, a)
+				add(t.job, e, jobOp{kind: "finish", inc: in.inc, try: t.try, failed: t.failed}, a)
 			}
 			for _, t := range e.out.jobs {
 				add(t.ID, e, jobOp{kind: "claim", inc: in.inc}, jobAnswer{try: t.Token.Attempt, held: t.Held})
@@ -291,8 +324,8 @@ func byJob(history []entry) map[string][]porcupine.Operation {
 			if !e.out.lost { // it changes nothing
 				add(in.job, e, jobOp{kind: "renew", inc: in.inc, try: in.try}, jobAnswer{code: e.out.code})
 			}
-		case "accept", "cancel", "drained":
-			add(in.job, e, jobOp{kind: in.kind}, jobAnswer{code: e.out.code})
+		case "accept", "cancel", "drained", "due", "hand":
+			add(in.job, e, jobOp{kind: in.kind, inc: in.inc, try: in.try, retries: in.retries, delayed: in.delayed}, jobAnswer{code: e.out.code})
 		}
 	}
 	for _, e := range history {
@@ -324,7 +357,7 @@ func TestLinearFindsAWrongAnswer(t *testing.T) {
 			say(asked{kind: "recover", inc: "a"}, answered{code: OK, back: []string{"j"}}),
 			say(asked{kind: "hello", inc: "b"}, answered{code: OK}),
 			say(asked{kind: "exchange", inc: "b", want: 1}, answered{code: GotJob, jobs: given(2, "b")}),
-			say(asked{kind: "exchange", inc: "a", ended: []end{{"j", 1}}}, answered{code: Unregistered, told: []Code{last}}),
+			say(asked{kind: "exchange", inc: "a", ended: []end{{job: "j", try: 1}}}, answered{code: Unregistered, told: []Code{last}}),
 		}
 	}
 	if fault := linear(story(Stale), 1); fault != "" {

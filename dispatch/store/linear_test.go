@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -52,28 +53,36 @@ func (stopper) DialHook(next redis.DialHook) redis.DialHook {
 }
 
 func (stopper) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		return stopped(ctx, cmds, func(ctx context.Context) error { return next(ctx, cmds) })
+	}
 }
 
 func (stopper) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		c, ok := ctx.Value(clientKey{}).(*client)
-		if !ok {
-			return next(ctx, cmd)
-		}
-		c.stops <- before
-		if !<-c.goOn {
-			cmd.SetErr(errLost)
-			return errLost
-		}
-		err := next(ctx, cmd)
-		c.stops <- after
-		if !<-c.goOn {
-			cmd.SetErr(errLost)
-			return errLost
-		}
-		return err
+		return stopped(ctx, []redis.Cmder{cmd}, func(ctx context.Context) error { return next(ctx, cmd) })
 	}
+}
+
+func stopped(ctx context.Context, cmds []redis.Cmder, do func(context.Context) error) error {
+	c, ok := ctx.Value(clientKey{}).(*client)
+	if !ok {
+		return do(ctx)
+	}
+	var err error
+	for _, at := range []point{before, after} {
+		c.stops <- at
+		if !<-c.goOn {
+			for _, cmd := range cmds {
+				cmd.SetErr(errLost)
+			}
+			return errLost
+		}
+		if at == before {
+			err = do(context.WithValue(ctx, clientKey{}, nil)) // what a new connection asks first is no command of the client's
+		}
+	}
+	return err
 }
 
 func (c *client) run(ctx context.Context) {
@@ -92,14 +101,19 @@ type mix struct {
 	cancels float64 // of the daemon's calls
 	overlap int     // calls at once, at most
 	slots   int     // of each actor, and how many ends and jobs are in an exchange at most
+	// feeds, of the daemon's calls: submissions, some of them delayed, and promotions of what is due; some scripts fail and are
+	// tried again. Then jobs are few, so actors stand idle and are handed what comes. 0: jobs always wait, so nobody is idle.
+	feeds float64
 }
 
 var mixes = []mix{
 	// A fault may show only in many calls about one job that do not end it, and overlap little: with much overlap a
 	// wrong answer can be explained by another order.
-	{"one job for long", 2500, 0.001, 0.001, 2, 1},
-	{"short lives", 600, 0.2, 0.03, 3, 2},
-	{"much at once", 300, 0.05, 0.02, 5, 3},
+	{"one job for long", 2500, 0.001, 0.001, 2, 1, 0},
+	{"short lives", 600, 0.2, 0.03, 3, 2, 0},
+	{"much at once", 300, 0.05, 0.02, 5, 3, 0},
+	{"handed over", 900, 0.3, 0.03, 3, 2, 0.4},
+	{"handed over, much at once", 300, 0.3, 0.03, 5, 3, 0.4},
 }
 
 const (
@@ -121,8 +135,15 @@ type play struct {
 	lost    int
 	jobs    int
 	lives   int
+	names   map[string]int // by incarnation
 	hands   [linearActors]*part
 	seen    []memory
+	subs    []Submission
+	moved   map[string]int  // hand-overs and promotions: how often each job was seen to have one
+	late    map[string]bool // jobs that were seen delayed at the last look
+	given   map[string]bool // hand-overs that were seen: "<job> <attempt> <incarnation>"
+	// overfull is what makes a history wrong whatever its order: more in a hand than it has slots for.
+	overfull string
 }
 
 // part is an actor as its process knows itself.
@@ -140,7 +161,10 @@ type memory struct {
 }
 
 func newPlay(b *bed, m mix, seed uint64) *play {
-	p := &play{bed: b, mix: m, rnd: rand.New(rand.NewPCG(seed, 7))}
+	p := &play{
+		bed: b, mix: m, rnd: rand.New(rand.NewPCG(seed, 7)),
+		names: map[string]int{}, moved: map[string]int{}, late: map[string]bool{}, given: map[string]bool{},
+	}
 	for n := range linearActors + linearDaemons {
 		c := &client{number: n, calls: make(chan func(context.Context)), stops: make(chan point), goOn: make(chan bool)}
 		p.clients = append(p.clients, c)
@@ -149,15 +173,17 @@ func newPlay(b *bed, m mix, seed uint64) *play {
 	return p
 }
 
-// perform makes the history.
-func (p *play) perform() []entry {
+// perform makes the history, and looks for an order of it.
+func (p *play) perform() (history []entry, fault string) {
 	defer func() {
 		for _, c := range p.clients {
 			close(c.calls)
 		}
 	}()
 	for made := 0; made < p.calls; {
-		p.topUp()
+		if p.feeds == 0 {
+			p.topUp()
+		}
 		var free, busy []*client
 		for _, c := range p.clients {
 			if c.at == atRest {
@@ -179,24 +205,45 @@ func (p *play) perform() []entry {
 		}
 	}
 	p.drain()
-	return p.history
+	if p.overfull != "" {
+		return p.history, p.overfull
+	}
+	return p.history, linear(p.history, linearActors)
 }
 
-// drain works off what waits, with an actor that nobody troubles. Then no job may wait: one that the scripts have
-// forgotten somewhere would.
+// drain lets all actors be dead, and works off what waits, with one that nobody troubles. Then each job has ended: one that
+// the scripts have forgotten somewhere would not, nor one whose claim nobody heard of.
 func (p *play) drain() {
+	for n := range linearActors {
+		for life := range p.lives {
+			inc := fmt.Sprint("life", life+1)
+			if p.names[inc] != n {
+				continue
+			}
+			start := p.tick()
+			r := must[Recovered](p.bed)(p.d.Recover(p.ctx(), inc, true, 1_000_000))
+			var back []string
+			for _, j := range r.Jobs {
+				back = append(back, j.ID)
+			}
+			p.history = append(p.history, entry{asked{kind: "recover", client: -1, actor: n, inc: inc}, answered{code: r.Code, back: back, start: start, end: p.tick()}})
+			p.look()
+		}
+	}
 	a := p.actor("p_drain", "drain")
 	in := asked{kind: "exchange", client: -1, actor: -1, inc: "drain", want: 1}
 	var ended []Ended
-	for range p.jobs + 1 {
+	for range 2*p.jobs + 2 { // a retry in hand counts as another
+		p.promoteAll()
 		start := p.tick()
 		r := must[ExchangeResult](p.bed)(a.Exchange(p.ctx(), ended, 0, 1))
 		p.history = append(p.history, entry{in, answered{code: r.Code, told: r.Told, jobs: r.Jobs, start: start, end: p.tick()}})
+		p.look()
 		if len(r.Jobs) == 0 {
 			break
 		}
 		j := r.Jobs[0].Claimed
-		in.ended, ended = []end{{j.ID, j.Token.Attempt}}, []Ended{{Job: j}}
+		in.ended, ended = []end{{j.ID, j.Token.Attempt, false}}, []Ended{{Job: j}}
 	}
 	for n := range p.jobs {
 		start := p.tick()
@@ -210,8 +257,23 @@ func (p *play) advance(c *client) {
 	if lose {
 		p.lost++
 	}
+	sent := c.at == before && !lose
+	if sent && p.feeds > 0 {
+		p.nextMs()
+	}
 	c.goOn <- !lose
 	c.at = p.stop(c)
+	if sent && p.feeds > 0 {
+		p.look()
+	}
+}
+
+// nextMs lets the next command have a millisecond of its own: who of two is idle for longer is then no matter of chance.
+func (p *play) nextMs() {
+	at := func() int64 { return must[time.Time](p.bed)(p.s.rdb.Time(p.ctx()).Result()).UnixMilli() }
+	for first := at(); at() == first; {
+		runtime.Gosched()
+	}
 }
 
 func (p *play) stop(c *client) point {
@@ -274,6 +336,7 @@ func (p *play) beginActor(c *client, n int) {
 	h := p.hands[n]
 	if h == nil || !h.known {
 		p.lives++
+		p.names[fmt.Sprint("life", p.lives)] = n
 		a := must[*Actor](p.bed)(p.s.Actor(fmt.Sprint("p_", n), "sh", fmt.Sprint("life", p.lives)))
 		if err := a.SetSlots(p.slots); err != nil {
 			p.Fatal(err)
@@ -293,6 +356,8 @@ func (p *play) beginActor(c *client, n int) {
 	switch r := p.rnd.Float64(); {
 	case r < p.ends && len(h.jobs) > 0:
 		p.exchange(c, n, h.Actor, h.jobs[:1+p.rnd.IntN(len(h.jobs))], p.some())
+	case p.feeds > 0 && r < 0.4:
+		p.listen(c, h)
 	case r < 0.45 && len(p.seen) > 0: // a finish that comes late, of one that is not in hand
 		m := p.seen[p.rnd.IntN(len(p.seen))]
 		var late []Claimed
@@ -334,8 +399,13 @@ func (p *play) exchange(c *client, n int, a *Actor, done []Claimed, want int) {
 	in := asked{kind: "exchange", actor: n, inc: a.incarnation, want: want}
 	var ended []Ended
 	for _, j := range done {
-		in.ended = append(in.ended, end{j.ID, j.Token.Attempt})
-		ended = append(ended, Ended{Job: j, Outcome: Outcome{Output: "of " + j.ID}})
+		e := end{j.ID, j.Token.Attempt, p.feeds > 0 && (j.Token.Attempt+len(j.ID))%2 == 0} // a token's end is always told alike
+		in.ended = append(in.ended, e)
+		out := Outcome{Output: "of " + j.ID}
+		if e.failed {
+			out = Outcome{Failed: true, Reason: "exit 1"}
+		}
+		ended = append(ended, Ended{Job: j, Outcome: out})
 	}
 	p.call(c, in, func(ctx context.Context) (answered, error) {
 		r, err := a.Exchange(ctx, ended, 0, want)
@@ -368,20 +438,26 @@ func (p *play) beginDaemon(c *client) {
 			a, err := p.d.Cancel(ctx, id)
 			return answered{code: a.Code}, err
 		})
-	case r < 0.35 && p.hands[n] != nil:
+	case r < p.cancels+p.feeds:
+		if p.rnd.IntN(3) == 0 {
+			p.promote(c)
+		} else {
+			p.submit(c)
+		}
+	case r < p.cancels+p.feeds+(1-p.cancels-p.feeds)*0.35 && p.hands[n] != nil:
 		inc := p.hands[n].incarnation
 		p.call(c, asked{kind: "recover", actor: n, inc: inc}, func(ctx context.Context) (answered, error) {
 			r, err := p.d.Recover(ctx, inc, p.rnd.IntN(2) == 0, 1_000_000)
 			a := answered{code: r.Code}
 			for _, j := range r.Jobs {
 				a.back = append(a.back, j.ID)
-				if j.Handed != "" {
-					err = errors.Join(err, fmt.Errorf("%s was handed to %s, and nobody is idle", j.ID, j.Handed))
+				if j.Handed != "" && p.moved[j.ID] == 0 {
+					err = errors.Join(err, fmt.Errorf("%s was handed to %s, whose list has nothing", j.ID, j.Handed))
 				}
 			}
 			return a, err
 		})
-	case r < 0.6:
+	case r < p.cancels+p.feeds+(1-p.cancels-p.feeds)*0.6:
 		p.call(c, asked{kind: "close", actor: n}, func(ctx context.Context) (answered, error) {
 			g, err := p.d.CloseGate(ctx, name)
 			return answered{code: g.Code}, err
@@ -412,7 +488,7 @@ func load(t *testing.T, s *Store) {
 }
 
 // history makes one by a seed, on an empty Redis.
-func history(t *testing.T, srv *server, s *Store, m mix, seed uint64) []entry {
+func history(t *testing.T, srv *server, s *Store, m mix, seed uint64) (history []entry, fault string) {
 	b := newBedOn(t, srv, s)
 	return newPlay(b, m, seed).perform()
 }
@@ -437,8 +513,8 @@ func TestLinearizable(t *testing.T) {
 		for _, m := range mixes {
 			calls, most := 0, 0
 			for _, seed := range seeds(n) {
-				h := history(t, srv, s, m, seed)
-				if fault := linear(h, linearActors); fault != "" {
+				h, fault := history(t, srv, s, m, seed)
+				if fault != "" {
 					t.Fatalf("%s, -linear-seed=%d: %s", m.name, seed, fault)
 				}
 				calls += len(h)
@@ -455,38 +531,72 @@ func TestLinearizable(t *testing.T) {
 func TestLinearHistoriesRepeat(t *testing.T) {
 	srv := miniServer(t)
 	s := stoppable(t, srv)
-	once := func() string { return fmt.Sprint(history(t, srv, s, mixes[1], 42)) }
-	if a, b := once(), once(); a != b {
-		t.Errorf("two histories of one seed differ:\n%.2000s\n\n%.2000s", a, b)
+	for _, m := range []mix{mixes[1], mixes[3]} {
+		once := func() string { return fmt.Sprint(history(t, srv, s, m, 42)) }
+		if a, b := once(), once(); a != b {
+			t.Errorf("%s: two histories of one seed differ:\n%.2000s\n\n%.2000s", m.name, a, b)
+		}
 	}
 }
 
 // The check is worth something: each of these breaks of a script is found.
 func TestLinearizabilityFindsBrokenScripts(t *testing.T) {
-	for _, c := range []struct{ name, script, sound, broken string }{
+	for _, c := range []struct {
+		name, script, sound, broken string
+		idle                        bool // shows where actors are idle
+	}{
 		{
 			"a stale finish is taken", "exchange",
-			"if string.sub(token, 1, #want) ~= want then", "if false then",
+			"if string.sub(token, 1, #want) ~= want then", "if false then", false,
 		},
 		{
 			"a claim goes through a closed gate", "exchange",
-			"elseif not open then", "elseif false then",
+			"elseif not open then", "elseif false then", false,
 		},
 		{
 			"recover leaves the old token valid", "recover",
-			"'token', j.epoch .. ' ' .. j.attempt .. '  ' .. j.started", "'token', j.epoch .. ' ' .. j.attempt .. ' ' .. a_incarnation .. ' ' .. j.started",
+			"'token', j.epoch .. ' ' .. j.attempt .. '  ' .. j.started", "'token', j.epoch .. ' ' .. j.attempt .. ' ' .. a_incarnation .. ' ' .. j.started", false,
 		},
 		{
 			"recover forgets a job in hand", "recover",
-			"rare.enqueue(id, j, 'back')", "redis.call('HSET', job_key(id), 'status', 'dispatched')",
+			"rare.enqueue(id, j, 'back')", "redis.call('HSET', job_key(id), 'status', 'dispatched')", false,
 		},
 		{
 			"an attempt is not counted", "exchange",
-			"tostring(j.attempt + 1)", "tostring(j.attempt + 0)",
+			"tostring(j.attempt + 1)", "tostring(j.attempt + 0)", false,
 		},
 		{
 			"a job that runs is cancelled", "cancel",
-			"if j.status == 'started' then", "if false then",
+			"if j.status == 'started' then", "if false then", false,
+		},
+		{
+			"a job is handed over and not put in hand", "accept",
+			"redis.call('RPUSH', c_prefix .. ':held:' .. inc, id)", "redis.call('EXISTS', c_prefix .. ':held:' .. inc)", true,
+		},
+		{
+			"an actor that has asked for nothing since its gate was shut is handed a job", "close",
+			"redis.call('ZREM', c_prefix", "redis.call('ZSCORE', c_prefix", true,
+		},
+		{
+			"a hand-over is not counted as an attempt", "promote",
+			"tostring(j.attempt + 1)", "tostring(j.attempt + 0)", true,
+		},
+		{
+			"a due job is dropped", "promote",
+			"moved = moved + 1", "moved = moved + 1\nredis.call('LTRIM', k_queue, '1', '-1')", true,
+		},
+		{
+			"a retry leaves the token valid", "exchange",
+			"'token', a_epoch .. ' ' .. e.attempt .. '  ' .. e.started .. ' ' .. e.actor,\n'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'retried'",
+			"'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'retried'", true,
+		},
+		{
+			"retries never end", "exchange",
+			"local count = string.format('%d', used + 1)", "local count = '0'", true,
+		},
+		{
+			"a repeated end that led to a retry is stale", "exchange",
+			"if code == 'STALE' and rare.told_before(id, attempt) then", "if false then", true,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -500,9 +610,13 @@ func TestLinearizabilityFindsBrokenScripts(t *testing.T) {
 			sum := sha1.Sum([]byte(sc.source)) //nolint:gosec // as above
 			sc.sha = hex.EncodeToString(sum[:])
 			load(t, s)
-			for _, m := range mixes {
+			tried := mixes
+			if c.idle {
+				tried = mixes[3:]
+			}
+			for _, m := range tried {
 				for seed := range uint64(4) {
-					if fault := linear(history(t, srv, s, m, seed+1), linearActors); fault != "" {
+					if _, fault := history(t, srv, s, m, seed+1); fault != "" {
 						t.Logf("%s, seed %d: %.600s", m.name, seed+1, fault)
 						return
 					}
