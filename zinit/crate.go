@@ -270,6 +270,11 @@ func (z crate) stop(name string) error {
 				return nil
 			}
 			pending = true // it had ended before
+		case pending && s.State.Kind == Success: // it may as well rest, which time alone tells
+			s, err = z.await(name, crateDelayMax+2*crateLost, func(s Status) bool { return s.PID != 0 || s.Target == Down })
+			if err != nil || s.Target == Down {
+				return ignoring(err, ServiceNotFound)
+			}
 		case pending:
 			s, err = z.await(name, f.pause()+crateLost, func(s Status) bool { return s.PID != 0 || s.State.Ended() })
 			if err != nil || s.PID == 0 && !s.State.Ended() {

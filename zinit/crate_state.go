@@ -65,6 +65,12 @@ type crateFull struct {
 	} `json:"dependencies"`
 }
 
+// endedWell is the one state that a service shows which was stopped, as well as one
+// that will be started again.
+func (f crateFull) endedWell() bool {
+	return f.State.Name == "exited" && f.State.ExitCode != nil && *f.State.ExitCode == 0
+}
+
 func (z crate) full(name string) (f crateFull, err error) {
 	return f, z.ask("service.status_full", named{Name: name}, &f)
 }
@@ -76,6 +82,9 @@ func (z crate) list() (map[string]State, error) {
 	}
 	states := make(map[string]State, len(all))
 	for _, s := range all {
+		if s.endedWell() {
+			z.l.c.memory.rests(s.Name) // its time begins
+		}
 		states[s.Name] = s.State.state()
 	}
 	return states, nil
@@ -125,7 +134,7 @@ func (z crate) look(name string) (_ Status, shown int, err error) {
 // state, and for a service that has ended in what its file says of that.
 func (z crate) target(f crateFull) (Target, error) {
 	m := z.l.c.memory
-	if f.State.Name != "exited" || f.State.ExitCode == nil || *f.State.ExitCode != 0 {
+	if !f.endedWell() {
 		m.lives(f.Name)
 	}
 	switch f.State.Name {
@@ -138,7 +147,7 @@ func (z crate) target(f crateFull) (Target, error) {
 		if err != nil {
 			return Down, err
 		}
-		again := c.Lifecycle.Restart == crateAlways && f.State.ExitCode != nil && *f.State.ExitCode == 0
+		again := c.Lifecycle.Restart == crateAlways && f.endedWell()
 		if c.Service.Oneshot || again && !m.rests(f.Name) {
 			return Up, nil
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -61,6 +62,9 @@ With --stop-actors each actor is stopped once it holds no job (or is killed afte
 				case <-beat.C:
 					if pid, held := f.Holder(); !held || pid != run.PID {
 						fmt.Fprintln(cmd.OutOrStdout(), "herosup is down")
+						if stopActors && !held {
+							return leftBehind(cmd.Context(), f, run)
+						}
 						return nil
 					}
 				}
@@ -105,7 +109,7 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 	}
 	defer z.Close()
 	a.note(cmd, "no daemon runs; stopping what it left")
-	if err := daemon.StopServices(cmd.Context(), f, z, run.OwnZinit); err != nil {
+	if err := stopServices(cmd.Context(), f, z, run.OwnZinit); err != nil {
 		return err
 	}
 	if err := f.RemoveSockets(); err != nil {
@@ -113,4 +117,27 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), "herosup is down")
 	return nil
+}
+
+// leftBehind says what the daemon could not end: it has tried, and can not tell any
+// more. So that is tried again; the error is nil when nothing of ours is there.
+func leftBehind(ctx context.Context, f *state.Folder, run state.Runtime) error {
+	z, err := zinit.Dial(ctx, run.Zinit, zinit.Options{})
+	if errors.Is(err, zinit.ErrNoServer) && run.OwnZinit {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	return stopServices(ctx, f, z, run.OwnZinit)
+}
+
+// stopServices is the daemon's, with what to do about what stays.
+func stopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bool) error {
+	err := daemon.StopServices(ctx, f, z, ours)
+	if errors.Is(err, zinit.ProcessError) || errors.Is(err, zinit.DependencyError) {
+		return hinted(exitFailed, err, "when that is settled: `herosup down --stop-actors` again")
+	}
+	return err
 }

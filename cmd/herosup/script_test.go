@@ -97,6 +97,8 @@ func scripts(t *testing.T, z *otherZinit) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"eventually": eventually,
 			"killzinit":  killZinit,
+			"takeup":     takeUp,
+			"takedown":   takeDown,
 		},
 		// For all of them, two at a time: the race detector makes each command's process take most of a second.
 		Deadline: time.Now().Add(6 * time.Minute),

@@ -218,12 +218,12 @@ func TestDemoOverEachZinit(t *testing.T) {
 
 // The scripts of the main job, the same that run over the zinit of our own.
 func TestScriptsOverEachZinit(t *testing.T) {
-	for _, name := range []string{"walkthrough", "jobs"} {
-		t.Run(name, func(t *testing.T) {
+	for _, file := range []string{"script/walkthrough", "script/jobs", "zinit/foreign"} {
+		t.Run(filepath.Base(file), func(t *testing.T) {
 			eachZinit(t, func(t *testing.T, z *otherZinit) {
 				t.Run("script", func(t *testing.T) { // which returns when it is over
 					p := scripts(t, z)
-					p.Files = []string{filepath.Join(scriptDir, name+".txtar")}
+					p.Files = []string{filepath.Join("..", "..", "testdata", file+".txtar")}
 					testscript.Run(t, p)
 				})
 				z.clean(t)
@@ -257,4 +257,18 @@ func TestZinitCommands(t *testing.T) {
 		p.Files = []string{filepath.Join("..", "..", "testdata", "zinit", "commands.txtar")}
 		testscript.Run(t, p)
 	})
+}
+
+// takeUp gives the zinit at $ZINIT a service that is not ours: takeup NAME.
+func takeUp(ts *testscript.TestScript, _ bool, args []string) {
+	c := zinit.NewClient(ts.Getenv("ZINIT"), zinit.Options{})
+	defer c.Close()
+	ts.Check(c.TakeUp(context.Background(), args[0], zinit.Service{Exec: []string{"sleep", "1000"}}))
+}
+
+// takeDown removes it, once it is stopped.
+func takeDown(ts *testscript.TestScript, _ bool, args []string) {
+	c := zinit.NewClient(ts.Getenv("ZINIT"), zinit.Options{})
+	defer c.Close()
+	ts.Check(c.Remove(context.Background(), args[0]))
 }

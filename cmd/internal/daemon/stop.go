@@ -41,18 +41,18 @@ func StopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bo
 	// All are stopped before one is removed: a zinit of the crate dialect may lose
 	// a service that runs when another is removed.
 	var faults []error
-	each := func(step func(context.Context, string) error) (done []string) {
+	each := func(verb string, step func(context.Context, string) error) (done []string) {
 		for _, n := range names {
 			if err := step(ctx, n); err != nil {
-				faults = append(faults, fmt.Errorf("stop %s: %w", n, err))
+				faults = append(faults, fmt.Errorf("%s %s: %w", verb, n, err))
 				continue
 			}
 			done = append(done, n)
 		}
 		return done
 	}
-	names = each(z.Stop)
-	each(z.Remove)
+	names = each("stop", z.Stop)
+	each("remove", z.Remove)
 	if len(faults) > 0 || !ours {
 		return errors.Join(faults...)
 	}
