@@ -16,18 +16,39 @@ import (
 // each that ran had a right to.
 func TestGraphs(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv *server) {
-		s := srv.open(t)
-		checks(t, map[string]string{"real": "40", "mini": "8"}[srv.name])
+		usual, few := srv.open(t), srv.open(t)
+		fewEdges(t, few)
+		checks(t, map[string]string{"real": "60", "mini": "12"}[srv.name])
+		ends := map[string]int{}
 		rapid.Check(t, func(rt *rapid.T) {
-			g := &graph{T: rt, b: newBedOn(t, srv, s), jobs: map[string]*node{}}
+			s := rapid.SampledFrom([]*Store{usual, few}).Draw(rt, "store")
+			g := &graph{T: rt, b: newBedOn(t, srv, s), jobs: map[string]*node{}, ends: ends}
 			g.play()
 		})
+		t.Logf("ends: %v", ends)
 	})
+}
+
+// fewEdges lets a script look at six edges, so that what is over its bound is what most graphs are about.
+func fewEdges(t *testing.T, s *Store) {
+	t.Helper()
+	found := false
+	for _, sc := range s.scripts {
+		const bound = "local edges = 500"
+		if !strings.Contains(sc.source, bound) {
+			continue
+		}
+		found = true
+		sc.replace(bound, "local edges = 6")
+	}
+	if !found {
+		t.Fatal("no script bounds its edges")
+	}
 }
 
 type node struct {
 	Submission
-	ending string // how it is to end, if it runs: good, bad, dies
+	ending string // how it is to end, if it runs: good, bad, dies (its actor), late (well, in the last of its tries)
 }
 
 type graph struct {
@@ -37,6 +58,7 @@ type graph struct {
 	jobs  map[string]*node
 	lives int
 	hands map[string]*Actor // by type
+	ends  map[string]int    // what was seen, of all graphs
 }
 
 func (g *graph) play() {
@@ -75,10 +97,10 @@ func (g *graph) submit() {
 	for range batch {
 		i := len(g.order) + 1
 		n := &node{
-			ending: rapid.SampledFrom([]string{"good", "good", "good", "bad", "dies"}).Draw(g.T, "ending"),
+			ending: rapid.SampledFrom([]string{"good", "good", "good", "bad", "dies", "late"}).Draw(g.T, "ending"),
 			Submission: Submission{
 				ID: fmt.Sprint("g", i), Type: rapid.SampledFrom(typeNames).Draw(g.T, "of"), Script: "x", Sequence: uint64(i),
-				Priority: rapid.SampledFrom([]int{0, 0, 3, -3}).Draw(g.T, "level"),
+				Priority: rapid.SampledFrom([]int{0, 0, 3, -3}).Draw(g.T, "level"), Retries: rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(g.T, "retries"),
 			},
 		}
 		if rapid.IntRange(0, 15).Draw(g.T, "late") == 0 {
@@ -120,7 +142,12 @@ func (g *graph) work(typ string) bool {
 	if r.Code != GotJob {
 		return false
 	}
-	switch g.jobs[r.Job.ID].ending {
+	n := g.jobs[r.Job.ID]
+	ending := n.ending
+	if ending == "late" {
+		ending = map[bool]string{true: "good", false: "bad"}[r.Job.Token.Attempt > n.Retries]
+	}
+	switch ending {
 	case "good":
 		g.b.finish(a, *r.Job, false)
 	case "bad":
@@ -132,11 +159,15 @@ func (g *graph) work(typ string) bool {
 	return true
 }
 
-// time is the daemon's timer.
+// time is the daemon's timer: as long as something is due.
 func (g *graph) time() {
-	for _, typ := range typeNames {
-		for more := true; more; {
-			more = must[Promoted](g.b)(g.b.d.Promote(g.b.ctx(), typ)).More
+	for {
+		due := must[Ahead](g.b)(g.b.d.Ahead(g.b.ctx(), typeNames)).Due
+		if len(due) == 0 {
+			return
+		}
+		for _, typ := range due {
+			must[Promoted](g.b)(g.b.d.Promote(g.b.ctx(), typ))
 		}
 	}
 }
@@ -164,7 +195,16 @@ func (g *graph) judge() {
 	}
 	recs := map[string]Record{}
 	for _, id := range g.order {
-		recs[id] = g.b.record(id)
+		r := g.b.record(id)
+		recs[id] = r
+		g.ends[string(r.Status)+" "+strings.TrimRight(r.Reason, "0123456789")]++
+		n := g.jobs[id]
+		if n.ending == "late" && r.Reason != ReasonCancelled && started[id] && (r.Status != StatusFinished || r.Retried != n.Retries) {
+			g.Fatalf("%s was to be well in its try %d: %s (%s) after %d", id, n.Retries+1, r.Status, r.Reason, r.Retried)
+		}
+		if n.ending == "bad" && n.Retries > 0 && started[id] && r.Reason != ReasonCancelled && r.Reason != ReasonRetries {
+			g.Fatalf("%s has failed in each of its tries: %s (%s)", id, r.Status, r.Reason)
+		}
 	}
 	waits := map[string]bool{}
 	for _, id := range g.order {
