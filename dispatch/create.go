@@ -48,7 +48,11 @@ func FromCreate(c events.JobCreate) (jobType string, header nats.Header, script 
 	}
 	set(HeaderDelay, decimal(float64(c.Delay)), c.Delay != 0)
 	set(HeaderPriority, strconv.Itoa(c.Priority), c.Priority != 0)
-	set(HeaderPrerequisites, strings.Join(c.Prereqs, ","), len(c.Prereqs) > 0)
+	var needs []Prerequisite
+	for _, text := range c.Prereqs {
+		needs = append(needs, Prerequisite{ID: text}) // with its rule
+	}
+	set(HeaderPrerequisites, writePrerequisites(needs), len(needs) > 0)
 	set(HeaderStartBy, decimal(float64(c.StartBy)), c.StartBy != 0)
 	set(HeaderAdopted, "1", c.AdoptedRedis)
 	return c.ScriptType, h, []byte(c.Script)

@@ -93,7 +93,10 @@ func writePrerequisites(all []Prerequisite) string {
 	parts := make([]string, len(all))
 	for i, p := range all {
 		parts[i] = p.ID
-		if p.Rule != "" && p.Rule != store.RuleFail {
+		switch {
+		case p.ID == "":
+			parts[i] = ":" // is refused; nothing would ask for nothing
+		case p.Rule != "" && p.Rule != store.RuleFail:
 			parts[i] += ":" + string(p.Rule)
 		}
 	}

@@ -108,7 +108,7 @@ func parse(jobType string, header nats.Header, script []byte, at time.Time, std 
 		}
 	}
 	if err := events.CheckToken("script type", jobType); err != nil {
-		fault(bad("bad_type", err.Error(), "name the pool's type as the last token of the subject"))
+		fault(bad("bad_type", err.Error(), "want a pool's type; of a message it is the last token of its subject"))
 	}
 	if len(s.Env) > maxEnv {
 		fault(bad("bad_env", fmt.Sprintf("%d headers %s*: too many", len(s.Env), HeaderEnv), fmt.Sprintf("at most %d are allowed", maxEnv)))

@@ -81,7 +81,7 @@ first (--yes for scripts).`,
 			if err != nil {
 				return err
 			}
-			if err := f.check(); err != nil {
+			if err := f.check(cmd); err != nil {
 				return err
 			}
 			bulk := f.given() || all
@@ -97,17 +97,19 @@ first (--yes for scripts).`,
 			}
 			defer d.close()
 			if bulk {
-				if args, err = a.meant(cmd, d, t, f); err != nil || len(args) == 0 {
+				if args, err = a.meant(cmd, d, t, f); err != nil {
 					return err
 				}
-				if err := a.confirm(cmd, yes, fmt.Sprintf("%s %d %s?", t.verb, len(args), f.words(len(args)))); err != nil {
+				if len(args) == 0 {
+					a.note(cmd, "there are no such jobs; nothing to do")
+				} else if err := a.confirm(cmd, yes, fmt.Sprintf("%s %d %s?", t.verb, len(args), f.words(len(args)))); err != nil {
 					return err
 				}
 			}
 			return a.treat(cmd, d, t, args, asJSON)
 		},
 	}
-	f.add(c)
+	f.add(a, c)
 	a.outputFlag(c)
 	c.Flags().BoolVar(&all, "all", false, "all jobs of the state")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -138,9 +140,6 @@ func (a *app) meant(cmd *cobra.Command, d *remote, t treatment, f filterFlags) (
 			}
 			ids = append(ids, j.ID)
 		}
-	}
-	if len(ids) == 0 {
-		a.note(cmd, "there are no such jobs; nothing to do")
 	}
 	return ids, nil
 }
@@ -181,7 +180,7 @@ type treated struct {
 
 // treat acts on each job and tells what became of it.
 func (a *app) treat(cmd *cobra.Command, d *remote, t treatment, ids []string, asJSON bool) error {
-	r := &treatmentReport{out: cmd.OutOrStdout(), asJSON: asJSON, done: t.done}
+	r := &treatmentReport{out: cmd.OutOrStdout(), asJSON: asJSON, done: t.done, one: len(ids) == 1, list: []treated{}}
 	r.meter = a.meter(cmd)
 	begun := time.Now()
 	g, ctx := errgroup.WithContext(cmd.Context())
@@ -219,6 +218,7 @@ type treatmentReport struct {
 	out    io.Writer
 	asJSON bool
 	done   string
+	one    bool // job: why it is refused is the command's error
 	meter  *meter
 
 	mu        sync.Mutex
@@ -255,7 +255,7 @@ func (r *treatmentReport) add(t treated) {
 		r.list = append(r.list, t)
 	case t.Error == nil:
 		fmt.Fprintln(r.out, t.Job, t.Done)
-	case r.bad <= namedLines:
+	case r.bad <= namedLines && !r.one:
 		r.meter.say(oneLine(t.Job + ": " + t.Error.Reason))
 	}
 }

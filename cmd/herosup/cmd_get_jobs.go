@@ -26,7 +26,7 @@ searched for: of a million jobs that takes some seconds.`,
 			if err != nil && !wide {
 				return usagef("output %q is unknown: want text, wide or json", a.output)
 			}
-			if err := f.check(); err != nil {
+			if err := f.check(cmd); err != nil {
 				return err
 			}
 			if limit < 0 {
@@ -55,7 +55,7 @@ searched for: of a million jobs that takes some seconds.`,
 			return err
 		},
 	}
-	f.add(c)
+	f.add(a, c)
 	a.wideFlag(c)
 	c.Flags().IntVar(&limit, "limit", listedJobs, "at most so many; 0 for all")
 	return c

@@ -24,6 +24,13 @@ survives a restart of the daemon. Interrupting it does not end the job.`,
 		Example: "  herosup run bash -e 'echo hi'\n  herosup run python job.py --timeout 1m",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			asJSON, err := a.json()
+			if err != nil {
+				return err
+			}
+			if limit < 0 {
+				return usagef("--wait %s: want a time, or 0 to wait for ever", limit)
+			}
 			script, o, err := j.read(cmd, args)
 			if err != nil {
 				return err
@@ -37,7 +44,7 @@ survives a restart of the daemon. Interrupting it does not end the job.`,
 			ctx := cmd.Context()
 			if limit > 0 {
 				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, limit)
+				ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("it has not ended within %s: %w", limit, context.DeadlineExceeded))
 				defer cancel()
 			}
 			result, err := d.jobs.Run(ctx, args[0], script, o)
@@ -48,28 +55,43 @@ survives a restart of the daemon. Interrupting it does not end the job.`,
 				}
 				return hinted(statusOf(cmd.Context(), err), fmt.Errorf("wait for job %s: %w", o.ID, err), "the job goes on; its result: herosup describe job "+o.ID)
 			}
-			return d.printResult(cmd, result)
+			return d.printResult(cmd, result, asJSON)
 		},
 	}
 	j.add(c)
 	j.addInline(c)
+	a.outputFlag(c)
 	c.Flags().DurationVar(&limit, "wait", 0, "give up waiting after this long (the job goes on); 0 waits for ever")
 	return c
 }
 
-// printResult puts the output on stdout and what went wrong on stderr.
-func (d *remote) printResult(cmd *cobra.Command, r client.Result) error {
-	if r.Finished {
-		_, err := cmd.OutOrStdout().Write(withNewline([]byte(r.Output)))
-		return err
-	}
-	// The output before an error is in the record.
-	if job, err := d.jobs.Show(cmd.Context(), r.Job); err == nil {
-		if _, err := cmd.OutOrStdout().Write(withNewline([]byte(job.Output))); err != nil {
-			return err
+// ranJob is what run -o json says.
+type ranJob struct {
+	Job      string `json:"job"`
+	Finished bool   `json:"finished"`
+	Reason   string `json:"reason,omitempty"`
+	ExitCode *int   `json:"exit_code,omitempty"`
+	Output   string `json:"output"`
+	Error    string `json:"error,omitempty"`
+}
+
+// printResult puts the output on stdout and what went wrong on stderr, or both as JSON on stdout.
+func (d *remote) printResult(cmd *cobra.Command, r client.Result, asJSON bool) error {
+	if !r.Finished { // the output before an error is in the record
+		if job, err := d.jobs.Show(cmd.Context(), r.Job); err == nil {
+			r.Output = job.Output
 		}
 	}
-	if _, err := cmd.ErrOrStderr().Write(withNewline([]byte(r.Error))); err != nil {
+	var err error
+	if asJSON {
+		err = printJSON(cmd.OutOrStdout(), ranJob(r))
+	} else {
+		_, err = cmd.OutOrStdout().Write(withNewline([]byte(r.Output)))
+		if _, told := cmd.ErrOrStderr().Write(withNewline([]byte(r.Error))); err == nil {
+			err = told
+		}
+	}
+	if err != nil || r.Finished {
 		return err
 	}
 	switch code := r.ExitCode; {

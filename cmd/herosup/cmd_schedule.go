@@ -41,6 +41,10 @@ NAME-<unix seconds>; the same due time never makes two.`,
   herosup schedule add beat '@every 10s' python -e 'print(1)' --missed skip`,
 		Args: cobra.RangeArgs(3, 4),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			asJSON, err := a.json()
+			if err != nil {
+				return err
+			}
 			if cmd.Flags().Changed("id") {
 				return usagef("--id: each job of a schedule has an id of its own, %s", schedule.JobID(args[0], time.Now()))
 			}
@@ -62,17 +66,21 @@ NAME-<unix seconds>; the same due time never makes two.`,
 			if err := r.ask(cmd.Context(), e, &v); err != nil {
 				return err
 			}
-			if v.Paused {
+			switch {
+			case asJSON:
+				err = printJSON(cmd.OutOrStdout(), v)
+			case v.Paused:
 				fmt.Fprintln(cmd.OutOrStdout(), v.Name, "paused")
-			} else {
+			default:
 				fmt.Fprintln(cmd.OutOrStdout(), v.Name, "next", v.Next.Format(time.RFC3339))
 			}
 			a.warnUnserved(cmd, r, v.Type)
-			return nil
+			return err
 		},
 	}
 	j.add(c)
 	j.addInline(c)
+	a.outputFlag(c)
 	_ = c.Flags().MarkHidden("id") // it is refused; the flag says why
 	f := c.Flags()
 	f.StringVar(&e.Timezone, "timezone", "", "`zone` of the IANA database, such as Europe/Berlin (default UTC)")

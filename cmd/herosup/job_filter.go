@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,16 +15,42 @@ import (
 // filterFlags say which jobs are meant, in `get jobs` and in bulk.
 type filterFlags struct{ client.Filter }
 
-func (f *filterFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.State, "state", "", "only this `state`: "+strings.Join(dispatch.States(), ", "))
+func (f *filterFlags) add(a *app, c *cobra.Command) {
+	c.Flags().Var(stateFlag{&f.State, &a.stateDir}, "state", "only this `state`: "+strings.Join(dispatch.States(), ", ")+
+		"; with a / in it the state folder, as everywhere")
 	c.Flags().StringVar(&f.Type, "type", "", "only this script `type`")
 	c.Flags().DurationVar(&f.OlderThan, "older-than", 0, "first queued at least so long ago")
 	c.Flags().DurationVar(&f.NewerThan, "newer-than", 0, "first queued less than that ago")
 	c.Flags().StringVar(&f.Text, "text", "", "only with this `part` in id, script, error or reason")
 }
 
-// check refuses what no job can be before anybody is asked.
-func (f *filterFlags) check() error {
+// stateFlag is --state of commands about jobs, where it hides the one that every command has. No state of a job
+// has a slash in it.
+type stateFlag struct{ job, folder *string }
+
+func (s stateFlag) Set(v string) error {
+	switch {
+	case v == "":
+		return errors.New("it is empty")
+	case strings.Contains(v, "/"):
+		*s.folder = v
+	default:
+		*s.job = v
+	}
+	return nil
+}
+
+func (s stateFlag) String() string { return "" } // no default
+func (s stateFlag) Type() string   { return "string" }
+
+// check refuses what no job can be before anybody is asked. A text that is empty is a variable of a shell that is
+// not set, and would mean all jobs.
+func (f *filterFlags) check(cmd *cobra.Command) error {
+	for name, value := range map[string]string{"type": f.Type, "text": f.Text} {
+		if value == "" && cmd.Flags().Changed(name) {
+			return usagef("--%s is empty", name)
+		}
+	}
 	if f.State == "waiting_for_prerequisites" { // the record's word for it
 		f.State = dispatch.StateBlocked
 	}

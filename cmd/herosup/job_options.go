@@ -98,10 +98,15 @@ func (j *jobFlags) read(cmd *cobra.Command, args []string) (string, client.Optio
 			return "", o, err
 		}
 	}
-	if r := dispatch.CheckSubmission(args[0], o.Header(), []byte(script)); r != nil {
-		return "", o, &exitError{status: exitUsage, err: r, hint: r.Hint}
+	return script, o, refusedOptions(args[0], o, script)
+}
+
+// refusedOptions says what is wrong with a job before a daemon is asked.
+func refusedOptions(jobType string, o client.Options, script string) error {
+	if r := dispatch.CheckSubmission(jobType, o.Header(), []byte(script)); r != nil {
+		return &exitError{status: exitUsage, err: r, hint: r.Hint}
 	}
-	return script, o, nil
+	return nil
 }
 
 // fileOf is the FILE of "TYPE [FILE|-]".

@@ -19,6 +19,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
+var errInterrupted = errors.New("interrupted")
+
 // run is the whole program: it returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
@@ -29,6 +31,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	err := root.ExecuteContext(ctx)
 	status := statusOf(ctx, err)
 	var silent *exitError
+	var worded *exitError
+	if status == exitInterrupted && !errors.As(err, &worded) {
+		err = errInterrupted
+	}
 	if err != nil && !(errors.As(err, &silent) && silent.err == nil) {
 		fmt.Fprintln(stderr, "error:", err)
 		if h := hintOf(err); h != "" {

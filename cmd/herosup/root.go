@@ -68,6 +68,9 @@ func usageOnArgs(c *cobra.Command) {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
 				hint := "see `" + cmd.CommandPath() + " --help`"
+				if !cmd.HasSubCommands() {
+					err = fmt.Errorf("%d arguments given: want `%s`", len(args), cmd.UseLine())
+				}
 				if len(args) > 0 {
 					var names []string
 					for _, sub := range cmd.Commands() {

@@ -45,6 +45,14 @@ func (a *app) submitLines(cmd *cobra.Command, args []string, j *jobFlags, l line
 	if err != nil {
 		return err
 	}
+	// What all lines have is judged once; each line has an id of its own.
+	all := o
+	if all.ID != "" {
+		all.ID += "-1"
+	}
+	if err := refusedOptions(args[0], all, ":"); err != nil {
+		return err
+	}
 	in, size, err := openLines(cmd.InOrStdin(), fileOf(args))
 	if err != nil {
 		return err
@@ -85,6 +93,9 @@ func openLines(stdin io.Reader, name string) (r io.ReadCloser, size int64, err e
 	}
 	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
 		size = st.Size()
+	} else if err == nil && st.IsDir() {
+		_ = f.Close()
+		return nil, 0, usagef("read lines: %s is a directory", name)
 	}
 	return f, size, nil
 }

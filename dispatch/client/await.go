@@ -40,6 +40,9 @@ const (
 // asks again while the daemon is away, until ctx ends. The error is a *Refusal if
 // there is no such job.
 func (c *Client) Await(ctx context.Context, id string) (Result, error) {
+	if err := named(id); err != nil {
+		return Result{Job: id}, err
+	}
 	subject, err := c.bus.Subject(events.JobAwait{Job: id})
 	if err != nil {
 		return Result{Job: id}, err

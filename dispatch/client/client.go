@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -121,6 +122,14 @@ func (c *Client) ask(ctx context.Context, e events.Event, out any) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	return c.bus.Request(ctx, e, out)
+}
+
+// named refuses what can be no job's id before it gets into a subject.
+func named(id string) error {
+	if err := events.CheckToken("job id", id); err != nil {
+		return &Refusal{Status: http.StatusBadRequest, Code: "bad_id", Reason: err.Error(), Hint: "ids are as submit printed them"}
+	}
+	return nil
 }
 
 // bounded gives a context without a deadline one.

@@ -207,3 +207,27 @@ func TestNobody(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What can be no job's id is refused before it gets into a subject, where it would mean something else.
+func TestNoIDIsARefusal(t *testing.T) {
+	_, c := bed(t, embedded.Operator)
+	const id = "a.b"
+	for name, ask := range map[string]func() error{
+		"show":    func() error { _, err := c.Show(soon(t), id); return err },
+		"explain": func() error { _, err := c.Explain(soon(t), id); return err },
+		"cancel":  func() error { _, err := c.Cancel(soon(t), id); return err },
+		"retry":   func() error { _, err := c.Retry(soon(t), id); return err },
+		"remove":  func() error { return c.Remove(soon(t), id) },
+		"await":   func() error { _, err := c.Await(soon(t), id); return err },
+		"watch":   func() error { _, err := c.Watch(id); return err },
+		"after": func() error {
+			_, err := c.Submit(soon(t), "echo", "x", client.Options{Prerequisites: []client.Prerequisite{{}}})
+			return err
+		},
+	} {
+		var r *client.Refusal
+		if err := ask(); !errors.As(err, &r) || r.Status != 400 || r.Hint == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -12,6 +12,9 @@ import (
 // Show returns the record of a job, with its script and result.
 func (c *Client) Show(ctx context.Context, id string) (Job, error) {
 	var j Job
+	if err := named(id); err != nil {
+		return j, err
+	}
 	return j, c.ask(ctx, events.JobShow{Job: id}, &j)
 }
 
@@ -20,6 +23,9 @@ func (c *Client) Show(ctx context.Context, id string) (Job, error) {
 // and then that is why.
 func (c *Client) Explain(ctx context.Context, id string) (dispatch.Explanation, error) {
 	var x dispatch.Explanation
+	if err := named(id); err != nil {
+		return x, err
+	}
 	return x, c.ask(ctx, events.JobExplain{Job: id}, &x)
 }
 
@@ -75,27 +81,30 @@ func (c *Client) List(ctx context.Context, f Filter, progress func(looked int)) 
 // obey. One that has ended otherwise is refused (409).
 func (c *Client) Cancel(ctx context.Context, id string) (Job, error) {
 	var j Job
-	return j, c.wait(ctx, events.JobCancel{Job: id}, &j)
+	return j, c.wait(ctx, id, events.JobCancel{Job: id}, &j)
 }
 
 // Retry queues a dead or failed job again, under its id; its retries and crashes are
 // counted from zero. One that has not ended is refused (409).
 func (c *Client) Retry(ctx context.Context, id string) (Job, error) {
 	var j Job
-	return j, c.wait(ctx, events.JobRetry{Job: id}, &j)
+	return j, c.wait(ctx, id, events.JobRetry{Job: id}, &j)
 }
 
 // Remove forgets an ended job: its record, its result, its place in the dead list.
 // One that has not ended is refused (409).
 func (c *Client) Remove(ctx context.Context, id string) error {
-	return c.wait(ctx, events.JobRemove{Job: id}, nil)
+	return c.wait(ctx, id, events.JobRemove{Job: id}, nil)
 }
 
 // endWithin bounds a command that ends something, if its context has no deadline: a
 // script has a grace of five seconds, and its actor as much again.
 const endWithin = 30 * time.Second
 
-func (c *Client) wait(ctx context.Context, e events.Event, out any) error {
+func (c *Client) wait(ctx context.Context, id string, e events.Event, out any) error {
+	if err := named(id); err != nil {
+		return err
+	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, endWithin)

@@ -38,7 +38,7 @@ type Watch struct {
 func (c *Client) Watch(job string) (*Watch, error) {
 	pattern := events.Pattern("evt.job.>")
 	if job != "" {
-		if err := events.CheckToken("job id", job); err != nil {
+		if err := named(job); err != nil {
 			return nil, err
 		}
 		pattern = events.Pattern("evt.job.*.*." + job)
