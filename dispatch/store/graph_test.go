@@ -202,8 +202,8 @@ func (g *graph) judge() {
 		if n.ending == "late" && r.Reason != ReasonCancelled && started[id] && (r.Status != StatusFinished || r.Retried != n.Retries) {
 			g.Fatalf("%s was to be well in its try %d: %s (%s) after %d", id, n.Retries+1, r.Status, r.Reason, r.Retried)
 		}
-		if n.ending == "bad" && n.Retries > 0 && started[id] && r.Reason != ReasonCancelled && r.Reason != ReasonRetries {
-			g.Fatalf("%s has failed in each of its tries: %s (%s)", id, r.Status, r.Reason)
+		if n.ending == "bad" && n.Retries > 0 && started[id] && r.Reason != ReasonCancelled && (r.Reason != ReasonRetries || r.Attempts != n.Retries+1) {
+			g.Fatalf("%s has failed in each of its tries: %s (%s) after %d of %d", id, r.Status, r.Reason, r.Attempts, n.Retries+1)
 		}
 	}
 	waits := map[string]bool{}

@@ -494,10 +494,10 @@ func history(t *testing.T, srv *server, s *Store, m mix, seed uint64) (history [
 }
 
 // replace changes a script's text, for a test.
-func (sc *script) replace(was, by string) {
-	sc.source = strings.ReplaceAll(sc.source, was, by)
-	sum := sha1.Sum([]byte(sc.source)) //nolint:gosec // the name Redis gives a script
-	sc.sha = hex.EncodeToString(sum[:])
+func (s *script) replace(was, by string) {
+	s.source = strings.ReplaceAll(s.source, was, by)
+	sum := sha1.Sum([]byte(s.source)) //nolint:gosec // the name Redis gives a script
+	s.sha = hex.EncodeToString(sum[:])
 }
 
 func seeds(n int) []uint64 {
