@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"herosup/events"
+	"herosup/zinit/wire"
 )
 
 // Executor is the component: see the package comment. One loop owns its state;
@@ -22,7 +23,8 @@ type Executor struct {
 
 	// What follows belongs to the loop.
 	actors  map[string]*process
-	lost    bool // zinit does not answer
+	lost    bool               // zinit does not answer
+	server  events.Incarnation // zinit's process as of the last look
 	retry   time.Duration
 	waiting []events.Message // requests that wait for the next look
 	looking bool
@@ -110,15 +112,35 @@ func (x *Executor) Run(ctx context.Context) error {
 }
 
 // check asks whether zinit is there when nothing else needs it: orders show it
-// by themselves.
+// by themselves. One that was killed and started again between two questions shows by
+// its process: what it has may be other than what the one before had.
 func (x *Executor) check(ctx context.Context) {
 	if x.lost || x.looking {
 		return
 	}
 	x.work(ctx, func(ctx context.Context) result {
 		_, err := x.cfg.Client.List(ctx)
-		return result{err: err, apply: func() {}}
+		server := serverOf(x.cfg.Client)
+		return result{err: err, apply: func() {
+			if err == nil && server != x.server {
+				x.look(ctx)
+			}
+		}}
 	})
+}
+
+// serverOf is the process that listens at the client's socket; zero where that is not
+// to be seen.
+func serverOf(c *Client) events.Incarnation {
+	pid, err := wire.PeerPID(c.Socket())
+	if err != nil {
+		return events.Incarnation{}
+	}
+	life, err := events.IncarnationOf(pid)
+	if err != nil {
+		return events.Incarnation{}
+	}
+	return life
 }
 
 // missed notes that zinit was not reached, tells it once, and returns the pause

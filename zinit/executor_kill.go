@@ -24,7 +24,7 @@ func (x *Executor) kill(ctx context.Context, m events.Message, e events.KillProc
 	x.work(ctx, func(ctx context.Context) result {
 		var err error
 		if e.Down {
-			err = x.downAndKill(ctx, name, last)
+			err = x.downAndKill(ctx, name, life, last)
 		} else {
 			err = x.cfg.Client.Kill(ctx, name, "SIGKILL")
 		}
@@ -51,10 +51,10 @@ func (x *Executor) killed(ctx context.Context, p *process, m events.Message, dow
 
 // downAndKill ends a service without the grace that a stop gives. The target
 // goes down first, or zinit would start the next process.
-func (x *Executor) downAndKill(ctx context.Context, name string, last chan<- Status) error {
+func (x *Executor) downAndKill(ctx context.Context, name string, life events.Incarnation, last chan<- Status) error {
 	z := x.cfg.Client
 	stopped := make(chan error, 1) // the worker is gone when it is read: Run waits
-	x.workers.Go(func() { stopped <- drop(ctx, z, name, last) })
+	x.workers.Go(func() { stopped <- dropped(ctx, z, name, life, last) })
 	for wait := firstPoll; ; wait = min(2*wait, x.cfg.PollEvery) {
 		st, err := z.Status(ctx, name)
 		if err != nil {
@@ -78,6 +78,16 @@ func (x *Executor) downAndKill(ctx context.Context, name string, last chan<- Sta
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// dropped is drop, and sees to it that the process is gone which zinit had, or was known
+// of before: a zinit that has lost sight of it says that there is nothing to stop.
+func dropped(ctx context.Context, z *Client, name string, life events.Incarnation, last chan<- Status) error {
+	err := drop(ctx, z, name, last)
+	if err == nil && !life.IsZero() && life.Alive() {
+		killGroup(ctx, life.PID, life)
+	}
+	return err
 }
 
 // drop ends a service and removes it, also when parts of it are gone already; a

@@ -29,6 +29,7 @@ func (x *Executor) look(ctx context.Context) {
 	asked, began := x.waiting, x.clock
 	x.waiting = nil
 	x.work(ctx, func(ctx context.Context) result {
+		server := serverOf(x.cfg.Client) // before what it has: who takes its place later is seen by the next check
 		all, err := x.sights(ctx)
 		if refused, ok := errors.AsType[*Error](err); ok {
 			err = errors.New(refused.Error()) // as good as away: it is asked again
@@ -39,6 +40,7 @@ func (x *Executor) look(ctx context.Context) {
 				x.waiting = append(asked, x.waiting...)
 				return
 			}
+			x.server = server
 			x.sighted(ctx, all, asked, began)
 		}}
 	})
@@ -90,12 +92,14 @@ func (x *Executor) sighted(ctx context.Context, all []sight, asked []events.Mess
 		if !p.lives() && !s.life.IsZero() {
 			p.life, p.ready, p.byUs, p.last = s.life, false, false, nil
 			x.watch(ctx, p, s.life)
+		} else {
+			x.seen(ctx, p, s.life)
 		}
 		x.tellObserved(p, s.up, s.state.String())
 		if p.blocked = ""; s.held != nil {
 			x.tellBlocked(p, s.held)
 		}
-		if !p.lives() && p.wanted {
+		if p.wanted && s.life.IsZero() {
 			x.poll(ctx, p)
 		}
 	}

@@ -106,10 +106,10 @@ func (x *Executor) start(ctx context.Context, p *process, m events.Message) {
 
 // stop ends the service and removes it. The exit tells itself, when it is seen.
 func (x *Executor) stop(ctx context.Context, p *process, m events.Message) {
-	name, last, had := x.cfg.Prefix+p.actor, make(chan Status, 1), p.lives()
+	name, last, had, life := x.cfg.Prefix+p.actor, make(chan Status, 1), p.lives(), p.life
 	p.last = last
 	x.work(ctx, func(ctx context.Context) result {
-		err := drop(ctx, x.cfg.Client, name, last)
+		err := dropped(ctx, x.cfg.Client, name, life, last)
 		return result{err: err, apply: func() {
 			if !x.done(p, m, err) {
 				return

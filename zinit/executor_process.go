@@ -80,7 +80,29 @@ func (x *Executor) seen(ctx context.Context, p *process, life events.Incarnation
 		x.live(ctx, p, life, cause...)
 	default:
 		p.next, p.nextReady = life, false // told when the one before is buried
+		x.onlyOne(ctx, p, life)
 	}
+}
+
+// onlyOne ends the first of two processes of an actor, if it lives and the second is
+// the one that zinit has: one that was killed and adopts nothing starts second copies.
+// The first is out of zinit's hand, and in the end is told as any other.
+func (x *Executor) onlyOne(ctx context.Context, p *process, second events.Incarnation) {
+	first, name := p.life, x.cfg.Prefix+p.actor
+	x.work(ctx, func(ctx context.Context) result {
+		st, err := x.cfg.Client.Status(ctx, name)
+		return result{err: err, apply: func() {
+			if p.life != first || p.burying || err != nil || lifeOf(st) != second || !first.Alive() {
+				return
+			}
+			x.log.Warn("zinit runs a second process of an actor: the first is ended", "actor", p.actor, "first", first.String(), "second", second.String())
+			p.byUs = true
+			x.work(ctx, func(ctx context.Context) result {
+				killGroup(ctx, first.PID, first)
+				return result{apply: func() {}} // its watch sees the end
+			})
+		}}
+	})
 }
 
 // hello: the process itself said that it is there and fit for work.
