@@ -19,24 +19,32 @@ func (a *app) logsCommand() *cobra.Command {
 			if err := events.CheckToken("actor", args[0]); err != nil {
 				return usagef("%w", err)
 			}
-			socket, err := a.zinitSocket("")
-			if err != nil {
-				return err
-			}
 			dir, err := a.folder()
 			if err != nil {
 				return err
 			}
 			f, err := state.Open(dir)
 			if err != nil {
-				return err
+				return errNoDaemon(dir)
 			}
-			z, err := zinit.Dial(cmd.Context(), socket, zinit.Options{})
+			run, err := f.ReadRuntime()
+			if err != nil {
+				return errNoDaemon(dir)
+			}
+			z, err := zinit.Dial(cmd.Context(), run.Zinit, zinit.Options{})
 			if err != nil {
 				return err
 			}
 			defer z.Close()
-			return printLogs(cmd, z, f.Service(args[0]), follow, lineAsText)
+			lines := 0
+			err = printLogs(cmd, z, f.Service(args[0]), follow, func(cmd *cobra.Command, line string) error {
+				lines++
+				return lineAsText(cmd, line)
+			})
+			if err == nil && lines == 0 {
+				a.note(cmd, "nothing is there of %s; `herosup get actors` has the names", args[0])
+			}
+			return err
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as it writes")

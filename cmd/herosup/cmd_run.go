@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,9 +78,11 @@ type ranJob struct {
 
 // printResult puts the output on stdout and what went wrong on stderr, or both as JSON on stdout.
 func (d *remote) printResult(cmd *cobra.Command, r client.Result, asJSON bool) error {
+	last := r.Reason // of the last attempt
 	if !r.Finished { // the output before an error is in the record
 		if job, err := d.jobs.Show(cmd.Context(), r.Job); err == nil {
 			r.Output = job.Output
+			last = cmp.Or(job.Cause, last)
 		}
 	}
 	var err error
@@ -95,9 +98,9 @@ func (d *remote) printResult(cmd *cobra.Command, r client.Result, asJSON bool) e
 		return err
 	}
 	switch code := r.ExitCode; {
-	case r.Reason == "timeout":
+	case last == "timeout":
 		return &exitError{status: exitTimedOut, err: fmt.Errorf("job %s timed out", r.Job)}
-	case code != nil && *code > 0 && *code < 256 && strings.HasPrefix(r.Reason, "exit"):
+	case code != nil && *code > 0 && *code < 256 && strings.HasPrefix(last, "exit"):
 		return &exitError{status: *code}
 	}
 	return fmt.Errorf("job %s ended in error: %s", r.Job, r.Reason)

@@ -20,6 +20,9 @@ func (a *app) scaleCommand() *cobra.Command {
   herosup scale bash auto`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if during < 0 {
+				return usagef("--for %s: want a time, or 0 for the default", during)
+			}
 			e := events.PoolScale{Pool: args[0], Count: -1, For: events.SecondsOf(during)}
 			if args[1] != "auto" {
 				n, err := strconv.Atoi(args[1])

@@ -69,7 +69,7 @@ func usageOnArgs(c *cobra.Command) {
 			if err := check(cmd, args); err != nil {
 				hint := "see `" + cmd.CommandPath() + " --help`"
 				if !cmd.HasSubCommands() {
-					err = fmt.Errorf("%d arguments given: want `%s`", len(args), cmd.UseLine())
+					err = fmt.Errorf("arguments given: %d; want `%s`", len(args), cmd.UseLine())
 				}
 				if len(args) > 0 {
 					var names []string
