@@ -28,14 +28,19 @@
 //     is empty and the recorded group of its script is empty too, or the bound
 //     for that is over, which the fact then says. No process of a dead attempt
 //     is alive when a job is given to the next.
+//   - An actor has one process. A zinit that was killed and adopts nothing starts a
+//     second copy beside the one that lives on: then the first is ended, as by an order
+//     of ours. (While no executor runs it is Redis that lets the first take no other
+//     job.) A stop also ends what zinit has lost sight of.
 //   - An exit is known in the moment it happens, whoever is the parent: each
 //     known process is watched through a pidfd. Polling is only the net.
 //   - A start that zinit holds back, because a service that the actor comes after
 //     (Template.After) is missing or has failed, is told as ProcessBlocked with the
 //     names, again whenever they change; no time of ours runs out meanwhile. The
-//     order of starts is zinit's.
-//   - Services without our prefix (herosup-<state id>-) are never touched, not
-//     even looked at beyond their names in the list.
+//     order of starts is zinit's. A circle is named as one, also through services
+//     that are not ours.
+//   - Services without our prefix (herosup-<state id>-) are never touched; of
+//     those that an actor waits for the state is read, of others the name in the list.
 //   - Each command ends in a fact: its effect, ProcessStartFailed, or
 //     CommandRejected with the reason.
 //

@@ -1,6 +1,7 @@
 package zinit
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,6 +41,43 @@ func heldBackBy(st Status) *heldBack {
 	}
 	h.reason = "waits for " + strings.Join(words, ", ")
 	return h
+}
+
+// held is heldBackBy, with the circle in which the service waits for itself.
+func (x *Executor) held(ctx context.Context, st Status) *heldBack {
+	h := heldBackBy(st)
+	if h == nil {
+		return nil
+	}
+	if circle := x.circle(ctx, st, []string{st.Name}, map[string]bool{}); circle != nil {
+		h.reason += ": a circle, " + strings.Join(circle, " after ")
+	}
+	return h
+}
+
+// maxCircle bounds the services that are asked for one circle.
+const maxCircle = 32
+
+// circle follows what a service waits for, in depth, through those that are held back
+// themselves; path is how it came there. asked are those that lead nowhere.
+func (x *Executor) circle(ctx context.Context, st Status, path []string, asked map[string]bool) []string {
+	for _, name := range st.WaitsFor() {
+		if name == path[0] {
+			return append(path, name)
+		}
+		if st.After[name].Kind != Blocked || asked[name] || len(asked) == maxCircle {
+			continue
+		}
+		asked[name] = true
+		next, err := x.cfg.Client.Status(ctx, name)
+		if err != nil {
+			continue // it shows in the next question
+		}
+		if found := x.circle(ctx, next, append(slices.Clone(path), name), asked); found != nil {
+			return found
+		}
+	}
+	return nil
 }
 
 // standing is a dependency's state for people. Unknown is what a zinit says of a

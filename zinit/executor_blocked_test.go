@@ -39,6 +39,21 @@ func TestExecutorTellsWhatAStartWaitsFor(t *testing.T) {
 	b.quiet()
 }
 
+// Who waits for itself, by way of services that are not ours, is told so by name.
+func TestExecutorNamesACircle(t *testing.T) {
+	b := newExecutorBed(t, after("apart", "front"))
+	apart, front, back := zinittest.Child(t, "say", "x"), zinittest.Child(t, "say", "x"), zinittest.Child(t, "say", "x")
+	apart.After, front.After, back.After = []string{"nobody"}, []string{"apart", "back"}, []string{prefix + actor}
+	b.takeUp("apart", apart)
+	b.takeUp("front", front)
+	b.takeUp("back", back)
+	b.order(b.startOrder())
+	want := "waits for apart (Blocked), front (Blocked): a circle, " + strings.Join([]string{prefix + actor, "front", "back", prefix + actor}, " after ")
+	if got := expect[events.ProcessBlocked](b); got.Reason != want {
+		t.Errorf("blocked: %q, want %q", got.Reason, want)
+	}
+}
+
 // A dependency that ended badly holds it back as well, and a stop ends the wait.
 func TestExecutorTellsOfAFailedDependency(t *testing.T) {
 	b := newExecutorBed(t, after("setup"))

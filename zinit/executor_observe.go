@@ -67,7 +67,7 @@ func (x *Executor) sights(ctx context.Context) ([]sight, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, sight{actor: actor, state: st.State, up: st.Target == Up, life: lifeOf(st), held: heldBackBy(st)})
+		all = append(all, sight{actor: actor, state: st.State, up: st.Target == Up, life: lifeOf(st), held: x.held(ctx, st)})
 	}
 	slices.SortFunc(all, func(a, b sight) int { return strings.Compare(a.actor, b.actor) })
 	return all, nil
@@ -149,7 +149,7 @@ func (x *Executor) poll(ctx context.Context, p *process) {
 		var err error
 		for wait := firstPoll; life.IsZero(); wait = min(2*wait, x.cfg.PollEvery) {
 			st, err = x.cfg.Client.Status(ctx, name)
-			held = heldBackBy(st)
+			held = x.held(ctx, st)
 			if err != nil || st.Target == Down {
 				break
 			}

@@ -61,7 +61,7 @@ func (x *Executor) shown(ctx context.Context, name string) (events.Incarnation, 
 			return life, nil
 		}
 		left := time.Until(end)
-		if held := heldBackBy(st); held != nil && (held.certain || left <= 0) {
+		if held := x.held(ctx, st); held != nil && (held.certain || left <= 0) {
 			return events.Incarnation{}, held
 		}
 		if st.State.Ended() || st.State.Kind == Failure {
