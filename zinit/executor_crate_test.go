@@ -15,10 +15,7 @@ import (
 // stopped stays listed, and is started again as it is or, if its template has
 // changed, anew.
 func TestExecutorOverTheCrate(t *testing.T) {
-	binary := zinittest.CrateBinary(t)
-	if binary == "" {
-		return
-	}
+	binary := zinittest.Crate(t)
 	b := newBedOver(t, zinittest.StartCrate(t, binary, t.TempDir()))
 	b.execute()
 	life := b.up()
@@ -64,10 +61,7 @@ func TestExecutorOverTheCrate(t *testing.T) {
 // An actor that was stopped and had ended well is not taken for one that is about to
 // be started again, neither by who stopped it nor by who comes later.
 func TestStoppedWellOverTheCrate(t *testing.T) {
-	binary := zinittest.CrateBinary(t)
-	if binary == "" {
-		return
-	}
+	binary := zinittest.Crate(t)
 	b := newBedOver(t, zinittest.StartCrate(t, binary, t.TempDir()))
 	well := func(c *zinit.ExecutorConfig) {
 		script := `trap "exit 0" TERM; echo ready; while :; do sleep 1000 & wait; done`
@@ -103,10 +97,7 @@ func TestStoppedWellOverTheCrate(t *testing.T) {
 // Many actors come and go at a time, and each is seen to end: none is lost to that
 // zinit by what is done to another.
 func TestManyActorsOverTheCrate(t *testing.T) {
-	binary := zinittest.CrateBinary(t)
-	if binary == "" {
-		return
-	}
+	binary := zinittest.Crate(t)
 	b := newBedOver(t, zinittest.StartCrate(t, binary, t.TempDir()))
 	b.execute()
 	const many = 6

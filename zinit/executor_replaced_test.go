@@ -80,10 +80,7 @@ func TestExecutorOutlivesASilentZinit(t *testing.T) {
 // A zinit of one dialect that another takes the place of, on the same socket, and
 // back: the executor goes on with whoever answers.
 func TestExecutorOverAnotherDialect(t *testing.T) {
-	binary := zinittest.CrateBinary(t)
-	if binary == "" {
-		return
-	}
+	binary := zinittest.Crate(t)
 	b := newExecutorBed(t)
 	ours, socket := b.zinit.Dir, b.zinit.Socket
 	life := b.up()

@@ -13,10 +13,7 @@ import (
 // second process of an actor beside the one that lives on. There is one at the end, the
 // one that zinit has: the exit of the first is told before the second is.
 func TestExecutorEndsTheFirstOfTwo(t *testing.T) {
-	binary := zinittest.CrateBinary(t)
-	if binary == "" {
-		return
-	}
+	binary := zinittest.Crate(t)
 	b := newBedOver(t, zinittest.StartCrate(t, binary, t.TempDir()))
 	b.execute()
 	life := b.up()

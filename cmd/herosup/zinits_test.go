@@ -85,10 +85,7 @@ func startTextInit(t *testing.T) *otherZinit {
 
 func startCrate(t *testing.T) *otherZinit {
 	t.Helper()
-	binary := zinittest.CrateBinary(t)
-	if binary == "" {
-		t.Skip("MISSING here: zinit-server of crates.io (HEROSUP_ZINIT_CRATE); this test did not run")
-	}
+	binary := zinittest.Crate(t)
 	dir := shortDir(t)
 	z := &otherZinit{socket: filepath.Join(dir, "z.sock"), dir: filepath.Join(dir, "services")}
 	if err := os.Mkdir(z.dir, 0o700); err != nil {

@@ -21,14 +21,13 @@ func TestContract(t *testing.T) {
 
 // The contract is held against the original, where there is one.
 func TestContractOfTheOriginal(t *testing.T) {
-	if newServer, ok := zinittest.OriginalOrSay(t); ok {
-		zinittest.Run(t, newServer)
-	}
+	zinittest.Run(t, zinittest.Original(t))
 }
 
 // The rewrite is held to the part of the contract that it can keep.
 func TestContractOfTheCrate(t *testing.T) {
-	if newServer, ok := zinittest.CrateOrSay(t); ok {
-		zinittest.Run(t, newServer)
-	}
+	binary := zinittest.Crate(t)
+	zinittest.Run(t, func(t *testing.T) (string, zinit.Options) {
+		return zinittest.StartCrate(t, binary, t.TempDir()).Socket, zinit.Options{}
+	})
 }

@@ -5,46 +5,24 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"herosup/zinit"
 )
 
-// crateAbsent is for the closing line of a test run.
-var crateAbsent atomic.Bool
-
-// CrateOrSay tells how to start the server of the rewrite that crates.io has as
-// zinit: the zinit-server that HEROSUP_ZINIT_CRATE names, or the one on PATH. ok is
-// false when there is none: then the closing line of the test run says so (Main),
-// and where HEROSUP_REQUIRE names zinit-crate the test fails.
-func CrateOrSay(t *testing.T) (newServer func(*testing.T) (string, zinit.Options), ok bool) {
+// Crate is the program of the rewrite that crates.io has as zinit: the zinit-server
+// that HEROSUP_ZINIT_CRATE names, or the one on PATH. Where there is none the test is
+// skipped, the closing line of the run says so (Main), and where HEROSUP_REQUIRE names
+// zinit-crate the test fails.
+func Crate(t *testing.T) (binary string) {
 	t.Helper()
-	binary := CrateBinary(t)
-	if binary == "" {
-		return nil, false
-	}
-	return func(t *testing.T) (string, zinit.Options) {
-		t.Helper()
-		return StartCrate(t, binary, t.TempDir()).Socket, zinit.Options{}
-	}, true
-}
-
-// CrateBinary is the program of CrateOrSay, "" when there is none.
-func CrateBinary(t *testing.T) string {
-	t.Helper()
-	binary := os.Getenv("HEROSUP_ZINIT_CRATE")
+	binary = os.Getenv("HEROSUP_ZINIT_CRATE")
 	if binary == "" {
 		binary, _ = exec.LookPath("zinit-server")
 	}
 	if binary == "" {
-		if slices.Contains(strings.Split(os.Getenv("HEROSUP_REQUIRE"), ","), "zinit-crate") {
-			t.Fatal("HEROSUP_REQUIRE names zinit-crate: HEROSUP_ZINIT_CRATE names no zinit-server, and none is on PATH")
-		}
-		crateAbsent.Store(true)
+		absent(t, "zinit-crate", "zinit-server of crates.io: HEROSUP_ZINIT_CRATE names none, and none is on PATH")
 	}
 	return binary
 }

@@ -43,14 +43,10 @@ func Main(m *testing.M) {
 		os.Exit(beChild(os.Args[1:]))
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if originalAbsent.Load() {
-			fmt.Fprintln(os.Stderr, "herosup tests: the original zinit is missing (HEROSUP_ZINIT names no binary), "+
-				"its contract tests did not run (HEROSUP_REQUIRE=zinit makes that a failure)")
-		}
-		if crateAbsent.Load() {
-			fmt.Fprintln(os.Stderr, "herosup tests: the zinit of crates.io is missing (HEROSUP_ZINIT_CRATE names no zinit-server, "+
-				"none is on PATH), its tests did not run (HEROSUP_REQUIRE=zinit-crate makes that a failure)")
-		}
+		missing.Range(func(word, what any) bool {
+			fmt.Fprintf(os.Stderr, "herosup tests: MISSING here: %s; its tests did not run (HEROSUP_REQUIRE=%s makes that a failure)\n", what, word)
+			return true
+		})
 		os.Exit(code)
 	}))
 }
