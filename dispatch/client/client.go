@@ -34,9 +34,10 @@ const answerWithin = 5 * time.Second
 
 // Config says how to reach a daemon.
 type Config struct {
-	// URL of its bus: "nats://127.0.0.1:4222".
+	// URL of its bus: "nats://127.0.0.1:4222". `herosup nats-context --role submitter`
+	// prints it, and KeyFile.
 	URL string
-	// KeyFile is an nkey seed (the state folder's nats/<role>.nk), CredsFile the
+	// KeyFile is an nkey seed (the state folder's nats/keys/<role>.nk), CredsFile the
 	// credentials of a NATS server of your own. Either, or neither.
 	KeyFile, CredsFile string
 	// Prefix is the first token of all subjects; "" means "hero".

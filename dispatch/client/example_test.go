@@ -15,7 +15,7 @@ func ExampleClient_Run() {
 	ctx := context.Background()
 	c, err := client.Connect(ctx, client.Config{
 		URL:     shared.nats.URL(),                                // nats://127.0.0.1:4222
-		KeyFile: embedded.KeyFile(shared.dir, embedded.Submitter), // <state folder>/nats/submitter.nk
+		KeyFile: embedded.KeyFile(shared.dir, embedded.Submitter), // <state folder>/nats/keys/submitter.nk
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -34,7 +34,8 @@ type Watch struct {
 // Watch begins to follow the facts about a job, from now on; job "" follows all jobs.
 // The job need not exist yet. events.Backlog facts wait for who reads slowly, further
 // ones are lost; so are those that are told while the connection is away. The end of
-// one job is found all the same (by the role operator, which may ask for it).
+// one job is found all the same (by the role operator, which may ask for it). The role
+// submitter hears nothing, and nobody says so: Await tells it the end.
 func (c *Client) Watch(job string) (*Watch, error) {
 	pattern := events.Pattern("evt.job.>")
 	if job != "" {

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	missing.Range(func(tool, _ any) bool {
-		fmt.Fprintf(os.Stderr, "herosup tests: %s is missing, its tests did not run (HEROSUP_REQUIRE=%s makes that a failure)\n", tool, tool)
+		fmt.Fprintf(os.Stderr, "herosup tests: %s is missing, its tests did not run (HEROSUP_REQUIRE=%s makes that a failure)\n", tool, word(tool.(string)))
 		return true
 	})
 	os.Exit(code)
@@ -55,6 +55,9 @@ var scratch string
 
 var missing sync.Map
 
+// word is a tool's in HEROSUP_REQUIRE.
+func word(tool string) string { return strings.TrimSuffix(tool, "-run") }
+
 // need gives the path of a tool. One that is missing is named in the closing line of the test run, or is a failure
 // where HEROSUP_REQUIRE names it.
 func need(t *testing.T, tool string) string {
@@ -63,7 +66,7 @@ func need(t *testing.T, tool string) string {
 	if err == nil {
 		return path
 	}
-	if name := strings.TrimSuffix(tool, "-run"); slices.Contains(strings.Split(os.Getenv("HEROSUP_REQUIRE"), ","), name) {
+	if name := word(tool); slices.Contains(strings.Split(os.Getenv("HEROSUP_REQUIRE"), ","), name) {
 		t.Fatalf("HEROSUP_REQUIRE names %s: %v", name, err)
 	}
 	missing.Store(tool, true)
