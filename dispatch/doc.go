@@ -168,8 +168,10 @@
 // memory; "not known" for a death that only the sweep saw. Each attempt that did not end the job well is in its
 // record, the last ten.
 //
-// An actor that dies with several jobs in hand accuses them all: each is counted. Running them one by one instead,
-// so that the innocent are not (hero:alone), is not there yet.
+// An actor that dies with several jobs in hand accuses them all, and most are innocent. For each of them the first such death is
+// not counted. From then on it runs alone, in a hand that has nothing else, so that the next death is its own: a job that kills
+// takes its neighbours with it once, and they come to no harm by it. Where no hand is empty one actor at a time takes
+// no more until its own is (JobRetried.Suspected, JobStarted.Alone). A script that fails and whose actor lives is no suspect any more.
 //
 // The dead are kept in the bucket HERO_DEAD, written before the log's message goes; one loop owns its
 // index and bounds it (number, age, bytes). A retry is a message of the log under the same id, with a

@@ -144,6 +144,9 @@ func whyDelayed(f Facts) []Reason {
 // whyWaiting looks for what keeps actors from it: no pool, no room, nobody free.
 func whyWaiting(f Facts) []Reason {
 	var out []Reason
+	if f.Job.Alone {
+		out = append(out, Reason{Code: "alone", Text: "it runs alone, because it was in the hand of an actor that died with several jobs: it waits for an empty one"})
+	}
 	if f.Ahead > 0 {
 		out = append(out, Reason{Code: "behind", Text: fmt.Sprintf("%d jobs of its type and level are served before it", f.Ahead)})
 	}

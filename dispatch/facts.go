@@ -28,7 +28,7 @@ func eventOf(f store.Fact, ready int) (events.Event, error) {
 	case store.FactStarted:
 		return events.JobStarted{
 			Type: f.Type, Job: f.Job, Actor: f.Actor, Incarnation: inc, Attempt: f.Attempt,
-			Timeout: events.SecondsOf(f.Timeout), Wait: events.SecondsOf(f.Wait),
+			Timeout: events.SecondsOf(f.Timeout), Wait: events.SecondsOf(f.Wait), Alone: f.Alone,
 		}, nil
 	case store.FactEnded:
 		return events.JobEnded{
@@ -38,8 +38,8 @@ func eventOf(f store.Fact, ready int) (events.Event, error) {
 	case store.FactRetried:
 		return events.JobRetried{
 			Type: f.Type, Job: f.Job, Attempt: f.Attempt, Actor: f.Actor, Incarnation: inc, Crashes: f.Crashes,
-			Interrupted: f.How == store.AttemptInterrupted,
-			Failed:      f.Failed, Reason: f.Reason, Retries: f.Retries, Next: f.Next, Ready: ready,
+			Interrupted: f.How == store.AttemptInterrupted, Suspected: f.How == store.AttemptSuspected,
+			Failed: f.Failed, Reason: f.Reason, Retries: f.Retries, Next: f.Next, Ready: ready,
 		}, nil
 	case store.FactRemoved:
 		return events.JobRemoved{Type: f.Type, Job: f.Job}, nil

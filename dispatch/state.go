@@ -59,6 +59,6 @@ func (c *Component) state(ctx context.Context, r *reporter) []events.Event {
 func startedAgain(j store.Record, inc events.Incarnation) events.JobStarted {
 	return events.JobStarted{
 		Type: j.Type, Job: j.ID, Actor: j.Actor, Incarnation: inc, Attempt: j.Attempts,
-		Timeout: events.SecondsOf(j.Timeout), Wait: events.SecondsOf(max(0, j.StartedAt.Sub(j.ReadyAt))),
+		Timeout: events.SecondsOf(j.Timeout), Wait: events.SecondsOf(max(0, j.StartedAt.Sub(j.ReadyAt))), Alone: j.Alone,
 	}
 }

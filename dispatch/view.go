@@ -67,6 +67,8 @@ type JobView struct {
 	// StartBy ends a job that has not begun by then.
 	StartBy  time.Time `json:"start_by,omitzero"`
 	Priority int       `json:"priority,omitempty"`
+	// Alone: it runs with nothing else in its actor's hand, because it was in that of one that died with several jobs.
+	Alone bool `json:"alone,omitempty"`
 	// Waits is what a blocked job waits for still; shown by job.show and not in lists.
 	Waits []Need `json:"waits_for,omitempty"`
 	// Dependents are the first jobs that wait for its end, and Waiting is how many do; shown by job.show
@@ -142,7 +144,7 @@ func viewOf(r store.Record, now time.Time) JobView {
 		Incarnation: r.Token.Incarnation, Attempts: r.Attempts, Crashes: r.Crashes, Sequence: r.Sequence,
 		CallerID: r.Caller, ContextID: r.Context, Timeout: events.SecondsOf(r.Timeout), CreatedAt: r.CreatedAt,
 		QueuedAt: r.QueuedAt, ReadyAt: r.ReadyAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
-		StartBy: r.StartBy, Priority: r.Priority,
+		StartBy: r.StartBy, Priority: r.Priority, Alone: r.Alone,
 		Output: r.Output, Error: r.Error, Script: r.Script,
 		Retries: r.Retries, Retried: r.Retried, Cause: r.Cause, DeadAt: r.DeadAt,
 		Cancelling: !r.CancelAt.IsZero() && !r.Status.Ended(), History: attemptViews(r.History),

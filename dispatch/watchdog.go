@@ -159,6 +159,10 @@ func (c *Component) withRoom(ctx context.Context, jobType string) (out []idleAct
 		if err != nil {
 			return err
 		}
+		clears, err := c.d().Clears(ctx, jobType)
+		if err != nil {
+			return err
+		}
 		for _, reg := range regs {
 			inc, err := events.ParseIncarnation(reg.Incarnation)
 			if err != nil || !slices.Contains(reg.Serves, jobType) || len(out) >= maxWatchedActors || !inc.Alive() {
@@ -168,7 +172,7 @@ func (c *Component) withRoom(ctx context.Context, jobType string) (out []idleAct
 			if err != nil {
 				return err
 			}
-			if ok && rec.Incarnation == reg.Incarnation && rec.Open && rec.Held < rec.Slots {
+			if ok && rec.Incarnation == reg.Incarnation && rec.Open && rec.Held < rec.Slots && !rec.Alone && reg.Actor+" "+reg.Incarnation != clears {
 				out = append(out, idleActor{name: reg.Actor, seen: rec.SeenAt})
 			}
 		}

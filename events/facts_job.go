@@ -47,6 +47,8 @@ type JobStarted struct {
 	Timeout Seconds `json:"timeout,omitempty"`
 	// Wait is the time from being ready to being taken.
 	Wait Seconds `json:"wait"`
+	// Alone: the actor takes no job beside it, because it was in the hand of one that died with several.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // Outcomes of JobEnded.
@@ -93,6 +95,8 @@ type JobRetried struct {
 	// caused (Interrupted) do not count.
 	Crashes     int  `json:"crashes"`
 	Interrupted bool `json:"interrupted,omitempty"`
+	// Suspected: the actor died with several jobs in hand, which counts for none of them the first time. From now on it runs alone.
+	Suspected bool `json:"suspected,omitempty"`
 	// Next is when it is ready again; zero: at once.
 	Next  time.Time `json:"next,omitzero"`
 	Ready int       `json:"ready"`

@@ -140,6 +140,9 @@ func (v *View) ready(script, attempt string, depth int, at time.Time) []string {
 
 func (v *View) started(e events.JobStarted, at time.Time) []string {
 	s, _ := v.slot(e.Actor)
+	if s != nil && e.Alone {
+		s.alone = e.Job
+	}
 	if s != nil && s.jobs[e.Job] {
 		return nil // told anew for those who came late
 	}

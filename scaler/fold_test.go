@@ -79,6 +79,31 @@ func TestAPoolOfSeveralTypes(t *testing.T) {
 	}
 }
 
+// A job that runs alone fills its actor, whatever that could hold otherwise: what waits beside it needs another.
+func TestAJobThatRunsAloneFillsItsActor(t *testing.T) {
+	policy := DefaultPolicy()
+	policy.Max, policy.TargetBacklog = 8, 4
+	v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: policy}})
+	v.Fold(events.QueueMeasured{Type: "bash", Ready: 4}, epoch)
+	v.Fold(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", From: "starting", To: "running"}, epoch)
+	started := events.JobStarted{Type: "bash", Job: "s", Actor: "bash_1", Attempt: 2, Alone: true}
+	v.Fold(started, epoch)
+	v.Fold(events.QueueMeasured{Type: "bash", Ready: 3}, epoch.Add(time.Second))
+	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); d.Want != 2 || !strings.Contains(d.Steps[0].Why, "1 running (1 alone)") {
+		t.Errorf("want %d: %+v", d.Want, d.Steps[0])
+	}
+	// Told anew after a restart, it is known again; ended, it is not.
+	v.Fold(events.ActorRegistered{Pool: "bash", Actor: "bash_1", Anew: true, Holds: []string{"s"}}, epoch.Add(time.Second))
+	v.Fold(started, epoch.Add(time.Second))
+	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); d.Want != 2 {
+		t.Errorf("want %d after it was told anew", d.Want)
+	}
+	v.Fold(events.JobEnded{Type: "bash", Job: "s", Actor: "bash_1", Attempt: 2}, epoch.Add(time.Second))
+	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); d.Want != 1 {
+		t.Errorf("want %d after its end", d.Want)
+	}
+}
+
 func parsePools(in string) []Pool {
 	var list []Pool
 	for _, line := range strings.Split(strings.TrimSpace(in), "\n") {

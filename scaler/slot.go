@@ -10,6 +10,7 @@ type slot struct {
 	changed   time.Time       // when it came into its state
 	jobs      map[string]bool // that it holds, by id; at most maxHand
 	unnamed   int             // more that it holds, whose starts were not seen
+	alone     string          // the last that was told to run alone
 	// asked is when a start was sent of which no fact came yet, leaving the same
 	// for a stop; zero when none.
 	asked   time.Time
@@ -130,7 +131,7 @@ const RefusalPause = time.Second
 // actor is the slot as Decide sees it. What was asked for counts as done until
 // patience is over.
 func (s *slot) actor(n int, now time.Time, patience time.Duration) Actor {
-	a := Actor{Slot: n, State: s.state, Jobs: s.holds(), Since: s.idleSince, Recall: s.recall, Blocked: s.blocked}
+	a := Actor{Slot: n, State: s.state, Jobs: s.holds(), Alone: s.jobs[s.alone], Since: s.idleSince, Recall: s.recall, Blocked: s.blocked}
 	if s.state == Starting || a.waits() {
 		a.Since = s.changed
 	}

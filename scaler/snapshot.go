@@ -53,6 +53,8 @@ type Actor struct {
 	State State
 	// Jobs are in its hands, whatever the keeper says of it yet.
 	Jobs int
+	// Alone: it holds one that runs alone, and takes none beside it.
+	Alone bool
 	// Since is when it became idle, or when its start was asked for. A ping does
 	// not interrupt being idle.
 	Since time.Time

@@ -11,6 +11,7 @@ import (
 type tally struct {
 	usable   int
 	inFlight int     // jobs on usable actors
+	alone    int     // of them those beside which their actor takes none
 	idle     []Actor // usable and without a job, longest idle first; the blocked ones are among them
 	blocked  []Actor // their starts wait for other services, in slot order
 	others   int     // usable and neither idle nor holding a job: starting, pinging
@@ -102,6 +103,9 @@ func (t *tally) alive(a Actor, now time.Time, p Policy) {
 	switch {
 	case a.Jobs > 0:
 		t.inFlight += a.Jobs
+		if a.Alone {
+			t.alone++
+		}
 	case a.State == Idle, a.waits():
 		t.idle = append(t.idle, a)
 	default:
@@ -116,6 +120,14 @@ func (t *tally) waiting(pool string) string {
 		why += fmt.Sprintf(", as do %d more", more)
 	}
 	return why
+}
+
+// lonely says how many of the running jobs have an actor of their own.
+func (t *tally) lonely() string {
+	if t.alone == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d alone)", t.alone)
 }
 
 // wake notes that the answer may change at that time.

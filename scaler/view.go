@@ -95,7 +95,9 @@ func (p *pool) appetite(now time.Time) int {
 	t := count(Snapshot{Now: now, Actors: p.actors(now)}, p.Policy)
 	room := 0
 	for _, a := range t.all {
-		room += max(0, p.Policy.TargetBacklog-a.Jobs)
+		if !a.Alone {
+			room += max(0, p.Policy.TargetBacklog-a.Jobs)
+		}
 	}
 	return room
 }

@@ -9,9 +9,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"herosup/dispatch"
 )
 
-// Pools whose actors run several jobs at a time: as many actors as the jobs need, all jobs of a dead one run again when
+// Pools whose actors run several jobs at a time: as many actors as the jobs need, all jobs of a dead one run again, each alone, when
 // none of its scripts is alive any more, and none is stopped that holds one.
 func TestActorsOfSeveralSlots(t *testing.T) {
 	onBoth(t, func(t *testing.T, k redisKind) {
@@ -51,13 +53,14 @@ echo done`, dir)
 		if err := syscall.Kill(r.lives["bash_1"].PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		r.until("the start of the dead one's jobs", func() bool {
-			again := 0
+		// Each runs alone now: one on the actor that comes back, one on another; the rest when those have ended.
+		again := func() (n int) {
 			for _, s := range r.starts {
-				again += len(s) - 1
+				n += len(s) - 1
 			}
-			return again == 4
-		})
+			return n
+		}
+		r.until("the start of two of the dead one's jobs", func() bool { return again() == 2 })
 		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -144,5 +147,29 @@ func TestAPoolOfTwoTypes(t *testing.T) {
 		r.until("nobody", func() bool { return r.count("stopped") == 1 && len(r.states) == 1 })
 		r.submit("python", "last", "print(1)")
 		r.until("the end of one that wakes it", func() bool { return r.isEnded("last") })
+	})
+}
+
+// A job that kills its actor takes what is beside it along once: then it runs alone, is given up after its three crashes, and
+// the others have none.
+func TestAKillerAmongOthers(t *testing.T) {
+	onBoth(t, func(t *testing.T, k redisKind) {
+		r := newRig(t, k, "  bash: {max: 1, concurrency: 4, idle_timeout: 1s, restart: {crash_loop: {exits: 9, within: 1m}}}\n")
+		dir := t.TempDir()
+		all := fmt.Sprintf("cd %s; echo > $HERO_JOB_ID; until set -- *; [ $# = 4 ]; do sleep 0.01; done; ", dir)
+		for _, id := range ids(3) {
+			r.submit("bash", id, all+"[ $HERO_ATTEMPT = 2 ] || sleep 60")
+		}
+		r.submit("bash", "killer", all+"kill -9 $PPID; sleep 60")
+		r.until("the end of the others", func() bool { return len(r.ends) == 3 })
+		for _, id := range ids(3) {
+			if v := r.record(id); v.Crashes != 0 || v.Attempts != 2 || v.State != dispatch.StateFinished || v.History[0].Outcome != "suspected" {
+				t.Errorf("%+v", v)
+			}
+		}
+		r.until("the killer is given up", func() bool { return r.record("killer").State == dispatch.StateDead })
+		if v := r.record("killer"); v.Crashes != 3 || v.Attempts != 4 {
+			t.Errorf("%+v", v)
+		}
 	})
 }

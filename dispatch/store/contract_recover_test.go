@@ -201,7 +201,7 @@ var recoverCases = map[string]func(b *bed){
 		call := func() Code {
 			r := must[reply](b)(b.s.run(b.ctx(), "recover",
 				b.s.jobKeys("sh", k.actor("p_1"), k.held("i1"), k.wake("p_1"), k.incarnations(), k.groups()),
-				b.s.jobArgs(1, "sh", "p_1", "i1", "0", "3", "", "", "", "0", "0", "")...))
+				b.s.jobArgs(1, "sh", "p_1", "i1", "0", "3", "", "", "", "0", "0", "", "0")...))
 			return r.code()
 		}
 		b.wantCode(call(), OK)

@@ -178,10 +178,10 @@ var serveCases = map[string]func(b *bed){
 		b.wantCode(must[Hello](b)(other.Hello(b.ctx())).Code, OK)
 		b.wantCode(b.claim(other).Code, Idle)
 		r := must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 3))
-		if want := []Returned{{ID: "sh0", Crashes: 1}, {ID: "py0", Crashes: 1, Handed: "q_1"}}; cmp.Diff(want, r.Jobs) != "" || r.Type != "sh" {
+		if want := []Returned{{ID: "sh0"}, {ID: "py0", Handed: "q_1"}}; cmp.Diff(want, r.Jobs) != "" || r.Type != "sh" {
 			b.Errorf("%+v", r)
 		}
-		if q := b.list(b.s.keys.queue("sh")); !slices.Equal(q, []string{"sh0"}) {
+		if q := b.list(b.s.keys.alone("sh")); !slices.Equal(q, []string{"sh0"}) {
 			b.Errorf("queue of sh: %v", q)
 		}
 		if regs := must[[]Registered](b)(b.d.Incarnations(b.ctx())); len(regs) != 1 {

@@ -14,7 +14,7 @@ import (
 // Depth is the state of one type, all figures of one moment.
 type Depth struct {
 	Type       string
-	Ready      int           // in the queue, of all levels
+	Ready      int           // in the queue, of all levels, and those that run alone
 	Delayed    int           // not yet due
 	Due        int           // due, not promoted yet
 	InFlight   int           // in the hand of an actor
@@ -36,7 +36,7 @@ func (d *Daemon) Depths(ctx context.Context, types []string) ([]Depth, error) {
 		if err := bad("script type", t); err != nil {
 			return nil, err
 		}
-		ks = append(ks, k.queue(t), k.delayed(t), k.lease(t), k.idle(t), k.prio(t))
+		ks = append(ks, k.queue(t), k.delayed(t), k.lease(t), k.idle(t), k.prio(t), k.alone(t))
 	}
 	r, err := d.s.run(ctx, "depths", ks, dec(d.epoch))
 	if err != nil {

@@ -62,6 +62,14 @@
 // reason expired), and promote ends those that nobody claims, and takes them from the queue's head, so that nobody is started
 // for them. What has begun once is not late any more.
 //
+// # Suspects
+//
+// What an actor had in hand when it died is counted as each job's crash, if it was one. If there were several, and it is a job's first time, it is marked instead
+// (a in opts) and waits in alone:<type>, which is served before all else, but into empty hands only; the actor's hash has it in the field
+// alone, and gets nothing beside it. An actor that comes for jobs with something in hand, while suspects wait and nobody
+// else does so, becomes the one that clears its hand (clearing:<type>): it gets no more until it is empty. So suspects do not wait
+// behind a backlog, and one actor at a time is kept from it. A name there that is closed or gone is nobody's.
+//
 // # Prerequisites
 //
 // Two keys hold each edge: need:<id> (hash, prerequisite -> rule) on the side of the one that waits, unlocks:<id> (zset, in the log's

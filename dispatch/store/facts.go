@@ -28,7 +28,8 @@ type Fact struct {
 	Outcome     Status        // ended, dead, cancelled
 	Reason      string        // ended, dead, cancelled, retried
 	Cause       string        // dead: how its last attempt ended
-	How         string        // retried: AttemptCrashed, AttemptInterrupted, or "" for a script that failed
+	How         string        // retried: AttemptCrashed, AttemptInterrupted, AttemptSuspected, or "" for a script that failed
+	Alone       bool          // started: its actor takes nothing beside it
 	Failed      bool          // retried, dead: its script failed, its actor lives
 	Retries     int           // retried: used so far
 	Next        time.Time     // retried: ready again then; zero: at once
@@ -178,6 +179,8 @@ func readFact(f Fact, line string) Fact {
 			f.Due = msTime(value)
 		case "cause":
 			f.Cause = value
+		case "alone":
+			f.Alone = value == "1"
 		case "how":
 			f.How = value
 		case "failed":

@@ -162,7 +162,10 @@ func (s *Store) Ahead(ctx context.Context, r Record) (int, error) {
 		return -1, err
 	}
 	k := s.keys.queue(r.Type)
-	if r.Priority != 0 {
+	switch {
+	case r.Alone:
+		k = s.keys.alone(r.Type)
+	case r.Priority != 0:
 		return s.aheadOfLevels(ctx, r)
 	}
 	at, err := s.rdb.LPos(ctx, k.name, r.ID, redis.LPosArgs{Rank: -1, MaxLen: aheadMost}).Result()

@@ -41,6 +41,7 @@ func (m *machine) read() seen {
 	zset := func(k key) { zsets[k.name] = p.ZRange(m.ctx, k.name, 0, -1) }
 	for _, t := range typeNames {
 		list(k.queue(t))
+		list(k.alone(t))
 		zset(k.idle(t))
 		zset(k.lease(t))
 		zset(k.delayed(t))
@@ -66,6 +67,10 @@ func (m *machine) read() seen {
 		needs[id] = p.HGetAll(m.ctx, k.need(id).name)
 		unlocks[id] = p.ZRangeWithScores(m.ctx, k.unlocks(id).name, 0, -1)
 	}
+	clearing := map[string]*redis.StringCmd{}
+	for _, t := range typeNames {
+		clearing[t] = p.Get(m.ctx, k.clearing(t).name)
+	}
 	epoch, position := p.Get(m.ctx, k.epoch().name), p.Get(m.ctx, k.position().name)
 	facts := p.XRange(m.ctx, k.facts().name, "("+m.lastFact, "+")
 	if _, err := p.Exec(m.ctx); err != nil && !isAnswer(err) {
@@ -76,6 +81,10 @@ func (m *machine) read() seen {
 	w.epoch, w.position = laxUint(epoch.Val()), laxUint(position.Val())
 	for _, t := range typeNames {
 		drop(w.queue, t, lists[k.queue(t).name].Val())
+		drop(w.alone, t, lists[k.alone(t).name].Val())
+		if who := clearing[t].Val(); who != "" {
+			w.clearing[t] = who
+		}
 		drop(w.idle, t, zsets[k.idle(t).name].Val())
 		drop(w.lease, t, sorted(zsets[k.lease(t).name].Val()))
 		drop(w.delayed, t, sorted(zsets[k.delayed(t).name].Val()))
@@ -93,7 +102,7 @@ func (m *machine) read() seen {
 		drop(w.wake, n, msgs)
 		if a := actors[n].Val(); len(a) > 0 {
 			w.actors[n] = &wactor{
-				inc: a["incarnation"], typ: a["type"], ping: a["ping"], pong: a["pong"], open: a["gate"] == "open", slots: laxInt(a["slots"]),
+				inc: a["incarnation"], typ: a["type"], ping: a["ping"], pong: a["pong"], open: a["gate"] == "open", slots: laxInt(a["slots"]), alone: a["alone"],
 			}
 		}
 	}
@@ -161,6 +170,8 @@ func readRare(j *wjob, opts string) {
 			j.delayed = true
 		case 'u':
 			j.awaited = true
+		case 'a':
+			j.alone = true
 		}
 	}
 }
@@ -246,6 +257,11 @@ func (m *machine) invariants(w *world) {
 			m.Fatalf("%s holds %v: it has %d slots", inc, ids, slots)
 		}
 	}
+	for name, a := range w.actors {
+		if held := w.held[a.inc]; a.alone != "" && slices.Contains(held, a.alone) && len(held) > 1 {
+			m.Fatalf("%s runs %s alone, and holds %v", name, a.alone, held)
+		}
+	}
 	closed := map[string]int{}
 	for name, a := range w.actors {
 		if a.open {
@@ -259,7 +275,7 @@ func (m *machine) invariants(w *world) {
 	}
 	m.closed = closed
 	for id, j := range w.jobs {
-		queued, delayed, leased := slices.Contains(w.queue[j.typ], id), slices.Contains(w.delayed[j.typ], id), slices.Contains(w.lease[j.typ], j.holder)
+		queued, delayed, leased := slices.Contains(w.queue[j.typ], id) || slices.Contains(w.alone[j.typ], id), slices.Contains(w.delayed[j.typ], id), slices.Contains(w.lease[j.typ], j.holder)
 		switch {
 		case j.isEnded():
 			if len(holders[id]) > 0 {
@@ -297,8 +313,8 @@ func (m *machine) invariants(w *world) {
 			if len(w.held[inc]) >= a.slots {
 				m.Fatalf("%s is idle and holds %v", name, w.held[inc])
 			}
-			if w.waiting(t) > 0 && !m.dirty[t] {
-				m.Fatalf("%s is idle and open while %v %v wait", name, w.queue[t], w.prio[t])
+			if (len(w.queue[t])+len(w.prio[t]) > 0 || len(w.alone[t]) > 0 && len(w.held[inc]) == 0) && !m.dirty[t] {
+				m.Fatalf("%s is idle and open while %v %v %v wait", name, w.queue[t], w.prio[t], w.alone[t])
 			}
 		}
 	}

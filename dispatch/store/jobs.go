@@ -94,25 +94,32 @@ func (s *Store) Jobs(ctx context.Context, cursor uint64) (JobsPage, error) {
 	return JobsPage{Jobs: recs, Next: p.Next}, err
 }
 
-// Waiting lists the next jobs of a type in the order in which they will be served, at most limit (1000).
+// Waiting lists the next jobs of a type in the order in which they will be served, at most limit (1000) and as many that run alone, which
+// an empty hand takes first.
 // Ids without a record are left out.
 func (s *Store) Waiting(ctx context.Context, jobType string, limit int) ([]Record, error) {
 	if err := bad("script type", jobType); err != nil {
 		return nil, err
 	}
-	queue, prio := s.keys.queue(jobType), s.keys.prio(jobType)
+	queue, prio, alone := s.keys.queue(jobType), s.keys.prio(jobType), s.keys.alone(jobType)
 	p := s.rdb.Pipeline()
 	list := p.LRange(ctx, queue.name, -page(limit), -1)
 	others := p.ZRangeWithScores(ctx, prio.name, 0, page(limit)-1)
+	lone := p.LRange(ctx, alone.name, -page(limit), -1)
 	if _, err := p.Exec(ctx); err != nil {
-		return nil, s.fault(ctx, err, []key{queue, prio})
+		return nil, s.fault(ctx, err, []key{queue, prio, alone})
 	}
 	slices.Reverse(list.Val())
-	recs, err := s.records(ctx, list.Val())
-	if err != nil || len(others.Val()) == 0 {
-		return recs, err
+	slices.Reverse(lone.Val())
+	first, err := s.records(ctx, lone.Val())
+	if err != nil {
+		return nil, err
 	}
-	return s.merge(ctx, recs, others.Val(), int(page(limit)))
+	recs, err := s.records(ctx, list.Val())
+	if err == nil && len(others.Val()) > 0 {
+		recs, err = s.merge(ctx, recs, others.Val(), int(page(limit)))
+	}
+	return append(first, recs...), err
 }
 
 // since is the time that its place among jobs of other levels is counted from.

@@ -29,7 +29,8 @@ func (k keys) unlocks(id string) key { return k.at("unlocks", "unlocks:"+id, "zs
 func (k keys) dead() key             { return k.at("dead", "dead", "zset") }                 // id by ms of death, capped
 func (k keys) ended() key            { return k.at("ended", "ended", "list") }               // "sequence id outcome", RPUSH, until settled
 func (k keys) done() key             { return k.at("done", "done", "list") }                 // "sequence id" of ended and settled jobs, RPUSH, capped
-func (k keys) alone(t string) key    { return k.at("alone", "alone:"+t, "list") }            // reserved: jobs that are to run alone; nothing fills it yet
+func (k keys) alone(t string) key    { return k.at("alone", "alone:"+t, "list") }            // ids that run in a hand that has nothing else (scripts/lib/alone.lua)
+func (k keys) clearing(t string) key { return k.at("clearing", "clearing:"+t, "string") }    // "<actor> <incarnation>" of who takes no more until its hand is empty, for those
 func (k keys) facts() key            { return k.at("facts", "facts", "stream") }             // for the bus, capped
 func (k keys) incarnations() key     { return k.at("incarnations", "incarnations", "hash") } // incarnation -> "actor type"
 func (k keys) groups() key           { return k.at("groups", "groups", "hash") }             // "<incarnation> <job>" -> "<pgid> <start> <attempt>"

@@ -47,11 +47,15 @@ func (w *world) enqueue(id string, ready *int, back bool) {
 		}
 		first = t.first
 	}
-	if j.level == 0 {
+	in := w.queue
+	if j.alone {
+		in = w.alone
+	}
+	if j.level == 0 || j.alone {
 		if back {
-			w.queue[typ] = append(w.queue[typ], id)
+			in[typ] = append(in[typ], id)
 		} else {
-			w.queue[typ] = slices.Insert(slices.Clone(w.queue[typ]), 0, id)
+			in[typ] = slices.Insert(slices.Clone(in[typ]), 0, id)
 		}
 		return
 	}
@@ -87,12 +91,16 @@ func (w *world) leaveLevel(id string) {
 func (w *world) leaveQueue(id string) {
 	typ := w.jobs[id].typ
 	drop(w.delayed, typ, without(w.delayed[typ], id))
-	drop(w.queue, typ, slices.DeleteFunc(slices.Clone(w.queue[typ]), func(v string) bool { return v == id }))
+	for _, in := range []map[string][]string{w.queue, w.alone} {
+		drop(in, typ, slices.DeleteFunc(slices.Clone(in[typ]), func(v string) bool { return v == id }))
+	}
 	delete(w.due, id)
 	w.leaveLevel(id)
 }
 
-func (w *world) waiting(typ string) int { return len(w.queue[typ]) + len(w.prio[typ]) }
+func (w *world) waiting(typ string) int {
+	return len(w.queue[typ]) + len(w.prio[typ]) + len(w.alone[typ])
+}
 
 // turn is whose turn it is: the list's head, or one of another level that goes before it.
 func (w *world) turn(typ string) (id string, listed bool) {

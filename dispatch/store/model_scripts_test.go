@@ -82,7 +82,7 @@ func (w *world) accept(epoch, after uint64, sub submitted) string {
 		case sub.Again && j.isEnded() && alike && j.seq < seq:
 			*j = wjob{
 				typ: j.typ, script: j.script, status: "dispatched", logged: true, seq: seq, retries: j.retries, attempt: j.attempt, epoch: w.epoch, actor: j.actor,
-				level: j.level, order: j.order, needs: j.needs, delayed: j.delayed, awaited: j.awaited,
+				level: j.level, order: j.order, needs: j.needs, delayed: j.delayed, awaited: j.awaited, alone: j.alone,
 			}
 			delete(w.dead, id)
 			w.times[id] = wtimes{ready: w.at(w.now)}
@@ -320,6 +320,17 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 		w.leaveUnread(name)
 	}
 	ids := w.held[inc]
+	counts := func(id string) bool {
+		j := w.jobs[id]
+		return j != nil && j.script != "" && j.status == "started" && j.holder == inc &&
+			!interrupted && !j.cancel && j.unread != fmt.Sprint(j.attempt, " ", inc)
+	}
+	accused := 0
+	for _, id := range ids {
+		if counts(id) {
+			accused++
+		}
+	}
 	for _, id := range slices.Backward(ids) {
 		j := w.jobs[id]
 		if j == nil || j.script == "" {
@@ -329,15 +340,18 @@ func (w *world) recover(epoch uint64, inc string, interrupted bool, limit int) s
 		if j.status != "started" || j.holder != inc {
 			continue
 		}
-		counts := !interrupted && !j.cancel && j.unread != fmt.Sprint(j.attempt, " ", inc)
-		if counts {
+		counted := counts(id)
+		if counted && accused > 1 && !j.alone {
+			j.alone, counted = true, false
+		}
+		if counted {
 			j.crashes++
 		}
 		j.status, j.holder = "dispatched", ""
 		switch {
 		case j.cancel:
 			w.end(id, "ended", "error", ReasonCancelled)
-		case counts && j.crashes >= limit:
+		case counted && j.crashes >= limit:
 			w.end(id, "dead", "error", ReasonCrashes)
 			w.dead[id] = true
 		default: // pauses are drawn as none here
@@ -442,7 +456,7 @@ func (w *world) cancel(epoch uint64, id string) string {
 		return fmt.Sprint("RUNNING started ", j.reason)
 	}
 	w.begin(j.typ)
-	rare := j.order != "" || j.awaited
+	rare := j.order != "" || j.awaited || j.alone
 	w.end(id, "cancelled", "error", ReasonCancelled)
 	w.leaveQueue(id)
 	if rare {

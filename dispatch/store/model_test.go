@@ -15,6 +15,8 @@ type world struct {
 	jobs     map[string]*wjob
 	queue    map[string][]string // by type; the right end is served next
 	prio     map[string][]wplace // by type; the first is served next
+	alone    map[string][]string // by type; the right end is served next
+	clearing map[string]string   // by type: "<actor> <incarnation>"
 	delayed  map[string][]string // by type
 	startBy  map[string][]string // by type
 	need     map[string]map[string]Rule
@@ -59,6 +61,7 @@ type wjob struct {
 	needs          bool // came with prerequisites
 	delayed        bool // and with a delay beside them
 	awaited        bool // others wait for it
+	alone          bool // died with others: runs in an empty hand
 	settled        bool // its message is out of the log, and its record stays for those
 	expires        bool // its record goes by itself
 }
@@ -67,6 +70,7 @@ type wactor struct {
 	inc, typ, ping, pong string
 	open                 bool
 	slots                int
+	alone                string // the job beside which it takes none
 }
 
 func newWorld() *world {
@@ -75,7 +79,7 @@ func newWorld() *world {
 		idle: map[string][]string{}, lease: map[string][]string{}, actors: map[string]*wactor{}, wake: map[string][]string{},
 		held: map[string][]string{}, reg: map[string]string{}, groups: map[string]string{}, dead: map[string]bool{},
 		prio: map[string][]wplace{}, startBy: map[string][]string{}, need: map[string]map[string]Rule{}, unlocks: map[string][]wwait{},
-		times: map[string]wtimes{},
+		times: map[string]wtimes{}, alone: map[string][]string{}, clearing: map[string]string{},
 	}
 }
 
@@ -163,6 +167,9 @@ func splitMember(m string) (name, inc string) {
 // serve hands over; it returns id -> actor.
 func (w *world) serve(typ string) map[string]string {
 	handed := map[string]string{}
+	if len(w.idle[typ]) > 0 && len(w.alone[typ]) > 0 {
+		w.giveAlone(typ, handed)
+	}
 	for len(w.idle[typ]) > 0 {
 		id, listed := w.nextReady(typ)
 		if id == "" {
@@ -182,18 +189,17 @@ func (w *world) serve(typ string) map[string]string {
 		if name == "" {
 			break
 		}
-		w.start(id, name, inc)
+		w.hand(id, name, inc, handed)
 		w.took(typ, listed)
-		w.held[inc] = append(w.held[inc], id)
 		drop(w.idle, typ, without(w.idle[typ], member))
 		if len(w.held[inc]) < w.actors[name].slots {
 			w.idle[typ] = append(w.idle[typ], member)
 		}
-		w.wake[name] = append(w.wake[name], fmt.Sprint("job ", id, " ", w.jobs[id].attempt))
-		handed[id] = name
 	}
 	return handed
 }
+
+func wakeJob(id string, attempt int) string { return fmt.Sprint("job ", id, " ", attempt) }
 
 // wend is an end as exchange is told it.
 type wend struct {
@@ -235,12 +241,25 @@ func (w *world) exchange(epoch uint64, typ, name, inc string, ends []wend, known
 		dropped = len(w.held[inc]) < n
 	}
 	room := min(want, a.slots-len(w.held[inc]))
+	if a.alone != "" && len(w.held[inc]) > 0 {
+		room = 0
+	} else {
+		a.alone = ""
+	}
 	code, me := "JOB", name+" "+inc
 	switch {
 	case want == 0:
 		code = "NOT_WANTED"
 	case !a.open:
 		code = "CLOSED"
+	case room > 0:
+		id, full := w.takeAlone(typ, name, inc)
+		if id != "" {
+			jobs += fmt.Sprint(" [", id, " ", w.jobs[id].attempt, " false]")
+		}
+		if full {
+			room = 0
+		}
 	}
 	for ; code == "JOB" && room > 0; room-- {
 		id, listed := w.nextReady(typ)
@@ -280,6 +299,7 @@ func (w *world) endHeld(e wend, typ, name, inc string) {
 	case j.asserted != "":
 		j.status, j.holder, j.gaveBack, j.asserted = "dispatched", "", gaveBack(e.token, inc), "failed"
 	case j.retried < j.retries:
+		j.alone = false // its actor lives, so it is none that kills
 		j.retried++
 		j.status, j.holder, j.gaveBack = "dispatched", "", gaveBack(e.token, inc)
 		w.delayed[typ] = append(without(w.delayed[typ], e.id), e.id) // others may have pushed it while it was delayed: a set has it once
@@ -287,9 +307,11 @@ func (w *world) endHeld(e wend, typ, name, inc string) {
 		w.setReady(e.id)
 		w.fact("retried", e.id, name, j.attempt)
 	case j.retries > 0:
+		j.alone = false
 		w.end(e.id, "dead", "error", ReasonRetries)
 		w.dead[e.id] = true
 	default:
+		j.alone = false
 		w.end(e.id, "ended", "error", "exit 1")
 	}
 	drop(w.held, inc, without(w.held[inc], e.id))

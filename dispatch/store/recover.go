@@ -97,7 +97,7 @@ func (d *Daemon) RecoverFrom(ctx context.Context, incarnation string, death Deat
 		r, err := d.s.run(ctx, "recover",
 			d.s.jobKeys(jobType, k.actor(name), k.held(incarnation), k.wake(name), k.incarnations(), k.groups()),
 			d.s.jobArgs(d.epoch, jobType, name, incarnation, boolArg(death.ByUs), strconv.Itoa(maxCrashes),
-				death.Cause(), death.ExitCode, death.Signal, boolArg(death.OutOfMemory), d.s.draw(), death.ago())...)
+				death.Cause(), death.ExitCode, death.Signal, boolArg(death.OutOfMemory), d.s.draw(), death.ago(), strconv.Itoa(len(out.Jobs)))...)
 		if err != nil {
 			return out, err
 		}

@@ -2,9 +2,12 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // ActorRecord is what Redis knows of an actor by name.
@@ -15,6 +18,7 @@ type ActorRecord struct {
 	Open        bool
 	Held        int
 	Slots       int       // how many it may hold, 1 at least
+	Alone       bool      // it takes nothing beside what it holds: a job that runs alone
 	SeenAt      time.Time // last hello, pong, idle claim or renew
 }
 
@@ -30,12 +34,22 @@ func (d *Daemon) ActorRecord(ctx context.Context, actor string) (rec ActorRecord
 	}
 	rec = ActorRecord{
 		Name: actor, Type: m["type"], Incarnation: m["incarnation"], Open: m["gate"] == "open", SeenAt: msTime(m["seen_ms"]),
-		Slots: max(1, laxInt(m["slots"])),
+		Slots: max(1, laxInt(m["slots"])), Alone: m["alone"] != "",
 	}
 	h := d.s.keys.held(rec.Incarnation)
 	n, err := d.s.rdb.LLen(ctx, h.name).Result()
 	rec.Held = int(n)
 	return rec, err == nil, d.s.fault(ctx, err, []key{h})
+}
+
+// Clears is who of a type takes no more jobs until its hand is empty, so that one that runs alone finds one: "<actor> <incarnation>", or "".
+func (d *Daemon) Clears(ctx context.Context, jobType string) (string, error) {
+	k := d.s.keys.clearing(jobType)
+	who, err := d.s.rdb.Get(ctx, k.name).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", nil
+	}
+	return who, d.s.fault(ctx, err, []key{k})
 }
 
 // Group is the recorded process group of a script.

@@ -66,6 +66,8 @@ func readOpts(r *Record, opts string) {
 			r.StartBy = msTime(w[1:])
 		case 'd':
 			r.Due = msTime(w[1:])
+		case 'a':
+			r.Alone = true
 		}
 	}
 }

@@ -143,6 +143,7 @@ type Record struct {
 	Priority int
 	StartBy  time.Time // while it has not begun; zero: none
 	Due      time.Time // of one that waits for prerequisites: not before; zero: none
+	Alone    bool      // its actor died with several jobs in hand: it runs in an empty one from then on
 }
 
 // Attempt is one that was not the job's end: its actor died, its script failed, or the job was revived after it.
@@ -163,6 +164,7 @@ type Attempt struct {
 const (
 	AttemptFailed      = "failed"      // its script
 	AttemptCrashed     = "crashed"     // its actor
+	AttemptSuspected   = "suspected"   // its actor, with several jobs in hand: not counted
 	AttemptInterrupted = "interrupted" // we ended its actor
 	AttemptCancelled   = "cancelled"   // its actor was ended for its cancel
 	AttemptEnded       = "ended"       // it ended the job, which was revived later

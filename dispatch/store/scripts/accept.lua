@@ -44,7 +44,12 @@ local function completed(id, j, retries, created, opts)
     set[#set + 1], set[#set + 2] = 'created_at', created
   end
   if opts ~= '' then
-    j.opts = opts .. (j.opts and flag(j.opts, 'u') and ' u' or '')
+    for _, letter in ipairs({ 'u', 'a' }) do -- what has come to it since
+      if j.opts and flag(j.opts, letter) then
+        opts = opts .. ' ' .. letter
+      end
+    end
+    j.opts = opts
     set[#set + 1], set[#set + 2] = 'opts', j.opts
   end
   redis.call('HSET', job_key(id), unpack(set))

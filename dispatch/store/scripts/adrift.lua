@@ -27,7 +27,11 @@ elseif j.status == 'dispatched' and j.holder == '' then
   if redis.call('ZSCORE', k_delayed, a_id) then
     return { 'KEPT' }
   end
-  if j.opts and opt(j.opts, 'h') then
+  if j.opts and flag(j.opts, 'a') then
+    if redis.call('LPOS', alone(), a_id) then
+      return { 'KEPT' }
+    end
+  elseif j.opts and opt(j.opts, 'h') then
     if redis.call('ZSCORE', prio(), rare.member(a_id, j.opts)) then
       return { 'KEPT' }
     end

@@ -29,10 +29,7 @@ end
 end_job({ id = a_id, kind = 'cancelled', status = 'error', output = '', error = 'cancelled before it was run',
   reason = 'cancelled', exit_code = '', actor = '', holder = '', attempt = j.attempt, sequence = j.sequence,
   opts = j.opts })
-redis.call('ZREM', k_delayed, a_id)
-if redis.call('LLEN', k_queue) <= 1000 then
-  redis.call('LREM', k_queue, 0, a_id)
-end
+rare.unqueue(a_id, j)
 if j.opts then
   rare.serve(100) -- jobs that it kept waiting
   rare.serve_others()

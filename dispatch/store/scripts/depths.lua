@@ -5,7 +5,7 @@
 -- USE epoch now
 -- RETURNS NO_EPOCH | OK {ready delayed due in_flight idle oldest_ms}...
 -- BOUND 200 types, 10,000 incarnations each, 1,000 jobs in the hand of one that serves several types
--- More KEYS: queue delayed lease idle prio of each type.
+-- More KEYS: queue delayed lease idle prio alone of each type.
 local answer = { 'OK' }
 local mixed = {} -- in the hands of actors of several types, by type
 
@@ -31,7 +31,7 @@ local function in_hands(lease)
   return n
 end
 
-for i = 2, #KEYS, 5 do
+for i = 2, #KEYS, 6 do
   local oldest = 0
   local id = redis.call('LINDEX', KEYS[i], -1)
   if id then
@@ -49,11 +49,11 @@ for i = 2, #KEYS, 5 do
   end
   local all = redis.call('ZCARD', KEYS[i + 1])
   local due = redis.call('ZCOUNT', KEYS[i + 1], '-inf', now)
-  answer[#answer + 1] = { redis.call('LLEN', KEYS[i]) + redis.call('ZCARD', KEYS[i + 4]), all - due, due, in_hands(KEYS[i + 2]),
+  answer[#answer + 1] = { redis.call('LLEN', KEYS[i]) + redis.call('ZCARD', KEYS[i + 4]) + redis.call('LLEN', KEYS[i + 5]), all - due, due, in_hands(KEYS[i + 2]),
     redis.call('ZCARD', KEYS[i + 3]), oldest }
 end
 for i = 2, #answer do
-  local t = string.match(KEYS[i * 5 - 8], ':q:work:type:(.+)$')
+  local t = string.match(KEYS[i * 6 - 10], ':q:work:type:(.+)$')
   answer[i][4] = answer[i][4] + (mixed[t] or 0)
 end
 return answer

@@ -39,7 +39,7 @@ while ARGV[i] do
   end
 end
 
-local a = redis.call('HMGET', k_actor, 'incarnation', 'gate', 'types')
+local a = redis.call('HMGET', k_actor, 'incarnation', 'gate', 'types', 'alone')
 local mine, open = a[1] == a_incarnation, a[2] == 'open'
 local had = redis.call('LLEN', k_held)
 local held = had - #ended
@@ -56,6 +56,12 @@ if mine then
     dropped, held = found < held, found
   end
   local room = a_slots - held
+  if a[4] and held > 0 then
+    room = 0
+  elseif a[4] then
+    redis.call('HDEL', k_actor, 'alone')
+  end
+  hand_has = held
   if a_want - room < 0 then
     room = tonumber(a_want)
   end

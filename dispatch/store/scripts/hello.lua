@@ -23,7 +23,7 @@ end
 rare.unread() -- by the process before
 redis.call('HSET', k_actor, 'gate', 'open', 'incarnation', a_incarnation, 'type', a_type, 'seen_ms', now,
   'hello_ms', now, 'slots', a_slots, 'v', '1')
-redis.call('HDEL', k_actor, 'ping', 'pong', 'types', 'turns')
+redis.call('HDEL', k_actor, 'ping', 'pong', 'types', 'turns', 'alone')
 if types then
   redis.call('HSET', k_actor, 'types', types)
   for t in string.gmatch(types, '(%S+):') do

@@ -1,7 +1,8 @@
 -- recover: what a dead incarnation held goes back, and its traces go.
 -- KEYS epoch facts ended dead queue idle lease actor held wake incarnations groups
--- ARGV epoch type name incarnation interrupted max_crashes cause exit_code signal oom jitter ago
+-- ARGV epoch type name incarnation interrupted max_crashes cause exit_code signal oom jitter ago more
 -- USE epoch now stamp fact record fence opts type queue need end crash unread ready start serve
+-- more: how many jobs earlier calls took back.
 -- RETURNS NO_EPOCH | GONE | OK/AGAIN {id crashes dead actor}...
 -- BOUND 1,000 wake messages, 100 held jobs (then AGAIN), 100 hand-overs, 100 spent ids
 if string.match(redis.call('HGET', k_incarnations, a_incarnation) or '', '^%S+ %S+') ~= a_name .. ' ' .. a_type then
@@ -11,13 +12,23 @@ if redis.call('HGET', k_actor, 'incarnation') == a_incarnation then
   rare.unread()
 end
 local ids = redis.call('LRANGE', k_held, 0, 99)
-local back, forgotten = {}, {}
-for i = #ids, 1, -1 do -- the oldest last: the right end is served next
-  local id = ids[i]
-  forgotten[#forgotten + 1] = a_incarnation .. ' ' .. id
+local jobs, back, forgotten, accused = {}, {}, {}, 0
+for i, id in ipairs(ids) do
+  forgotten[i] = a_incarnation .. ' ' .. id
   local j = read(id)
+  jobs[i] = j
   if j.script and j.status == 'started' and j.holder == a_incarnation then
-    local crashes, ended = rare.for_type(redis.call('HGET', job_key(id), 'type'), rare.crashed, id, j)
+    j.outcome = rare.outcome(id, j)
+    accused = accused + (j.outcome == 'crashed' and 1 or 0)
+  end
+end
+for i = #ids, 1, -1 do -- the oldest last: the right end is served next
+  local id, j = ids[i], jobs[i]
+  if j.outcome then
+    if accused + a_more > 1 and j.outcome == 'crashed' and not (j.opts and flag(j.opts, 'a')) then
+      j.outcome = 'suspected'
+    end
+    local crashes, ended = rare.for_type(redis.call('HGET', job_key(id), 'type'), rare.crashed, id, j, j.outcome)
     table.insert(back, 1, { id, crashes, ended, '' })
   elseif not j.script then
     rare.bury_unusable(id, j)

@@ -4,24 +4,29 @@
 --   cancelled    it ends: the death is how its cancel was carried out
 --   interrupted  we ended the actor, or it never knew that it had the job, or it was seen dead (ago, in ms) when the job
 --                was put into its hand: to the front of the queue, counted as nothing
+--   suspected    it died with others, for the first time: not counted; it runs alone from then on
 --   crash        counted; the first runs again at once, the second after up to 1 s, further ones up to 10 s
 --                (full jitter); at the limit within 72 hours it is dead
--- Returns the crashes that count, and 1 for a job that ended.
-function rare.crashed(id, j)
+function rare.outcome(id, j)
+  local f = redis.call('HMGET', job_key(id), 'cancel', 'unread')
+  if f[1] then
+    return 'cancelled'
+  elseif a_interrupted == '1' or f[2] == j.attempt .. ' ' .. a_incarnation or a_ago ~= '' and tonumber(j.started) and j.started - (now - a_ago) > 0 then
+    return 'interrupted'
+  end
+  return 'crashed'
+end
+
+-- outcome: as above, suspected among it. Returns the crashes that count, and 1 for a job that ended.
+function rare.crashed(id, j, outcome)
   local key = job_key(id)
-  local f = redis.call('HMGET', key, 'crash_ms', 'cancel', 'unread')
   local times = {}
-  for ms in string.gmatch(f[1] or '', '%d+') do
+  for ms in string.gmatch(redis.call('HGET', key, 'crash_ms') or '', '%d+') do
     if now - ms < 259200000 then
       times[#times + 1] = ms
     end
   end
-  local outcome = 'crashed'
-  if f[2] then
-    outcome = 'cancelled'
-  elseif a_interrupted == '1' or f[3] == j.attempt .. ' ' .. a_incarnation or a_ago ~= '' and tonumber(j.started) and j.started - (now - a_ago) > 0 then
-    outcome = 'interrupted'
-  else
+  if outcome == 'crashed' then
     times[#times + 1] = now
   end
   local crashes = string.format('%d', #times)
@@ -33,6 +38,10 @@ function rare.crashed(id, j)
   -- Nobody's token is good any more: the dead actor's last finish may still be on its way.
   redis.call('HSET', key, 'status', 'dispatched', 'token', j.epoch .. ' ' .. j.attempt .. '  ' .. j.started .. ' ' .. j.actor,
     'crashes', crashes, 'crash_ms', table.concat(times, ' '), 'ready_ms', ready, 'updated_at', stamp())
+  if outcome == 'suspected' then
+    j.opts = j.opts and j.opts .. ' a' or 'a'
+    redis.call('HSET', key, 'opts', j.opts)
+  end
   rare.remember(id, { attempt = j.attempt, actor = a_name, incarnation = a_incarnation, began = j.started, ended = now,
     outcome = outcome, reason = a_cause, exit_code = a_exit_code ~= '' and a_exit_code or nil,
     signal = a_signal ~= '' and a_signal or nil, oom = a_oom == '1' and '1' or nil })

@@ -5,6 +5,20 @@ local function prio()
   return c_prefix .. ':prio:' .. a_type
 end
 
+-- The list of those that run alone: see alone.lua.
+local function alone()
+  return c_prefix .. ':alone:' .. a_type
+end
+
+-- Asked once: most types have neither.
+local function look()
+  if levels == nil then
+    local n = redis.call('EXISTS', prio(), alone())
+    levels = n > 0 and redis.call('EXISTS', prio()) == 1
+    suspects = n == 2 or n == 1 and not levels
+  end
+end
+
 -- RARE
 -- j: opts ready. back: it was in a hand; to the front, where its first time puts it.
 function rare.enqueue(id, j, back)
@@ -14,9 +28,12 @@ function rare.enqueue(id, j, back)
     first = redis.call('HGET', job_key(id), 'first_ms')
   end
   local head = j.opts and opt(j.opts, 'h')
-  if head then
+  if j.opts and flag(j.opts, 'a') then
+    redis.call(back and 'RPUSH' or 'LPUSH', alone(), id)
+    levels = nil
+  elseif head then
     redis.call('ZADD', prio(), string.format('%d', (tonumber(first) or now) - head), rare.member(id, j.opts))
-    levels = true
+    levels = nil
   else
     redis.call(back and 'RPUSH' or 'LPUSH', k_queue, id)
   end
@@ -27,6 +44,7 @@ function rare.unqueue(id, j)
   redis.call('ZREM', k_delayed, id)
   if j.opts then
     redis.call('ZREM', prio(), rare.member(id, j.opts))
+    redis.call('LREM', alone(), 0, id)
   end
   if redis.call('LLEN', k_queue) <= 1000 then
     redis.call('LREM', k_queue, 0, id)
@@ -34,7 +52,7 @@ function rare.unqueue(id, j)
 end
 
 function rare.waiting()
-  return redis.call('LLEN', k_queue) + redis.call('ZCARD', prio())
+  return redis.call('LLEN', k_queue) + redis.call('ZCARD', prio()) + redis.call('LLEN', alone())
 end
 
 -- The place of a job of another level that goes before the list's head id, if there is one.

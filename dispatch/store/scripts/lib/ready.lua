@@ -36,9 +36,7 @@ end
 
 -- most: how many will be asked for, so that the queue is read once.
 local function next_ready(most)
-  if levels == nil then
-    levels = redis.call('EXISTS', prio()) == 1
-  end
+  look()
   while spare > 0 do
     local id = ahead[#ahead - used]
     if not id then

@@ -27,6 +27,9 @@ function rare.retry(e, jitter)
       'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'asserted', 'failed', 'updated_at', stamp())
     return true
   end
+  if e.opts and flag(e.opts, 'a') then -- its actor lives, so it is none that kills
+    e.opts = rare.unset(e.id, e.opts, 'a')
+  end
   local most, used = tonumber(f[1] or '') or 0, tonumber(f[2] or '') or 0
   if most <= 0 then
     return false

@@ -12,10 +12,11 @@ local function start(id, j, name, inc)
   if j.opts then
     rare.begun(id, j.opts)
   end
-  if j.sequence then
+  if j.sequence and not (j.opts and flag(j.opts, 'a')) then
     tell(name, inc, 'started ' .. id .. ' ' .. j.sequence .. ' ' .. attempt .. ' timeout=' .. j.timeout .. ' since=' .. j.ready)
   else
-    rare.fact('started', id, '0', name, inc, attempt, 'timeout', j.timeout, 'since', j.ready)
+    rare.fact('started', id, j.sequence, name, inc, attempt, 'timeout', j.timeout, 'since', j.ready,
+      'alone', j.opts and flag(j.opts, 'a') and '1' or '')
   end
   return attempt
 end

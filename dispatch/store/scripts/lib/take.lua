@@ -1,9 +1,20 @@
+-- USE alone
 -- Jobs for the caller: what it has in hand and does not know of, then the next of the queue.
 local me = a_name .. ' ' .. a_incarnation
+
+local hand_has = 0 -- how many jobs the caller has in hand beside new
+local full = false -- it is to get no more, whatever its slots say
 
 -- Up to room jobs of the queue go into the answer and into new. Returns the code.
 local function take(answer, new, room)
   local code = 'JOB'
+  look()
+  if suspects then
+    rare.take_alone(answer, new)
+    if full then
+      return code
+    end
+  end
   while #new < room do
     local id, j = next_ready(room - #new)
     if not id then
@@ -20,6 +31,22 @@ local function take(answer, new, room)
 end
 
 -- RARE
+-- One that runs alone, for an empty hand; or the caller is the one that gets no more until its own is empty.
+function rare.take_alone(answer, new)
+  if hand_has + #new > 0 then
+    full = rare.clears(me) == me
+    return
+  end
+  local id, j = rare.next_suspect()
+  if id then
+    local attempt = start(id, j, a_name, a_incarnation)
+    rare.runs_alone(id, a_name)
+    new[1] = id
+    hand(answer, id, j, attempt, '0')
+    full = true
+  end
+end
+
 -- A job that is returned by call must not come once more by message.
 local function forget_messages()
   for _, m in ipairs(redis.call('LRANGE', k_wake, 0, 199)) do
@@ -84,6 +111,9 @@ function rare.take_turns(answer, new, room)
     local had, again = #new, false
     for turn, t in ipairs(all) do
       again = rare.as_type(t.type, take, answer, new, had + 1) == 'AGAIN' or again
+      if full and #new == had then
+        return 'JOB'
+      end
       if #new > had then
         for skipped = 1, turn - 1 do
           all[skipped].pass = t.pass + 1
@@ -94,10 +124,10 @@ function rare.take_turns(answer, new, room)
     end
     if #new == had then
       code = again and 'AGAIN' or 'IDLE'
-    elseif #new == room then
+    elseif #new == room or full then
       code = 'JOB'
     end
-  until #new == had or #new == room
+  until #new == had or #new == room or full
   if #new > 0 then
     local least, text = math.huge, {}
     for _, t in ipairs(places) do

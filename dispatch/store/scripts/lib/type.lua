@@ -1,6 +1,6 @@
 -- A script works for one type, but the end of a job may concern jobs of others: f runs as if the script
 -- had been called for type t.
-local levels -- whether the type has jobs of other levels than 0; nil: not asked yet
+local levels, suspects -- whether the type has jobs of other levels than 0, or such as run alone; nil: not asked yet
 local touched = {} -- types, not the caller's, that have something new in their queue
 
 -- An actor may serve several types. Its hash has them in the field types, "<type>:<weight> ..." with its own first; without
@@ -20,11 +20,11 @@ function rare.as_type(t, f, ...)
   if not t or t == '' or t == a_type then
     return f(...)
   end
-  local was_type, was_queue, was_idle, was_lease, was_levels = a_type, k_queue, k_idle, k_lease, levels
+  local was_type, was_queue, was_idle, was_lease, was_levels, was_suspects = a_type, k_queue, k_idle, k_lease, levels, suspects
   a_type, levels = t, nil
   k_queue, k_idle, k_lease = c_prefix .. ':q:work:type:' .. t, c_prefix .. ':idle:' .. t, c_prefix .. ':lease:' .. t
   local one, two = f(...) -- no f has more to say
-  a_type, k_queue, k_idle, k_lease, levels = was_type, was_queue, was_idle, was_lease, was_levels
+  a_type, k_queue, k_idle, k_lease, levels, suspects = was_type, was_queue, was_idle, was_lease, was_levels, was_suspects
   return one, two
 end
 
