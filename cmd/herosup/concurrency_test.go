@@ -123,8 +123,7 @@ func TestAPoolOfTwoTypes(t *testing.T) {
 		if err := syscall.Kill(r.lives["both_1"].PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		waitFile(t, filepath.Join(dir, "p2"))
-		waitFile(t, filepath.Join(dir, "b2"))
+		r.until("one of them alone", func() bool { return len(r.starts["p"])+len(r.starts["b"]) == 3 })
 		for i := range 8 { // all of one type, then all of the other
 			r.submit([]string{"bash", "python"}[i/4], fmt.Sprint("more-", i), "# nothing")
 		}

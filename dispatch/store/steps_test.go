@@ -646,6 +646,9 @@ func (m *machine) workAll(hands []*hand) {
 			m.timePasses(typ)
 			m.promoteOne(typ)
 		}
+		for _, typ := range typeNames { // an end that promote brought may have released one that is due later
+			again = again || len(m.w.delayed[typ]) > 0
+		}
 		for _, h := range hands {
 			for m.workOne(h) {
 				again = true
