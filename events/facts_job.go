@@ -84,7 +84,8 @@ type JobRetried struct {
 	Actor       string      `json:"actor"`
 	Incarnation Incarnation `json:"incarnation"`
 	// Failed: the script failed. Its actor lives and holds the job no more. Otherwise
-	// the actor died.
+	// the actor died. With Interrupted as well the script was not begun: the actor lacks
+	// what it needs for any, which Reason names.
 	Failed bool `json:"failed,omitempty"`
 	// Reason is how the script failed ("exit 3", "timeout") or the actor died
 	// ("signal SIGSEGV", "out of memory").

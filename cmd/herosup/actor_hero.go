@@ -26,7 +26,7 @@ func (f *actorFlags) runOriginal(cmd *cobra.Command, a *app, argv []string, grac
 		return err
 	}
 	go func() { endAs(<-p.Lost()) }()
-	runErr := f.runHealthy(cmd, a, p.Run, p.Healthy)
+	runErr := f.run(cmd, a, actor.Config{Handler: p.Run, Healthy: p.Healthy})
 	if err := p.Stop(); runErr == nil {
 		return err
 	}

@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kballard/go-shellquote"
@@ -53,11 +52,8 @@ func (f *actorFlags) open(cmd *cobra.Command, a *app) (*store.Store, error) {
 	return store.Open(set.Store(f.redisURL, f.id, os.Getenv), log)
 }
 
-func (f *actorFlags) run(cmd *cobra.Command, a *app, h actor.Handler) error {
-	return f.runHealthy(cmd, a, h, nil)
-}
-
-func (f *actorFlags) runHealthy(cmd *cobra.Command, a *app, h actor.Handler, healthy func(context.Context) error) error {
+// run is an actor with the handler and what goes with it in cfg.
+func (f *actorFlags) run(cmd *cobra.Command, a *app, cfg actor.Config) error {
 	s, err := f.open(cmd, a)
 	if err != nil {
 		return err
@@ -67,9 +63,8 @@ func (f *actorFlags) runHealthy(cmd *cobra.Command, a *app, h actor.Handler, hea
 	if err != nil {
 		return err
 	}
-	return actor.Run(cmd.Context(), actor.Config{
-		Store: s, Name: f.id, Type: f.jobType, Types: f.types, Concurrency: f.concurrency, Handler: h, Healthy: healthy, Log: log.With("actor", f.id),
-	})
+	cfg.Store, cfg.Name, cfg.Type, cfg.Types, cfg.Concurrency, cfg.Log = s, f.id, f.jobType, f.types, f.concurrency, log.With("actor", f.id)
+	return actor.Run(cmd.Context(), cfg)
 }
 
 func (a *app) actorCommand() *cobra.Command {
@@ -124,11 +119,11 @@ with BLPOP from a private Redis; {redis} in its arguments stands for the URL of 
 			if original {
 				return f.runOriginal(cmd, a, args, grace)
 			}
-			h, err := f.handler(interpreter, grace)
+			h, able, err := f.handler(interpreter, grace)
 			if err != nil {
 				return err
 			}
-			return f.run(cmd, a, h)
+			return f.run(cmd, a, actor.Config{Handler: h, Able: able})
 		},
 	}
 	f.add(c)
@@ -139,28 +134,39 @@ with BLPOP from a private Redis; {redis} in its arguments stands for the URL of 
 	return c
 }
 
-// handler runs each job with the interpreter given, or with the one known for its type.
-func (f *actorFlags) handler(interpreter string, grace time.Duration) (actor.Handler, error) {
-	if interpreter != "" {
-		words, err := shellquote.Split(interpreter)
-		if err != nil || len(words) == 0 {
-			return nil, usagef("--interpreter %q can not be split into words", interpreter)
-		}
-		return actor.ScriptHandler(actor.ScriptConfig{Interpreter: words, Grace: grace})
+// handler runs each job with the interpreter given, or with the one known for its type. able looks for them, where they may be by
+// now: one that is missing is the pool's condition, and an actor of it waits.
+func (f *actorFlags) handler(interpreter string, grace time.Duration) (h actor.Handler, able func() error, err error) {
+	words, err := shellquote.Split(interpreter)
+	if err != nil || interpreter != "" && len(words) == 0 {
+		return nil, nil, usagef("--interpreter %q can not be split into words", interpreter)
 	}
-	byType := map[string]actor.Handler{}
-	for _, t := range slices.Sorted(maps.Keys(f.types)) {
-		argv, ok := runner.Find(t)
-		if !ok {
-			return nil, hinted(exitUsage, usagef("no interpreter for type %s is known and on PATH", t), actorHint(t))
+	for t := range f.types {
+		if interpreter == "" && runner.Name(t) == "" {
+			return nil, nil, hinted(exitUsage, usagef("no interpreter for type %s is known", t), actorHint(t))
 		}
-		h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace})
-		if err != nil {
-			return nil, err
-		}
-		byType[t] = h
 	}
-	return func(ctx context.Context, j actor.Job) actor.Outcome { return byType[j.Type](ctx, j) }, nil
+	var byType atomic.Pointer[map[string]actor.Handler]
+	able = func() error {
+		found := map[string]actor.Handler{}
+		for t := range f.types {
+			argv := words
+			if interpreter == "" {
+				var ok bool
+				if argv, ok = runner.Find(t); !ok {
+					return fmt.Errorf("%s, which runs jobs of type %s, is not on the PATH; %s", runner.Name(t), t, actorHint(t))
+				}
+			}
+			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace})
+			if err != nil {
+				return err
+			}
+			found[t] = h
+		}
+		byType.Store(&found)
+		return nil
+	}
+	return func(ctx context.Context, j actor.Job) actor.Outcome { return (*byType.Load())[j.Type](ctx, j) }, able, nil
 }
 
 func actorHint(jobType string) string {
@@ -175,7 +181,9 @@ func (a *app) demoActorCommand() *cobra.Command {
 	f := actorFlags{jobType: demo.GoType}
 	c := &cobra.Command{
 		Use: "demo-actor", Hidden: true, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, a, demo.Handle(begun)) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd, a, actor.Config{Handler: demo.Handle(begun)})
+		},
 	}
 	f.add(c)
 	return c

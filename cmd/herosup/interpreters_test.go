@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,6 +81,71 @@ func TestMissingInterpreterIsThePoolsCondition(t *testing.T) {
 	if err := r.d.ask(t.Context(), events.SystemStatus{}, &s); err != nil || !s.Well {
 		t.Errorf("%v, findings %q", err, s.Findings)
 	}
+}
+
+// One that goes while its actor lives: the job that meets it is given back, not failed, the pool says what is missing, no actor
+// is replaced, and all goes on when it is there again.
+func TestInterpreterThatGoesWhileItsActorLives(t *testing.T) {
+	onBoth(t, func(t *testing.T, k redisKind) {
+		r := prepare(t, k, "  bask: {max: 1, idle_timeout: 1h, interpreter: bask -s}\n  mask: {max: 2, idle_timeout: 1h, concurrency: 3, interpreter: 'mask {script.sh}'}\n")
+		bin := pathWithout(t, filepath.Join(t.TempDir(), "bin"))
+		if k == withServer {
+			link(t, "redis-server", filepath.Join(bin, "redis-server"))
+		}
+		bask, mask := filepath.Join(bin, "bask"), filepath.Join(bin, "mask")
+		link(t, "bash", bask)
+		link(t, "bash", mask)
+		r.env = append(r.env, "PATH="+bin)
+		r.up()
+		r.submit("bask", "b1", `echo one`)
+		r.submit("mask", "m1", `echo one`)
+		begun, stop := filepath.Join(bin, "begun"), filepath.Join(bin, "stop")
+		r.submit("mask", "long", ": > "+begun+"; until [ -e "+stop+" ]; do read -t 0.01 <> <(:); done; echo well")
+		r.until("both", func() bool { return len(r.ends) == 2 })
+		waitFile(t, begun)
+
+		for _, at := range []string{bask, mask} {
+			if err := os.Remove(at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		later := []string{"b2", "b3", "m2", "m3", "m4"}
+		for _, id := range later {
+			r.submit(map[byte]string{'b': "bask", 'm': "mask"}[id[0]], id, "echo "+id)
+		}
+		r.until("the first of each back", func() bool { return r.retried["b2"] > 0 && r.retried["m2"] > 0 })
+		for _, name := range []string{"bask", "mask"} {
+			want := fmt.Sprintf("pool %s can not start actors: %s is not on this machine's PATH (hint: install it", name, name)
+			r.until(want, func() bool {
+				out, _ := r.command("status").CombinedOutput()
+				return strings.Contains(string(out), want)
+			})
+		}
+		for _, id := range later {
+			if v := r.record(id); v.Status != "dispatched" || v.Crashes != 0 || len(r.ends[id]) > 0 {
+				t.Errorf("%s: %+v", id, v)
+			}
+		}
+		if v := r.record("b2"); len(v.History) != 1 || !strings.Contains(v.History[0].Reason, "start interpreter bask") {
+			t.Errorf("%+v", v)
+		}
+		if err := os.WriteFile(stop, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.until("the end of the one that ran", func() bool { return len(r.ends["long"]) == 1 })
+
+		link(t, "bash", bask)
+		link(t, "bash", mask)
+		r.until("all of them", func() bool { return len(r.ends) == 3+len(later) })
+		for _, id := range later {
+			if v := r.record(id); v.Status != "finished" || v.Output != id+"\n" || v.Crashes != 0 {
+				t.Errorf("%s: %+v", id, v)
+			}
+		}
+		if first, last := r.starts["b1"][0].Incarnation, r.starts["b3"][0].Incarnation; first != last {
+			t.Errorf("the actor was replaced: %v, %v", first, last)
+		}
+	})
 }
 
 // link makes a program of this machine found under another path.

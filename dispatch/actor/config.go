@@ -66,6 +66,9 @@ type Config struct {
 	// Healthy says whether jobs could be run, when the actor is idle and asked for a sign of life: it gives none on an error,
 	// and is replaced after some. It should answer within a second: no job is taken meanwhile. Nil: it is.
 	Healthy func(context.Context) error
+	// Able says why no job can be run, nil if some can: it is asked before the first is taken and after an outcome with ReasonUnable,
+	// then each half second, beside the jobs that still run, until none is taken for want of it any more. Nil: it is tried.
+	Able func() error
 	// Lease is the Store's (Options.Lease): renewed each third of it. 0 is the store's default, 10 s.
 	Lease time.Duration
 	// StopGrace is how long the jobs in hand may go on when Run's context has ended; 0 is 10 s.

@@ -35,6 +35,9 @@
 //   - SUPERSEDED: another process has the name. Run ends with ErrSuperseded: two processes under one name would take
 //     it from each other for ever.
 //   - The job's time is up: its context ends with ErrTimeout.
+//   - The handler can run nothing (ReasonUnable; ScriptHandler's, when the interpreter is not there): the job goes back to the front of
+//     its queue, no other is taken, and Config.Able is asked each half second. Pings are answered meanwhile: to end
+//     this process would bring nothing back, and its like would be held for a crash loop.
 //
 // # Stop
 //

@@ -14,7 +14,7 @@ const leaveTime = time.Second
 func (l *loop) exchange() error {
 	told := l.results[:min(len(l.results), store.MaxExchange)]
 	want := 0
-	if !l.stopping() {
+	if l.takes() {
 		want = min(l.free(), store.MaxExchange)
 	}
 	var res store.ExchangeResult

@@ -51,6 +51,9 @@ const (
 	ReasonNotStarted = "not started"
 	ReasonBadEnv     = "bad env_vars"
 	ReasonNoOutcome  = "no outcome"
+	// ReasonUnable is for a handler that could not begin, for want of something that it needs for any job. The job does not end: it
+	// is given back, and this actor takes no other until Config.Able says that it can again.
+	ReasonUnable = store.ReasonUnable
 )
 
 // Failed is the outcome of a job that did not do what it should: reason for machines, text for people.

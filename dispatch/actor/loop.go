@@ -39,6 +39,7 @@ type loop struct {
 	cut     map[string]struct{} // ids cut short by the stop: they stay in hand till this process is gone
 	wake    listener
 
+	unable bool  // a handler said so: no job is asked for
 	ask    bool  // there may be jobs for free slots
 	recall bool  // an answer or message may have been lost: ask for what is in hand and not known here
 	among  bool  // stands among the idle, as far as we know
@@ -64,6 +65,11 @@ func (l *loop) run() error {
 	defer l.wake.stop()
 	beat := time.NewTicker(min(l.cfg.Lease/3, beatEvery))
 	defer beat.Stop()
+	if l.cfg.Able != nil {
+		if err := l.cfg.Able(); err != nil {
+			l.unfit(err.Error())
+		}
+	}
 	err := l.hello()
 	for err == nil {
 		l.gather()
@@ -73,7 +79,7 @@ func (l *loop) run() error {
 		switch {
 		case l.fatal != nil:
 			err = l.fatal
-		case len(l.results) > 0, l.ask && !l.stopping() && l.free() > 0:
+		case len(l.results) > 0, l.ask && l.takes() && l.free() > 0:
 			err = l.exchange()
 		case l.stopping() && l.among:
 			err = l.leave()
@@ -93,6 +99,9 @@ func (l *loop) run() error {
 }
 
 func (l *loop) stopping() bool { return l.caller.Err() != nil }
+
+// takes reports whether more jobs are wanted.
+func (l *loop) takes() bool { return !l.stopping() && !l.unable }
 
 // free is how many jobs there are slots for.
 func (l *loop) free() int { return l.cfg.Concurrency - len(l.running) - len(l.waiting) }

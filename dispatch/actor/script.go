@@ -30,7 +30,8 @@ type ScriptConfig struct {
 
 // ScriptHandler gives each job's script to an interpreter, in a recorded process group. The environment is the
 // runner's base, the pool's, the job's, and CALLER_ID, CONTEXT_ID, HERO_JOB_ID and HERO_ATTEMPT, which nobody can
-// override. The error is an interpreter that is not there: better seen at the start than by each job.
+// override. The error is an interpreter that is not there: better seen at the start than by each job. One that goes later is no job's
+// failure: see ReasonUnable.
 func ScriptHandler(cfg ScriptConfig) (Handler, error) {
 	if len(cfg.Interpreter) == 0 {
 		return nil, errors.New("run scripts: no interpreter is named")
@@ -77,6 +78,8 @@ func scriptOutcome(res runner.Result, timeout time.Duration) Outcome {
 		out.Reason, sentence = ReasonTimeout, fmt.Sprintf("timed out after %v", timeout)
 	case errors.Is(res.Err, ErrCancelled):
 		out.Reason, sentence = ReasonCancelled, ErrCancelled.Error()
+	case errors.Is(res.Err, runner.ErrNoInterpreter):
+		out.Reason, sentence = ReasonUnable, res.Err.Error()
 	case !res.Ran:
 		out.Reason, sentence = ReasonNotStarted, res.Err.Error()
 	case res.Err != nil:

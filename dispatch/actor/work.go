@@ -99,7 +99,26 @@ func (l *loop) ended(e ending) {
 		l.cut[job.ID] = struct{}{}
 		l.log.Warn("job cut short by the stop, it is given back when this process has ended", "job", job.ID)
 	default:
+		if e.out.Failed && e.out.Reason == ReasonUnable {
+			l.unfit(e.out.Error)
+		}
 		l.results = append(l.results, store.Ended{Job: job, Outcome: e.out})
+	}
+}
+
+// unfit: no job is taken until Able says nil.
+func (l *loop) unfit(reason string) {
+	if !l.unable {
+		l.log.Warn("no job can be run here, none is taken", "reason", reason)
+	}
+	l.unable = true
+}
+
+// again finds out whether jobs can be run again.
+func (l *loop) again() {
+	if l.unable && (l.cfg.Able == nil || l.cfg.Able() == nil) {
+		l.log.Info("jobs can be run again")
+		l.unable, l.ask, l.recall = false, true, true
 	}
 }
 
@@ -141,6 +160,7 @@ func (l *loop) renew() error {
 // beat renews when it is time to. In between, while a job runs and nothing else is said to Redis, it looks whether that was rebuilt: the
 // daemon waits only a moment for what we hold.
 func (l *loop) beat() error {
+	l.again()
 	spoke := l.spoke
 	l.spoke = false
 	switch {

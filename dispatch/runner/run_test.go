@@ -174,7 +174,7 @@ func TestWhatCanNotRun(t *testing.T) {
 			if res.Err == nil || !strings.Contains(res.Err.Error(), tc.want) {
 				t.Errorf("error %v, want one with %q", res.Err, tc.want)
 			}
-			if res.Ran || res.Finished() || res.ExitCode != -1 {
+			if res.Ran || res.Finished() || res.ExitCode != -1 || errors.Is(res.Err, ErrNoInterpreter) != (name == "not there") {
 				t.Errorf("got %+v", res)
 			}
 		})

@@ -3,6 +3,8 @@ package runner
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -24,6 +26,9 @@ const (
 	emptyWait = 2 * time.Second        // for the group to be empty after KILL; longer is a stuck kernel
 	pipeWait  = 250 * time.Millisecond // for the pipes' end after that; longer is an escapee that holds them
 )
+
+// ErrNoInterpreter says that the interpreter is not there (any more): no script can be run, and this one was not.
+var ErrNoInterpreter = errors.New("the interpreter is not there")
 
 // ErrEmptyScript says that there was nothing to run.
 var ErrEmptyScript = errors.New("the script is empty")
@@ -103,11 +108,26 @@ func (s Spec) check() error {
 	return nil
 }
 
+// noInterpreter is an error of the system's that means ErrNoInterpreter.
+type noInterpreter struct{ error }
+
+func (m noInterpreter) Is(target error) bool { return target == ErrNoInterpreter }
+func (m noInterpreter) Unwrap() error        { return m.error }
+
 // notStarted puts the sentence before what the system said.
 func notStarted(s Spec, err error) error {
 	hint := ""
-	if errors.Is(err, exec.ErrNotFound) {
-		hint = "; install it, or name its full path as the pool's interpreter"
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) && !s.dirIsGone() {
+		err, hint = noInterpreter{err}, "; install it, or name its full path as the pool's interpreter"
 	}
 	return fmt.Errorf("start interpreter %s: %w%s", s.Interpreter[0], err, hint)
+}
+
+// dirIsGone: without its working directory no program starts, and the system says the same.
+func (s Spec) dirIsGone() bool {
+	if s.Dir == "" {
+		return false
+	}
+	_, err := os.Stat(s.Dir)
+	return err != nil
 }

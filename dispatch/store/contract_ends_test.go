@@ -48,6 +48,30 @@ func (b *bed) delayedFor(id string) time.Duration {
 func about(d, want time.Duration) bool { return d <= want && d > want-2*time.Second }
 
 var retryCases = map[string]func(b *bed){
+	"an actor that can run nothing gives its job back, which counts as not tried": func(b *bed) {
+		a, other := b.actor("p_1", "i1"), b.actor("p_2", "i2")
+		b.accept(Submission{ID: "j1", Type: "sh", Script: "x", Sequence: 1}, Submission{ID: "j2", Type: "sh", Script: "x", Sequence: 2})
+		for i := range 12 { // more than a crash or a retry would stand
+			j := b.take(a)
+			if j.ID != "j1" || j.Token.Attempt != i+1 {
+				b.Fatalf("%s, attempt %d", j.ID, j.Token.Attempt)
+			}
+			for range 2 { // its answer may be lost
+				r := must[FinishResult](b)(a.Finish(b.ctx(), j, Outcome{Failed: true, Error: "bask is not there", Reason: ReasonUnable}, false))
+				b.wantCode(r.Code, OK)
+			}
+		}
+		f := b.lastFact()
+		if f.Kind != FactRetried || !f.Failed || f.How != AttemptInterrupted || f.Reason != "bask is not there" {
+			b.Errorf("%+v", f)
+		}
+		r := b.record("j1")
+		if r.Status != StatusDispatched || r.Crashes != 0 || r.Retried != 0 || len(r.History) != 10 || r.History[9].Outcome != AttemptInterrupted {
+			b.Errorf("%+v", r)
+		}
+		b.run(other, "j1", true)
+		b.run(other, "j2", true)
+	},
 	"a failed script waits and runs again": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.withRetries("j1", 1, 2)

@@ -90,7 +90,7 @@
 //
 // attempt_ended (exchange) and crashed (recover) decide what the end of an attempt means: the job's end, or another try.
 // Both write what happened into the record's history, and both give the token up, so that nobody's answer counts
-// any more. A repeat of an end that led to a retry is known by gave_back. What is random comes from the
+// any more. An actor that could not begin a job at all says so (ReasonUnable): that is no end, no crash and no try. A repeat of an end that led to a retry is known by gave_back. What is random comes from the
 // caller: Redis' own numbers are the same in each run. A record carries cancel while somebody wants its job ended.
 //
 // Ended records are kept for a time (EXPIRE) and in a number: done lists them as "<sequence> <id>", those of the log when

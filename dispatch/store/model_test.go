@@ -206,6 +206,7 @@ type wend struct {
 	id     string
 	token  Token
 	failed bool
+	unable bool // not run at all
 }
 
 // exchange answers "<code> <told> [<id> <attempt> <held>]...".
@@ -298,6 +299,12 @@ func (w *world) endHeld(e wend, typ, name, inc string) {
 		w.end(e.id, "ended", "error", ReasonCancelled)
 	case j.asserted != "":
 		j.status, j.holder, j.gaveBack, j.asserted = "dispatched", "", gaveBack(e.token, inc), "failed"
+	case e.unable:
+		j.status, j.holder, j.gaveBack = "dispatched", "", gaveBack(e.token, inc)
+		was := w.times[e.id].ready
+		w.setReady(e.id)
+		w.enqueue(e.id, was, true)
+		w.fact("retried", e.id, name, j.attempt)
 	case j.retried < j.retries:
 		j.alone = false // its actor lives, so it is none that kills
 		j.retried++

@@ -168,11 +168,13 @@ func (m *machine) running(h *hand) []Claimed {
 }
 
 func (m *machine) endOf(j Claimed) Ended {
-	out := Outcome{Output: "o"}
-	if rapid.Bool().Draw(m.T, "fails") {
-		out = Outcome{Failed: true, Error: "e", Reason: "exit 1", ExitCode: "1"}
-	}
-	return Ended{Job: j, Outcome: out}
+	return Ended{Job: j, Outcome: rapid.SampledFrom([]Outcome{
+		{Output: "o"},
+		{Output: "o"},
+		{Failed: true, Error: "e", Reason: "exit 1", ExitCode: "1"},
+		{Failed: true, Error: "e", Reason: "exit 1", ExitCode: "1"},
+		{Failed: true, Error: "no interpreter", Reason: ReasonUnable},
+	}).Draw(m.T, "outcome")}
 }
 
 func (m *machine) exchange(h *hand, ends []Ended, known, want int) {
@@ -184,7 +186,7 @@ func (m *machine) exchange(h *hand, ends []Ended, known, want int) {
 	for i := range ends {
 		tok := ends[i].Job.Token
 		tok.Epoch = epoch // the script compares all with the epoch of the call
-		wends = append(wends, wend{ends[i].Job.ID, tok, ends[i].Outcome.Failed})
+		wends = append(wends, wend{ends[i].Job.ID, tok, ends[i].Outcome.Failed, ends[i].Outcome.Reason == ReasonUnable})
 	}
 	m.serving(h.jobType, "exchange", func() string {
 		r, err := h.Exchange(m.ctx, ends, known, want)

@@ -63,6 +63,9 @@ const (
 	ReasonExpired   = "expired" // not begun by its StartBy
 	ReasonRetries   = "retries used up"
 	ReasonNoRecord  = "no record" // an id in a queue without a hash
+	// ReasonUnable is one that an actor gives: it could not begin the job, for want of something that it needs for any (an
+	// interpreter). The job has not ended then: it goes back to the front of its queue, and counts as not tried.
+	ReasonUnable = "unable"
 )
 
 // Submission is a job to accept.

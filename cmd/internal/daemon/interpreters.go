@@ -16,9 +16,10 @@ const lookEvery = 30 * time.Second
 
 // interpreters tells which pools can start no actor because the interpreter of
 // their type is not on this machine, and when it has come or gone. It looks at
-// the start, every lookEvery, when a pool is resumed, and tells all anew when a
-// component resynchronises. Whoever starts actors obeys the fact; a job never
-// meets a missing interpreter. Pools with a command of their own are not looked
+// the start, every lookEvery, when a pool is resumed or an actor gave a job back that it could not
+// begin, and tells all anew when a
+// component resynchronises. Whoever starts actors obeys the fact; an actor whose
+// interpreter went takes no job until it is there. Pools with a command of their own are not looked
 // at: what they need is theirs to say.
 type interpreters struct {
 	pools map[string]config.Pool
@@ -42,7 +43,7 @@ func (i *interpreters) Ready() <-chan struct{} { return i.ready }
 
 // Run looks and tells until ctx ends.
 func (i *interpreters) Run(ctx context.Context) error {
-	sub, err := i.bus.Subscribe(events.Of(events.PoolResumed{}), events.Of(events.Resynchronised{}))
+	sub, err := i.bus.Subscribe(events.Of(events.PoolResumed{}), events.Of(events.Resynchronised{}), events.Of(events.JobRetried{}))
 	if err != nil {
 		return err
 	}
@@ -67,6 +68,9 @@ func (i *interpreters) Run(ctx context.Context) error {
 			m, err := sub.Open(raw)
 			if err != nil {
 				continue // the monitor reports what does not decode
+			}
+			if e, ok := m.Event.(events.JobRetried); ok && !(e.Failed && e.Interrupted) {
+				continue // it was tried
 			}
 			_, anew := m.Event.(events.Resynchronised)
 			i.look(anew)

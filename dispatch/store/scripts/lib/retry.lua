@@ -12,7 +12,8 @@ end
 -- RARE
 -- A script that failed runs once more after a pause, if it has retries left. The pause is drawn by full jitter:
 -- the caller's number from 0 to 1, since Redis' own are the same in each run, times min(cap, base * 2^n). true:
--- the job waits again. Otherwise e says how the job ends.
+-- the job waits again. Otherwise e says how the job ends. With the reason unable it was not run at all, for want of what
+-- the actor needs for any job (error says of what): another may take it.
 -- e: as end_job's, with what its actor said
 function rare.retry(e, jitter)
   local key = c_prefix .. ':job:' .. e.id
@@ -31,6 +32,16 @@ function rare.retry(e, jitter)
     e.opts = rare.unset(e.id, e.opts, 'a')
   end
   local most, used = tonumber(f[1] or '') or 0, tonumber(f[2] or '') or 0
+  if e.reason == 'unable' then -- nothing was tried: to the front of its queue, counted as nothing
+    local was = redis.call('HGET', key, 'ready_ms') or ''
+    redis.call('HSET', key, 'status', 'dispatched', 'token', a_epoch .. ' ' .. e.attempt .. '  ' .. e.started .. ' ' .. e.actor,
+      'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'ready_ms', now, 'updated_at', stamp())
+    rare.remember(e.id, { attempt = e.attempt, actor = e.actor, incarnation = e.holder, began = e.started, ended = now,
+      outcome = 'interrupted', reason = e.error })
+    rare.enqueue(e.id, { opts = e.opts, ready = was }, 'back')
+    rare.fact('retried', e.id, e.sequence, e.actor, e.holder, e.attempt, 'failed', '1', 'how', 'interrupted', 'reason', e.error)
+    return true
+  end
   if most <= 0 then
     return false
   end
