@@ -27,6 +27,9 @@ With --stop-actors each actor is stopped once it holds no job (or is killed afte
 --deadline), then the Redis and the zinit that up started. Data stay.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("deadline") && (deadline < 0 || !stopActors) {
+				return usagef("--deadline %s: want a time, beside --stop-actors", deadline)
+			}
 			f, run, err := a.running()
 			var e *exitError
 			if errors.As(err, &e) && e.status == exitNoDaemon && f != nil && stopActors {

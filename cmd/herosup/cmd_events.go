@@ -27,6 +27,9 @@ hero.evt, with the wildcards of NATS: 'job.>', 'actor.changed.bash.*'.`,
 			if err != nil {
 				return err
 			}
+			if count < 0 {
+				return usagef("--count %d: want 1 or more, or 0 for no end", count)
+			}
 			filter := ">"
 			if len(args) == 1 {
 				filter = strings.TrimPrefix(strings.TrimPrefix(args[0], "hero."), "evt.")

@@ -41,6 +41,9 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 			}
 			if listen != "" {
 				cfg.NATS.Listen = listen
+				if !cfg.NATS.ListenFits() {
+					return usagef("--listen %q: want host:port, such as 127.0.0.1:4222", listen)
+				}
 			}
 			if natsURL != "" {
 				cfg.NATS.URL = natsURL

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -58,7 +59,21 @@ func newRoot() *cobra.Command {
 		a.actorCommand(), a.demoActorCommand(), a.zinitCommand(), a.redisCommand(), exitStatusHelp(),
 	)
 	usageOnArgs(root)
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			c.Args = knownTopic
+		}
+	}
 	return root
+}
+
+// knownTopic refuses help about what is not there, where cobra shows that about all.
+func knownTopic(cmd *cobra.Command, args []string) error {
+	if _, rest, err := cmd.Root().Find(args); err != nil || len(rest) > 0 {
+		return hinted(exitUsage, fmt.Errorf("no help about %q", strings.Join(args, " ")), "see `herosup --help`")
+	}
+	return nil
 }
 
 // usageOnArgs makes a wrong number of arguments, or a word that is no command,

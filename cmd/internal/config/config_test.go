@@ -124,6 +124,7 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"pools:\n  bash:\n    limits: {files: 3}\n":                          {":3", "pools.bash.limits.files", "16 or more"},
 		"pools:\n  bash:\n    max: 1\n    max: 2\n":                          {"4:", "max"},
 		"log: {level: loud}\n":                                               {":1", "log.level", "loud", "debug, info"},
+		"nats: {listen: 127.0.0.1}\n":                                        {":1", "nats.listen", "host:port"},
 		"nats: {sync: never}\n":                                              {":1", "nats.sync", "always"},
 		"pools:\n  bash:\n    env: {'A=B': x}\n":                             {":3", "pools.bash.env", "letters"},
 		"pools:\n  bash: {command: /x, interpreter: y}\n":                    {":2", "interpreter", "not both"},

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -222,8 +224,18 @@ func (n NATS) Access() external.Access {
 	return external.Access{URL: n.URL, Creds: n.Creds, NKey: n.NKey, CA: n.CA}
 }
 
+// ListenFits reports whether Listen is one that a server of ours can have.
+func (n NATS) ListenFits() bool {
+	_, port, err := net.SplitHostPort(n.Listen)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	return err == nil || n.Listen == ""
+}
+
 func (n NATS) validate(k *checker) {
 	if n.URL == "" {
+		k.want(n.ListenFits(), "nats.listen", n.Listen, "host:port, such as 127.0.0.1:4222")
 		_, _, err := n.SyncInterval()
 		k.want(err == nil, "nats.sync", n.Sync, `a duration of 1ms to 2m, or "always"`)
 		for key, v := range map[string]string{"creds": n.Creds, "nkey": n.NKey, "ca": n.CA} {
