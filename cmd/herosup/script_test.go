@@ -95,10 +95,11 @@ func scripts(t *testing.T, z *otherZinit) testscript.Params {
 			return false, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"eventually": eventually,
-			"killzinit":  killZinit,
-			"takeup":     takeUp,
-			"takedown":   takeDown,
+			"eventually":   eventually,
+			"killzinit":    killZinit,
+			"restartzinit": func(*testscript.TestScript, bool, []string) { z.restart() },
+			"takeup":       takeUp,
+			"takedown":     takeDown,
 		},
 		// For all of them, two at a time: the race detector makes each command's process take most of a second.
 		Deadline: time.Now().Add(6 * time.Minute),

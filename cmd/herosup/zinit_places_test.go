@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,20 +51,18 @@ func newPlace(t *testing.T, uid int) (p *place, words []string) {
 	return p, []string{program, "zinit", "init", "--config", services, "--socket", filepath.Join(dir, "z.sock")}
 }
 
+// copyProgram has another process write the copy: what is open for writing in this one
+// would be in the children of others for a moment, and could not be executed.
 func copyProgram(t *testing.T, to string) {
 	t.Helper()
-	from, err := os.Open("/proc/self/exe")
+	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer from.Close()
-	f, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = io.Copy(f, from)
-	if closed := f.Close(); err != nil || closed != nil {
-		t.Fatal(err, closed)
+	for _, words := range [][]string{{"cp", exe, to}, {"chmod", "755", to}} {
+		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", words, err, out)
+		}
 	}
 }
 

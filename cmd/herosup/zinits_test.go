@@ -22,8 +22,12 @@ import (
 	"herosup/zinit/zinittest"
 )
 
-// otherZinit is one that runs already, as that of a user does.
-type otherZinit struct{ dialect, socket, dir string }
+// otherZinit is one that runs already, as that of a user does. restart kills it, under
+// what it runs, and starts it again.
+type otherZinit struct {
+	dialect, socket, dir string
+	restart              func()
+}
 
 // zinits are those that the main job is done over: our server in each of its
 // dialects, and the rewrite that crates.io has.
@@ -70,7 +74,11 @@ func startInit(t *testing.T) *otherZinit {
 	if err := os.Mkdir(z.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	background(t, z.dir, z.socket, syscall.SIGTERM, program, "zinit", "init", "--config", z.dir, "--socket", z.socket)
+	start := func() (kill func()) {
+		return background(t, z.dir, z.socket, syscall.SIGTERM, program, "zinit", "init", "--config", z.dir, "--socket", z.socket)
+	}
+	kill := start()
+	z.restart = func() { kill(); start() }
 	return z
 }
 
@@ -80,7 +88,7 @@ func startTextInit(t *testing.T) *otherZinit {
 	z := startInit(t)
 	door := filepath.Join(filepath.Dir(z.dir), "text.sock")
 	background(t, z.dir, door, syscall.SIGKILL, textDoor, door, z.socket)
-	return &otherZinit{socket: door, dir: z.dir}
+	return &otherZinit{socket: door, dir: z.dir, restart: z.restart}
 }
 
 func startCrate(t *testing.T) *otherZinit {
@@ -91,13 +99,15 @@ func startCrate(t *testing.T) *otherZinit {
 	if err := os.Mkdir(z.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	zinittest.StartCrateIn(t, binary, z.dir, z.socket)
+	s := zinittest.StartCrateIn(t, binary, z.dir, z.socket)
+	z.restart = func() { s.Kill(t); zinittest.StartCrateIn(t, binary, z.dir, z.socket) }
 	return z
 }
 
 // background runs a program in dir until the end of the test, which a signal is for,
-// and returns when somebody answers at its socket. textDoor is this program.
-func background(t *testing.T, dir, socket string, end syscall.Signal, argv ...string) {
+// and returns when somebody answers at its socket. kill ends it sooner. textDoor is
+// this program.
+func background(t *testing.T, dir, socket string, end syscall.Signal, argv ...string) (kill func()) {
 	t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	if argv[0] == textDoor {
@@ -108,12 +118,16 @@ func background(t *testing.T, dir, socket string, end syscall.Signal, argv ...st
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(end)
-		if err := cmd.Wait(); err != nil && end != syscall.SIGKILL || t.Failed() {
+	stop := func(by syscall.Signal) {
+		if cmd.ProcessState != nil {
+			return // by kill
+		}
+		_ = cmd.Process.Signal(by)
+		if err := cmd.Wait(); err != nil && by != syscall.SIGKILL || t.Failed() {
 			t.Errorf("%s: %v\n%s", argv, err, said.String())
 		}
-	})
+	}
+	t.Cleanup(func() { stop(end) })
 	zinittest.Eventually(t, "somebody answers at "+socket, func() error {
 		c, err := net.Dial("unix", socket)
 		if err == nil {
@@ -121,6 +135,7 @@ func background(t *testing.T, dir, socket string, end syscall.Signal, argv ...st
 		}
 		return err
 	})
+	return func() { stop(syscall.SIGKILL) }
 }
 
 // textDoor is the name by which this program is a zinit that knows the text dialect
@@ -215,7 +230,7 @@ func TestDemoOverEachZinit(t *testing.T) {
 
 // The scripts of the main job, the same that run over the zinit of our own.
 func TestScriptsOverEachZinit(t *testing.T) {
-	for _, file := range []string{"script/walkthrough", "script/jobs", "zinit/foreign"} {
+	for _, file := range []string{"script/walkthrough", "script/jobs", "zinit/foreign", "zinit/killed"} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			eachZinit(t, func(t *testing.T, z *otherZinit) {
 				t.Run("script", func(t *testing.T) { // which returns when it is over

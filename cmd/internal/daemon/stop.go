@@ -9,9 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"herosup/cmd/internal/redisd"
 	"herosup/cmd/internal/state"
 	"herosup/zinit"
 )
+
+// redisEnd is how long a Redis may take to write down what it holds.
+const redisEnd = 10 * time.Second
 
 // StopServices ends every service of the state folder in the process manager,
 // actors before Redis, and removes their files; then the process manager itself
@@ -52,6 +56,9 @@ func StopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bo
 		return done
 	}
 	names = each("stop", z.Stop)
+	if err := redisd.End(ctx, f.Path("redis"), redisEnd); err != nil { // one that zinit has lost sight of
+		faults = append(faults, err)
+	}
 	each("remove", z.Remove)
 	if len(faults) > 0 || !ours {
 		return errors.Join(faults...)

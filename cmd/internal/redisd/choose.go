@@ -68,13 +68,19 @@ func Choose(o Options) (Choice, error) {
 			path, "--port", "0", "--unixsocket", o.Socket, "--unixsocketperm", "700", "--dir", o.Dir,
 			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no",
 		}
+		c.Exec = o.guarded(c.Exec...)
 		c.Means = name + " of this machine, append-only file: a power cut can lose its last second, which the log makes good"
 		return c, nil
 	}
 	c.Kind = Embedded
-	c.Exec = []string{o.Self, "redis", "--socket", o.Socket}
+	c.Exec = o.guarded(o.Self, "redis", "--socket", o.Socket)
 	c.Means = "embedded, in memory: if its process dies, jobs come back from the log, results not fetched yet do not (install redis-server for ten times the speed and an append-only file)"
 	return c, nil
+}
+
+// guarded is a command that runs argv as the only Redis of its folder (Guard).
+func (o Options) guarded(argv ...string) []string {
+	return append([]string{o.Self, "redis", "--guard", o.Dir, "--"}, argv...)
 }
 
 // CheckURL refuses what can not be used; its error shows no password.

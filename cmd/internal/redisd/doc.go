@@ -4,6 +4,9 @@
 // which is miniredis in a process of its own under the process manager (in the
 // daemon it would die with it and take the actors' queue along).
 //
+// There is one of ours to a folder (Guard): a zinit that was killed and adopts nothing
+// starts a second beside the one that lives on, which waits then for the end of that.
+//
 // The embedded server keeps nothing on disk: when its process dies, accepted
 // jobs come back from the log on the bus, results that nobody fetched do not,
 // and neither do jobs that others pushed straight into it and that were not yet

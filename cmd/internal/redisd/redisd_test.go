@@ -97,7 +97,7 @@ func TestChoose(t *testing.T) {
 		if err != nil || got.Kind != c.kind || got.Means == "" {
 			t.Errorf("%+v: %+v %v", c, got, err)
 		}
-		if c.exec != "" && got.Exec[0] != c.exec {
+		if c.exec != "" && (got.Exec[0] != o.Self || got.Exec[5] != c.exec) {
 			t.Errorf("%+v: runs %v", c, got.Exec)
 		}
 	}
