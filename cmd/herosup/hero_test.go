@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -63,6 +64,41 @@ func TestProgramsOfTheOriginalProtocol(t *testing.T) {
 		}
 		r.until("nobody", func() bool { return r.count("stopped") == len(r.states) })
 	})
+}
+
+// An actor that is killed leaves the folder of its private Redis; its successor removes that, and has one of its own.
+func TestKilledActorsPrivateFolder(t *testing.T) {
+	tmp, err := os.MkdirTemp("/tmp", "ht") // short: the path of a socket has 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
+	t.Setenv("TMPDIR", tmp)
+	r := newRig(t, withEmbedded, heroPool(t, "max: 1"))
+	folders := func() (names []string) {
+		all, err := os.ReadDir(filepath.Join(tmp, fmt.Sprint("herosup-hero-", os.Getuid())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range all {
+			names = append(names, f.Name())
+		}
+		return names
+	}
+	var seen [][]string
+	for _, id := range []string{"first", "second"} {
+		r.submit("osis", id, "print(1)")
+		r.until("its end", func() bool { return len(r.ends[id]) == 1 })
+		seen = append(seen, folders())
+		if id == "first" {
+			if err := syscall.Kill(r.starts[id][0].Incarnation.PID, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(seen[0]) != 1 || len(seen[1]) != 1 || seen[0][0] == seen[1][0] {
+		t.Errorf("folders of the first and of the second: %q", seen)
+	}
 }
 
 // The program's death in a job is that job's crash, with its cause: three, and it is given up.

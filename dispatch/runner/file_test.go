@@ -20,7 +20,7 @@ import (
 
 // inFile is bash as an interpreter that wants a file.
 func inFile(script string) Spec {
-	return Spec{Interpreter: []string{"bash", "{script.sh}"}, Script: script, Dir: scratch}
+	return Spec{Interpreter: []string{"bash", "{script.sh}"}, Script: script, Dir: scratchDir}
 }
 
 func TestScriptFile(t *testing.T) {
@@ -179,60 +179,13 @@ func TestKillOfTheRunnerWhileItRecords(t *testing.T) {
 	}
 }
 
-func TestPlaceIsOursAlone(t *testing.T) {
-	t.Parallel()
-	open := t.TempDir()
-	if err := os.Chmod(open, 0o770); err != nil { //nolint:gosec // this is what is tested
-		t.Fatal(err)
-	}
-	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(t.TempDir(), link); err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range []string{open, link} {
-		if err := ownDir(dir); err == nil || !strings.Contains(err.Error(), "TMPDIR") {
-			t.Errorf("%s: %v", dir, err)
-		}
-	}
-	fresh := filepath.Join(t.TempDir(), "fresh")
-	for range 2 {
-		if err := ownDir(fresh); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// Places are made and swept by many at once; nobody loses one that is in use.
-func TestManyPlaces(t *testing.T) {
-	t.Parallel()
-	errs := make(chan error, 200)
-	for range cap(errs) {
-		go func() {
-			p, err := newPlace()
-			if err == nil {
-				err = p.write("script", "x")
-				if _, gone := os.Stat(filepath.Join(p.dir, "script")); gone != nil {
-					err = gone
-				}
-				p.remove()
-			}
-			errs <- err
-		}()
-	}
-	for range cap(errs) {
-		if err := <-errs; err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 // The real rhai-run.
 func TestRhai(t *testing.T) {
 	argv, ok := Find("osis")
 	if !ok {
 		need(t, "rhai-run")
 	}
-	rhai := func(script string) Spec { return Spec{Interpreter: argv, Script: script, Dir: scratch} }
+	rhai := func(script string) Spec { return Spec{Interpreter: argv, Script: script, Dir: scratchDir} }
 	with := func(constants map[string]string, script string) Spec {
 		s := rhai(script)
 		s.Constants = constants

@@ -25,17 +25,17 @@ func TestMain(m *testing.M) {
 		return
 	}
 	var err error
-	if scratch, err = os.MkdirTemp("", "hs"); err != nil {
+	if scratchDir, err = os.MkdirTemp("", "hs"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	// What files of scripts are left is looked at: not those of others.
-	if err := os.Setenv("TMPDIR", scratch); err != nil {
+	if err := os.Setenv("TMPDIR", scratchDir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()
-	_ = os.RemoveAll(scratch)
+	_ = os.RemoveAll(scratchDir)
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -49,9 +49,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// scratch is the scripts' directory: what a broken runner makes of a script must not land in the source tree.
+// scratchDir is the scripts' directory: what a broken runner makes of a script must not land in the source tree.
 // (It did: a script given twice had "yes x >&2" followed by "echo", and wrote a gigabyte into a file "2echo".)
-var scratch string
+var scratchDir string
 
 var missing sync.Map
 

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"herosup/dispatch/scratch"
 	"herosup/events"
 )
 
@@ -57,11 +58,11 @@ func cut(ctx context.Context, res Result) Result {
 // child is an interpreter and all that has to be waited for.
 type child struct {
 	cmd     *exec.Cmd
-	script  string // as the interpreter gets it
-	place   *place // of the script's file; nil when it is the standard input
-	name    string // of that file
-	silent  bool   // see dialect
-	pgid    int    // the leader's PID
+	script  string       // as the interpreter gets it
+	place   *scratch.Dir // of the script's file; nil when it is the standard input
+	file    string       // that file
+	silent  bool         // see dialect
+	pgid    int          // the leader's PID
 	pipes   pipes
 	out     ends
 	errors  ends
@@ -87,7 +88,7 @@ func start(spec Spec) (_ *child, err error) {
 	}
 	defer func() {
 		if err != nil {
-			c.place.remove()
+			_ = c.place.Remove()
 		}
 	}()
 	p, err := newPipes(max(len(c.given()), 1))
@@ -122,11 +123,11 @@ func (c *child) commandLine(spec Spec) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.place, err = newPlace(); err != nil {
+	if c.place, err = scratch.New("scripts"); err != nil {
 		return nil, err
 	}
-	c.name = name
-	argv[len(argv)-len(spec.Interpreter)+at] = filepath.Join(c.place.dir, name)
+	c.file = filepath.Join(c.place.Path(), name)
+	argv[len(argv)-len(spec.Interpreter)+at] = c.file
 	return argv, nil
 }
 
@@ -157,7 +158,7 @@ func (c *child) release(ctx context.Context, spec Spec) Result {
 		return cut(ctx, notRun(nil))
 	}
 	if c.place != nil {
-		if err := c.place.write(c.name, c.script); err != nil {
+		if err := writeScript(c.file, c.script); err != nil {
 			return notRun(fmt.Errorf("write the script's file: %w", err))
 		}
 	}
@@ -213,7 +214,7 @@ func (c *child) end(res Result) Result {
 	signalGroup(c.pgid, unix.SIGKILL)
 	_ = c.cmd.Wait() // the state says it
 	res.Left = !waitEmpty(c.pgid, emptyWait)
-	c.place.remove()
+	_ = c.place.Remove() // what is left the next run removes
 	deadline := time.Now().Add(pipeWait)
 	_ = c.pipes.out.SetReadDeadline(deadline)
 	_ = c.pipes.errors.SetReadDeadline(deadline)

@@ -15,7 +15,7 @@ import (
 )
 
 func bash(script string) Spec {
-	return Spec{Interpreter: []string{"bash"}, Script: script, Dir: scratch}
+	return Spec{Interpreter: []string{"bash"}, Script: script, Dir: scratchDir}
 }
 
 func TestRun(t *testing.T) {

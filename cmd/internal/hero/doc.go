@@ -40,6 +40,7 @@
 //
 // # Ownership
 //
-// Program owns the server, the child and the goroutines; Stop ends them. Run is called by as many goroutines at a time as the actor
+// Program owns the server, its folder, the child and the goroutines; Stop ends them. What a killed one leaves of that is the folder,
+// which the next Program of this user removes (dispatch/scratch). Run is called by as many goroutines at a time as the actor
 // has slots.
 package hero

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"herosup/cmd/internal/redisd"
+	"herosup/dispatch/scratch"
 )
 
 // Config says which program is run, and as what.
@@ -35,7 +35,7 @@ type Config struct {
 // Program is a running program of the original protocol and its private Redis.
 type Program struct {
 	cfg    Config
-	dir    string
+	dir    *scratch.Dir // of the private Redis' socket; what a killed one left goes with the next
 	redis  *redis.Client
 	ended  chan struct{} // closed when the private Redis has ended
 	stop   context.CancelFunc
@@ -67,17 +67,17 @@ func Start(ctx context.Context, cfg Config) (*Program, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	dir, err := os.MkdirTemp("", "herosup-hero") // 0700
+	dir, err := scratch.New("hero")
 	if err != nil {
 		return nil, fmt.Errorf("private redis: %w", err)
 	}
-	socket := filepath.Join(dir, "redis.sock")
+	socket := filepath.Join(dir.Path(), "redis.sock")
 	p := &Program{
 		cfg: cfg, dir: dir, ended: make(chan struct{}), lost: make(chan Exit, 1), pops: make(chan struct{}, 1), jobs: map[string]*pending{},
 	}
 	l, err := redisd.Listen(ctx, socket)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, dir.Remove())
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
@@ -112,5 +112,5 @@ func (p *Program) Stop() error {
 	err := p.redis.Close()
 	p.stop()
 	<-p.ended
-	return errors.Join(err, os.RemoveAll(p.dir))
+	return errors.Join(err, p.dir.Remove())
 }
