@@ -18,7 +18,7 @@ func (a *app) getJobs() *cobra.Command {
 		Use: "jobs [JOB...]", Short: "List jobs: what runs, what waits, what has ended",
 		Long: `Lists what runs, then what waits (the next to be served first), what is delayed (by
 its time), what has ended (the latest first), and the rest. A text or an age has to be
-searched for: of a million jobs that takes some seconds.`,
+searched for: of a million jobs that takes half a minute.`,
 		Example: "  herosup get jobs --state dead\n  herosup get jobs --type bash --older-than 1h --limit 0 -o json\n  herosup get jobs 01K9XQ4T6ZB3M8Q0V5S7R2D1AE",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wide := a.output == "wide"

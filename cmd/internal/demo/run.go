@@ -108,8 +108,8 @@ func configuration(o Options, f *state.Folder) (config.Config, []string, error) 
 		cfg.Pools[name] = p
 	}
 	goPool := cfg.Pools["bash"] // its defaults
-	goPool.Type, goPool.Command = GoType, self
-	goPool.Args = []string{"demo-actor", "--actor-id", "{actor}", "--redis-url", "{redis}", "--prefix", cfg.Redis.Prefix}
+	goPool.Type, goPool.Types, goPool.Command = GoType, map[string]int{GoType: 1}, self
+	goPool.Args = []string{"demo-actor", "--actor-id", "{actor}", "--redis-url", "{redis}"}
 	if goPool.Max == nil {
 		return cfg, nil, errors.New("the demonstration needs bash")
 	}
