@@ -122,6 +122,51 @@ func TestADeathThatNobodyTellsIsFound(t *testing.T) {
 	})
 }
 
+// The machine was started anew: whoever was registered before is gone, whatever runs under its numbers now, its script's too.
+func TestAnEarlierBootsActorsAreGone(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		polls(&b.cfg)
+		first := b.up()
+		id := b.submit("x", Options{})
+		expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		alive := b.spawn() // it has the numbers of both
+		was := alive.inc
+		was.Boot = "0" + was.Boot[1:7] + "f"
+		if was == alive.inc {
+			was.Boot = "1" + was.Boot[1:]
+		}
+		st := r.open(t)
+		old, err := st.Actor("bash_1", "bash", was.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, err := old.Hello(b.soon()); err != nil || h.Code != store.OK {
+			t.Fatal(h, err)
+		}
+		got, err := old.Claim(b.soon())
+		if err != nil || got.Code != store.GotJob {
+			t.Fatal(got, err)
+		}
+		if code, err := old.RecordGroup(b.soon(), *got.Job, alive.inc.PID, alive.inc.Start); err != nil || code != store.OK {
+			t.Fatal(code, err)
+		}
+		b.up()
+		back := expect(b, func(e events.JobRetried) bool { return e.Job == id })
+		if back.Incarnation != was {
+			t.Errorf("%+v", back)
+		}
+		if n := count(b, any1[events.ActorOrphaned]); n != 0 || !alive.inc.Alive() {
+			t.Errorf("%d orphans; the stranger with its numbers lives: %v", n, alive.inc.Alive())
+		}
+		b.actor("bash_2", nil)
+		expect(b, func(e events.JobEnded) bool { return e.Job == id && e.Attempt == 2 })
+	})
+}
+
 // It died while the daemon was down; nothing tells of it, and no poll comes.
 func TestADeathBeforeTheStartIsFound(t *testing.T) {
 	b := newBed(t, miniRedis(t))
