@@ -94,7 +94,10 @@ func newMatrix(t *testing.T, k redisKind, n *ownNATS, seed uint64) *matrix {
 	dir := t.TempDir()
 	through, socket := filepath.Join(dir, "p"), filepath.Join(dir, "r")
 	m.ledger = filepath.Join(dir, "ledger")
-	config := "  bash: {min: 4, max: 4, restart: {backoff: [10ms, 20ms], crash_loop: {exits: 1000, within: 10s}}}\n" +
+	// Actors of one job, and actors of two jobs of two types.
+	restart := "restart: {backoff: [10ms, 20ms], crash_loop: {exits: 1000, within: 10s}}}\n"
+	config := "  bash: {min: 2, max: 2, " + restart +
+		"  both: {min: 2, max: 2, concurrency: 2, types: {bash: 1, both: 1}, interpreter: bash, " + restart +
 		"redis: {url: \"unix://" + through + "\"}\n"
 	if n != nil {
 		config += "nats: {url: \"" + n.url() + "\"}\n"
@@ -413,7 +416,7 @@ func (m *matrix) publish() bool {
 	script := "echo b $HERO_JOB_ID >> " + m.ledger + "; sleep 0.00" + strconv.Itoa(m.next%10) + "; echo e $HERO_JOB_ID >> " + m.ledger
 	ctx, cancel := context.WithTimeout(m.t.Context(), time.Second)
 	defer cancel()
-	if _, err := m.d.jobs.Submit(ctx, "bash", script, client.Options{ID: id}); err != nil {
+	if _, err := m.d.jobs.Submit(ctx, []string{"both", "bash"}[m.next%2], script, client.Options{ID: id}); err != nil {
 		return false
 	}
 	m.jobs[id] = true

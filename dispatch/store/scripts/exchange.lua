@@ -96,8 +96,12 @@ if mine then
     redis.call('HSET', k_actor, 'seen_ms', now)
   end
 end
-for _, id in ipairs(ended) do -- last: a list that does not become empty need not be made anew
-  redis.call('LREM', k_held, 1, id)
+if #ended > 1 and #ended == had then -- last: a list that does not become empty need not be made anew
+  redis.call('LTRIM', k_held, had, -1)
+else
+  for _, id in ipairs(ended) do
+    redis.call('LREM', k_held, 1, id)
+  end
 end
 if #forgotten > 0 and redis.call('EXISTS', k_groups) == 1 then
   redis.call('HDEL', k_groups, unpack(forgotten))
