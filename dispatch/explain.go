@@ -101,7 +101,7 @@ func Explain(f Facts) []Reason {
 }
 
 func whyRunning(f Facts) []Reason {
-	r := Reason{Code: "running", Text: fmt.Sprintf("it runs on %s since %s, attempt %d", f.Job.Actor, span(f.Now.Sub(f.Job.StartedAt)), f.Job.Attempts)}
+	r := Reason{Code: "running", Text: fmt.Sprintf("it runs on %s for %s, attempt %d", f.Job.Actor, span(f.Now.Sub(f.Job.StartedAt)), f.Job.Attempts)}
 	if f.Job.Cancelling {
 		r = Reason{Code: "cancelling", Text: "it is cancelled, and " + f.Job.Actor + " is ending it"}
 	}

@@ -38,7 +38,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{"ended", "dead, retries used up (exit 3)", Facts{Job: JobView{State: StateDead, Reason: "retries used up", Cause: "exit 3"}}},
 		{"ended", "finished", Facts{Job: JobView{State: StateFinished}}},
-		{"running", "on p_1 since 2s, attempt 3", Facts{Job: JobView{State: StateRunning, Actor: "p_1", Attempts: 3, StartedAt: now.Add(-2 * time.Second)}}},
+		{"running", "on p_1 for 2s, attempt 3", Facts{Job: JobView{State: StateRunning, Actor: "p_1", Attempts: 3, StartedAt: now.Add(-2 * time.Second)}}},
 		{"cancelling", "p_1 is ending it", Facts{Job: JobView{State: StateRunning, Actor: "p_1", Cancelling: true}}},
 		{"held prerequisite prerequisite", "job a did not finish: exit 3", Facts{Job: held}},
 		{"released", "released at this moment", Facts{Job: JobView{State: StateBlocked}}},

@@ -56,7 +56,11 @@ func (a *app) explainCommand() *cobra.Command {
 				if asJSON {
 					return printJSON(out, x)
 				}
-				fmt.Fprintf(out, "job %s is %s\n", x.Job, x.State)
+				state := x.State
+				if state == dispatch.StateError {
+					state = "in error"
+				}
+				fmt.Fprintf(out, "job %s is %s\n", x.Job, state)
 				for _, r := range x.Reasons {
 					fmt.Fprintln(out, "  "+oneLine(r.Text))
 					if r.Hint != "" {
@@ -114,7 +118,7 @@ func describe(out io.Writer, j client.Job) {
 	}
 	line("crashes", fmt.Sprint(j.Crashes))
 	if j.ExitCode != nil {
-		line("exit code", fmt.Sprintf("%d ", *j.ExitCode)) // 0 is told too
+		fmt.Fprintf(out, "%-12s %d\n", "exit code", *j.ExitCode) // 0 is told too
 	}
 	line("log message", fmt.Sprint(j.Sequence))
 	for _, name := range slices.Sorted(maps.Keys(j.Env)) {
