@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,6 +62,23 @@ func (a *app) resetCommand() *cobra.Command {
 	})
 }
 
+// intended is what became of it for one actor, also as -o json has it.
+type intended struct {
+	Actor string `json:"actor"`
+	State string `json:"state,omitempty"`
+	// Already: it was so.
+	Already bool       `json:"already,omitempty"`
+	Error   *lineError `json:"error,omitempty"`
+}
+
+func (x intended) print(out io.Writer) {
+	word := x.State
+	if x.Already {
+		word = "already " + word
+	}
+	fmt.Fprintln(out, x.Actor, word)
+}
+
 func (a *app) intentCommand(i intent) *cobra.Command {
 	var pool string
 	var all, wait bool
@@ -69,6 +87,13 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 		Use: i.use + " ACTOR...", Short: i.short,
 		Example: fmt.Sprintf("  herosup %s bash_1\n  herosup %s --pool bash\n  herosup %s --all", i.use, i.use, i.use),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			asJSON, err := a.json()
+			if err != nil {
+				return err
+			}
+			if deadline < 0 {
+				return usagef("--deadline %s: want a time, or 0", deadline)
+			}
 			d, err := a.connect(cmd)
 			if err != nil {
 				return err
@@ -80,23 +105,29 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 			}
 			if len(names) == 0 {
 				a.note(cmd, "there is no such actor; nothing to do")
-				return nil
 			}
-			var faults []error
+			list, faults := []intended{}, []error(nil)
 			for _, n := range names {
-				var answer struct {
-					State   string `json:"state"`
-					Already bool   `json:"already"`
+				x := intended{Actor: n}
+				err := d.ask(cmd.Context(), i.of(n, events.SecondsOf(deadline)), &x)
+				var refusal *events.Refusal
+				switch {
+				case errors.As(err, &refusal):
+					x = intended{Actor: n, Error: &lineError{Code: refusal.Code, Reason: refusal.Reason, Hint: refusal.Hint}}
+				case err != nil:
+					return err
+				case !asJSON:
+					x.print(cmd.OutOrStdout())
 				}
-				if err := d.ask(cmd.Context(), i.of(n, events.SecondsOf(deadline)), &answer); err != nil {
+				if err != nil {
 					faults = append(faults, err)
-					continue
 				}
-				word := answer.State
-				if answer.Already {
-					word = "already " + word
+				list = append(list, x)
+			}
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), list); err != nil {
+					return err
 				}
-				fmt.Fprintln(cmd.OutOrStdout(), n, word)
 			}
 			if wait && len(faults) == 0 && i.done != nil {
 				ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
@@ -106,6 +137,7 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 			return errors.Join(faults...)
 		},
 	}
+	a.outputFlag(c)
 	c.Flags().StringVar(&pool, "pool", "", "all actors of this `pool`")
 	c.Flags().BoolVar(&all, "all", false, "all actors")
 	if i.deadline {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -34,34 +35,48 @@ func (a *app) scaleCommand() *cobra.Command {
 			return a.tellPool(cmd, e)
 		},
 	}
+	a.outputFlag(c)
 	c.Flags().DurationVar(&during, "for", 0, "how long the size stays fixed (default 1h)")
 	return c
 }
 
 func (a *app) pauseCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "pause POOL", Short: "Neither grow nor shrink a pool until it is resumed", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.tellPool(cmd, events.PoolPause{Pool: args[0]}) },
 	}
+	a.outputFlag(c)
+	return c
 }
 
 func (a *app) resumeCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "resume POOL", Short: "Let a paused pool scale again", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.tellPool(cmd, events.PoolResume{Pool: args[0]})
 		},
 	}
+	a.outputFlag(c)
+	return c
 }
 
+// tellPool prints the answer as JSON, or what was asked for in words.
 func (a *app) tellPool(cmd *cobra.Command, e events.Event) error {
+	asJSON, err := a.json()
+	if err != nil {
+		return err
+	}
 	d, err := a.connect(cmd)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	if err := d.ask(cmd.Context(), e, nil); err != nil {
+	var answer json.RawMessage
+	if err := d.ask(cmd.Context(), e, &answer); err != nil {
 		return err
+	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), answer)
 	}
 	switch e := e.(type) {
 	case events.PoolScale:

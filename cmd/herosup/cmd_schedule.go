@@ -91,21 +91,31 @@ NAME-<unix seconds>; the same due time never makes two.`,
 }
 
 func (a *app) scheduleVerb(use, short, done string, of func(string) events.Event) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: use + " NAME", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			asJSON, err := a.json()
+			if err != nil {
+				return err
+			}
 			d, err := a.connect(cmd)
 			if err != nil {
 				return err
 			}
 			defer d.close()
-			if err := d.ask(cmd.Context(), of(args[0]), nil); err != nil {
+			var v schedule.View
+			if err := d.ask(cmd.Context(), of(args[0]), &v); err != nil {
 				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), v)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), args[0], done)
 			return nil
 		},
 	}
+	a.outputFlag(c)
+	return c
 }
 
 func (a *app) getSchedules() *cobra.Command {
