@@ -41,7 +41,6 @@ var zinits = map[string]func(*testing.T) *otherZinit{
 func eachZinit(t *testing.T, f func(*testing.T, *otherZinit)) {
 	for dialect, start := range zinits {
 		t.Run(dialect, func(t *testing.T) {
-			t.Parallel()
 			z := start(t)
 			z.dialect = dialect
 			c := zinittest.Dial(t, z.socket)
@@ -206,9 +205,19 @@ func (z *otherZinit) clean(t *testing.T) {
 	}
 }
 
+// notRaced leaves out what under the race detector, where each command's process takes
+// most of a second, costs minutes: the same code is under it over one zinit.
+func notRaced(t *testing.T) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("not under the race detector")
+	}
+}
+
 // The whole of it as a user sees it, over a zinit that he has: nothing is lost, and
 // nothing is left behind but the zinit.
 func TestDemoOverEachZinit(t *testing.T) {
+	notRaced(t)
 	eachZinit(t, func(t *testing.T, z *otherZinit) {
 		exe, err := os.Executable()
 		if err != nil {
@@ -230,9 +239,11 @@ func TestDemoOverEachZinit(t *testing.T) {
 
 // The scripts of the main job, the same that run over the zinit of our own.
 func TestScriptsOverEachZinit(t *testing.T) {
+	notRaced(t)
 	for _, file := range []string{"script/walkthrough", "script/jobs", "zinit/foreign", "zinit/killed"} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			eachZinit(t, func(t *testing.T, z *otherZinit) {
+				t.Parallel()
 				t.Run("script", func(t *testing.T) { // which returns when it is over
 					p := scripts(t, z)
 					p.Files = []string{filepath.Join("..", "..", "testdata", file+".txtar")}
