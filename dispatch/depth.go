@@ -79,7 +79,7 @@ func (m *measure) round(ctx context.Context, now time.Time) error {
 func measured(d store.Depth) events.QueueMeasured {
 	return events.QueueMeasured{
 		// What is due waits already, if only for its promotion.
-		Type: d.Type, Ready: d.Ready + d.Due, Delayed: d.Delayed, InFlight: d.InFlight, OldestWait: events.SecondsOf(d.OldestWait),
+		Type: d.Type, Ready: d.Ready + d.Due, Alone: d.Alone, Delayed: d.Delayed, InFlight: d.InFlight, OldestWait: events.SecondsOf(d.OldestWait),
 	}
 }
 

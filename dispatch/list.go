@@ -95,7 +95,7 @@ func from(all []place, cursor string) ([]place, error) {
 	}
 	f := strings.Split(cursor, ".")
 	if len(f) == 3 {
-		n, err := strconv.ParseUint(f[2], 10, 64)
+		n, err := strconv.ParseUint(f[2], 10, 62) // a place in a list or a walk of Redis
 		i := slices.Index(all, place{part: store.Part(f[0]), kind: f[1]})
 		if err == nil && i >= 0 {
 			rest := slices.Clone(all[i:])

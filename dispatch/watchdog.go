@@ -81,6 +81,7 @@ func (s *standstill) took(step standStep, now time.Time) {
 type idleActor struct {
 	name string
 	seen time.Time
+	busy bool // with something in hand
 }
 
 // hung are the actors that gave no sign of life since the ring.
@@ -173,7 +174,7 @@ func (c *Component) withRoom(ctx context.Context, jobType string) (out []idleAct
 				return err
 			}
 			if ok && rec.Incarnation == reg.Incarnation && rec.Open && rec.Held < rec.Slots && !rec.Alone && reg.Actor+" "+reg.Incarnation != clears {
-				out = append(out, idleActor{name: reg.Actor, seen: rec.SeenAt})
+				out = append(out, idleActor{name: reg.Actor, seen: rec.SeenAt, busy: rec.Held > 0})
 			}
 		}
 		depths, err := c.d().Depths(ctx, []string{jobType})
@@ -181,6 +182,9 @@ func (c *Component) withRoom(ctx context.Context, jobType string) (out []idleAct
 			return err
 		}
 		ready = depths[0].Ready
+		if ready == depths[0].Alone { // those need an empty hand
+			out = slices.DeleteFunc(out, func(a idleActor) bool { return a.busy })
+		}
 		now, err = c.store.Now(ctx) // what an actor's last sign of life is measured by
 		return err
 	})

@@ -52,7 +52,7 @@ func TestStandstill(t *testing.T) {
 		at(61, 0, 9, standNothing)
 	}
 	rung := begin
-	quiet, lively := idleActor{"a_1", begin}, idleActor{"a_2", begin.Add(time.Millisecond)}
+	quiet, lively := idleActor{name: "a_1", seen: begin}, idleActor{name: "a_2", seen: begin.Add(time.Millisecond)}
 	if got := hung([]idleActor{quiet, lively}, rung); len(got) != 1 || got[0] != quiet {
 		t.Errorf("hung: %v", got)
 	}

@@ -76,6 +76,8 @@ type QueueMeasured struct {
 	Ready    int `json:"ready"`
 	Delayed  int `json:"delayed"`
 	InFlight int `json:"in_flight"`
+	// Alone is how many of Ready need an actor with an empty hand.
+	Alone int `json:"alone,omitempty"`
 	// OldestWait is the age of the job that is next.
 	OldestWait Seconds `json:"oldest_wait"`
 }

@@ -15,8 +15,9 @@ func Decide(s Snapshot, p Policy) Decision {
 	c := &chain{limiting: None}
 	override := s.Override.holds(s.Now)
 
-	need := ceilDiv(s.Ready+t.inFlight-t.alone, p.TargetBacklog) + t.alone
-	c.step(RuleBacklog, need, false, fmt.Sprintf("%d ready and %d running%s, %d per actor", s.Ready, t.inFlight, t.lonely(), p.TargetBacklog))
+	need := ceilDiv(s.Ready-s.Alone+t.inFlight-t.alone, p.TargetBacklog) + s.Alone + t.alone
+	c.step(RuleBacklog, need, false, fmt.Sprintf("%d ready%s and %d running%s, %d per actor",
+		s.Ready, lonely(s.Alone), t.inFlight, lonely(t.alone), p.TargetBacklog))
 	c.activation(s, p, t)
 	c.step(RuleMin, max(c.n, p.Min), false, fmt.Sprint("min ", p.Min))
 	c.step(RuleMax, min(c.n, p.Max), false, fmt.Sprint("max ", p.Max))

@@ -24,6 +24,9 @@ func (v *View) Fold(e events.Event, at time.Time) []string {
 		return v.freed(e.Type, e.Actor, e.Job, at)
 	case events.JobRetried:
 		pools := v.freed(e.Type, e.Actor, e.Job, at)
+		if q := v.queue(e.Type); q != nil && e.Suspected {
+			q.alone++
+		}
 		if at.Before(e.Next) {
 			return pools // as a delayed one: it is measured when it is due
 		}
@@ -148,6 +151,9 @@ func (v *View) started(e events.JobStarted, at time.Time) []string {
 	}
 	if q := v.queue(e.Type); q != nil {
 		q.take(attemptOf(e.Job, e.Attempt), at)
+		if e.Alone {
+			q.alone = max(0, q.alone-1)
+		}
 	}
 	if s != nil {
 		s.work(e.Job)

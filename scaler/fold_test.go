@@ -92,6 +92,14 @@ func TestAJobThatRunsAloneFillsItsActor(t *testing.T) {
 	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); d.Want != 2 || !strings.Contains(d.Steps[0].Why, "1 running (1 alone)") {
 		t.Errorf("want %d: %+v", d.Want, d.Steps[0])
 	}
+	// Those that wait to run alone need one each, whatever the others could hold.
+	suspects := events.QueueMeasured{Type: "bash", Ready: 3, Alone: 2}
+	v.Fold(suspects, epoch.Add(time.Second))
+	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); d.Want != 4 || !strings.Contains(d.Steps[0].Why, "3 ready (2 alone)") {
+		t.Errorf("want %d: %+v", d.Want, d.Steps[0])
+	}
+	suspects.Alone = 0
+	v.Fold(suspects, epoch.Add(time.Second))
 	// Told anew after a restart, it is known again; ended, it is not.
 	v.Fold(events.ActorRegistered{Pool: "bash", Actor: "bash_1", Anew: true, Holds: []string{"s"}}, epoch.Add(time.Second))
 	v.Fold(started, epoch.Add(time.Second))

@@ -15,6 +15,7 @@ const overtakersKept = 64
 // queue counts the waiting jobs of one script type.
 type queue struct {
 	ready      int
+	alone      int       // of them, those that need an empty hand
 	measuredAt time.Time // of the last measurement that still counts
 	delayed    int
 	tookAt     time.Time // when the last job was taken
@@ -72,7 +73,7 @@ const crossing = 200 * time.Millisecond
 func (q *queue) measure(m events.QueueMeasured, at time.Time, trusted bool) {
 	believe := !trusted || m.Ready <= q.ready || q.raised || q.delayed > 0 || at.Sub(q.tookAt) > crossing
 	if q.raised = !believe; believe {
-		q.ready = m.Ready
+		q.ready, q.alone = m.Ready, m.Alone
 	}
 	q.delayed = m.Delayed
 	q.measuredAt = at

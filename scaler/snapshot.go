@@ -33,6 +33,8 @@ type Snapshot struct {
 	Now  time.Time
 	// Ready wait for an actor; delayed jobs that are due are among them.
 	Ready int
+	// Alone are those of Ready that need an actor of their own.
+	Alone int
 	// MeasuredAt is the last measurement of the queue; zero when there is none
 	// that counts. RedisLost says that there can be none.
 	MeasuredAt time.Time

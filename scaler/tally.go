@@ -122,12 +122,12 @@ func (t *tally) waiting(pool string) string {
 	return why
 }
 
-// lonely says how many of the running jobs have an actor of their own.
-func (t *tally) lonely() string {
-	if t.alone == 0 {
+// lonely says how many of some jobs need an actor of their own.
+func lonely(n int) string {
+	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%d alone)", t.alone)
+	return fmt.Sprintf(" (%d alone)", n)
 }
 
 // wake notes that the answer may change at that time.

@@ -70,24 +70,34 @@ func (v *View) Names() []string { return v.names }
 // Snapshot is what Decide needs of one pool.
 func (v *View) Snapshot(name string, now time.Time) (Snapshot, Policy) {
 	p := v.pools[name]
-	ready, measured := 0, v.queues[p.Types[0]].measuredAt
+	ready, alone, measured := 0, 0, v.queues[p.Types[0]].measuredAt
 	for _, t := range p.Types {
 		q := v.queues[t]
+		ready, alone = ready+q.ready, alone+q.alone
 		if q.measuredAt.Before(measured) {
 			measured = q.measuredAt
 		}
-		mine := q.ready
-		for _, other := range v.byType[t] {
-			if other != name {
-				mine -= v.pools[other].appetite(now)
-			}
-		}
-		ready += max(0, mine)
 	}
+	for _, other := range v.beside(p) {
+		if other != name {
+			ready -= min(v.pools[other].appetite(now), v.shared(p, v.pools[other]))
+		}
+	}
+	ready = max(0, ready)
 	return Snapshot{
-		Pool: name, Now: now, Ready: ready, MeasuredAt: measured, RedisLost: v.redisLost,
+		Pool: name, Now: now, Ready: ready, Alone: min(alone, ready), MeasuredAt: measured, RedisLost: v.redisLost,
 		Actors: p.actors(now), Paused: p.paused, Override: p.override, Blocked: p.blocked,
 	}, p.Policy
+}
+
+// shared is how many jobs wait of the types that both pools run.
+func (v *View) shared(a, b *pool) (ready int) {
+	for _, t := range a.Types {
+		if slices.Contains(b.Types, t) {
+			ready += v.queues[t].ready
+		}
+	}
+	return ready
 }
 
 // appetite is how many waiting jobs the pool's actors are for beside those in their hands.

@@ -195,9 +195,64 @@ var aloneCases = map[string]func(b *bed){
 			}
 		}
 		b.wantCode(must[Hello](b)(a.Hello(b.ctx())).Code, OK)
-		b.wantGot("JOB py0", a) // its turn; and now its hand is emptied for the other
-		b.wantGot("JOB s0", a, Ended{Job: Claimed{ID: "py0", Type: "py", Token: b.record("py0").Token}})
+		b.wantGot("JOB s0", a)
 		b.wantGot("JOB s1", a, b.end("s0", false))
+		b.wantGot("IDLE py0", a, b.end("s1", false))
+	},
+	"of a type whose turn comes last, beside a backlog of the other": func(b *bed) {
+		b.sharedDeath()
+		a := b.serving("p_1", "i1", 2, map[string]int{"sh": 1, "aa": 20})
+		b.waiting("aa", 5)
+		b.wantGot("JOB s0", a)
+		b.wantGot("JOB s1", a, b.end("s0", false))
+		b.wantGot("JOB aa0 aa1", a, b.end("s1", false))
+	},
+	"who cleared its hand is told that it may take jobs again": func(b *bed) {
+		one := b.slotted("p_1", "i1", 3)
+		b.typed("j0", "sh", 0)
+		b.wantGot("IDLE j0", one)
+		must[Gate](b)(b.d.CloseGate(b.ctx(), "p_1"))
+		b.dying(func() { must[Gate](b)(b.d.OpenGate(b.ctx(), "p_1")) })
+		b.wantGot("JOB", one) // it clears
+		two := b.slotted("p_2", "i2", 1)
+		b.wantGot("JOB s0", two)
+		b.wantGot("JOB s1", two, b.end("s0", false))
+		if who := must[string](b)(b.d.Clears(b.ctx(), "sh")); who != "" {
+			b.Errorf("%s clears its hand for none", who)
+		}
+		b.typed("j1", "sh", 0)
+		b.wantCode(Code(must[Wake](b)(one.WaitWake(b.ctx(), time.Second)).Kind), Code(WakeRing)) // of the opening and of this, one
+		b.wantGot("IDLE j1", one)
+	},
+	"the last that ran alone is cancelled": func(b *bed) {
+		one := b.slotted("p_1", "i1", 3)
+		b.typed("j0", "sh", 0)
+		b.wantGot("IDLE j0", one)
+		must[Gate](b)(b.d.CloseGate(b.ctx(), "p_1"))
+		b.dying(func() { must[Gate](b)(b.d.OpenGate(b.ctx(), "p_1")) })
+		b.wantGot("JOB", one)
+		for _, id := range []string{"s0", "s1"} {
+			must[Cancelled](b)(b.d.Cancel(b.ctx(), id))
+		}
+		if who := must[string](b)(b.d.Clears(b.ctx(), "sh")); who != "" {
+			b.Errorf("%s clears its hand for none", who)
+		}
+	},
+	"who has nothing in hand and takes none does not clear it for ever": func(b *bed) {
+		one, two := b.slotted("p_1", "i1", 2), b.slotted("p_2", "i2", 2)
+		for i, a := range []*Actor{one, two} {
+			b.typed(fmt.Sprint("j", i), "sh", 0)
+			b.wantGot(fmt.Sprint("IDLE j", i), a)
+			must[Gate](b)(b.d.CloseGate(b.ctx(), a.name))
+		}
+		b.dying(func() {
+			must[Gate](b)(b.d.OpenGate(b.ctx(), "p_1"))
+			must[Gate](b)(b.d.OpenGate(b.ctx(), "p_2"))
+		})
+		b.wantGot("JOB", one)
+		must[ExchangeResult](b)(one.Exchange(b.ctx(), []Ended{b.end("j0", false)}, Listening, 0)) // wants none
+		b.wantGot("JOB", two)
+		b.wantGot("JOB s0", two, b.end("j1", false))
 	},
 	"one whose script fails does not kill": func(b *bed) {
 		b.sharedDeath()

@@ -17,6 +17,7 @@ type Depth struct {
 	Ready      int           // in the queue, of all levels, and those that run alone
 	Delayed    int           // not yet due
 	Due        int           // due, not promoted yet
+	Alone      int           // of Ready, those that run alone
 	InFlight   int           // in the hand of an actor
 	Idle       int           // actors marked idle
 	OldestWait time.Duration // of the next job to be served; 0 if none or not known
@@ -47,7 +48,7 @@ func (d *Daemon) Depths(ctx context.Context, types []string) ([]Depth, error) {
 		f := r.sub(i + 1)
 		out[i] = Depth{
 			Type: t, Ready: f.num(0), Delayed: f.num(1), Due: f.num(2), InFlight: f.num(3), Idle: f.num(4),
-			OldestWait: laxMillis(f.str(5)),
+			OldestWait: laxMillis(f.str(5)), Alone: f.num(6),
 		}
 		if f.err != nil {
 			return nil, f.err

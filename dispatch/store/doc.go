@@ -68,7 +68,8 @@
 // (a in opts) and waits in alone:<type>, which is served before all else, but into empty hands only; the actor's hash has it in the field
 // alone, and gets nothing beside it. An actor that comes for jobs with something in hand, while suspects wait and nobody
 // else does so, becomes the one that clears its hand (clearing:<type>): it gets no more until it is empty. So suspects do not wait
-// behind a backlog, and one actor at a time is kept from it. A name there that is closed or gone is nobody's.
+// behind a backlog, and one actor at a time is kept from it. A name there that is closed, gone or
+// has nothing in hand is nobody's. Whatever empties the list rings for the one named, since it stands among no idle.
 //
 // # Prerequisites
 //

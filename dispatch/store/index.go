@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -86,11 +87,11 @@ func (s *Store) heldPage(ctx context.Context, from uint64, n int) (Page, error) 
 			return Page{}, err
 		}
 		all = append(all, slices.Concat(lists...)...)
-		if len(all) > int(from)+n {
+		if uint64(len(all)) > min(from, math.MaxInt64)+uint64(n) {
 			break
 		}
 	}
-	ids := all[min(int(from), len(all)):]
+	ids := all[min(from, uint64(len(all))):]
 	more := len(ids) > n
 	ids = ids[:min(n, len(ids))]
 	return Page{IDs: ids, Next: from + uint64(len(ids)), More: more}, nil

@@ -12,7 +12,18 @@ func (w *world) nextSuspect(typ string) string {
 		}
 		drop(w.alone, typ, w.alone[typ][:len(w.alone[typ])-1])
 	}
+	w.noneAlone(typ)
 	return ""
+}
+
+// noneAlone: who cleared its hand takes jobs again, and is told so.
+func (w *world) noneAlone(typ string) {
+	if who, ok := w.clearing[typ]; ok {
+		delete(w.clearing, typ)
+		if name, _ := splitMember(who); w.actors[name] != nil {
+			w.ring(name)
+		}
+	}
 }
 
 // runsAlone: it went into the hand of an actor, which is full with it.
@@ -20,7 +31,7 @@ func (w *world) runsAlone(typ, id, name string) {
 	drop(w.alone, typ, without(w.alone[typ], id))
 	w.actors[name].alone = id
 	if len(w.alone[typ]) == 0 {
-		delete(w.clearing, typ)
+		w.noneAlone(typ)
 	}
 }
 
@@ -28,7 +39,7 @@ func (w *world) runsAlone(typ, id, name string) {
 func (w *world) clears(typ, member string) string {
 	who := w.clearing[typ]
 	name, inc := splitMember(who)
-	if a := w.actors[name]; who != member && a != nil && a.open && a.inc == inc {
+	if a := w.actors[name]; who != member && a != nil && a.open && a.inc == inc && len(w.held[inc]) > 0 {
 		return who
 	}
 	w.clearing[typ] = member

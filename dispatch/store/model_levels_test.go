@@ -91,8 +91,12 @@ func (w *world) leaveLevel(id string) {
 func (w *world) leaveQueue(id string) {
 	typ := w.jobs[id].typ
 	drop(w.delayed, typ, without(w.delayed[typ], id))
+	lone := slices.Contains(w.alone[typ], id)
 	for _, in := range []map[string][]string{w.queue, w.alone} {
 		drop(in, typ, slices.DeleteFunc(slices.Clone(in[typ]), func(v string) bool { return v == id }))
+	}
+	if lone && len(w.alone[typ]) == 0 {
+		w.noneAlone(typ)
 	}
 	delete(w.due, id)
 	w.leaveLevel(id)

@@ -656,6 +656,9 @@ func (m *machine) workAll(hands []*hand) {
 				again = true
 			}
 		}
+		for _, h := range hands { // and what the last one ended may have gone to one before it
+			again = again || len(m.w.held[h.incarnation]) > 0
+		}
 	}
 }
 

@@ -3,7 +3,7 @@
 -- KEYS epoch
 -- ARGV epoch
 -- USE epoch now
--- RETURNS NO_EPOCH | OK {ready delayed due in_flight idle oldest_ms}...
+-- RETURNS NO_EPOCH | OK {ready delayed due in_flight idle oldest_ms alone}...
 -- BOUND 200 types, 10,000 incarnations each, 1,000 jobs in the hand of one that serves several types
 -- More KEYS: queue delayed lease idle prio alone of each type.
 local answer = { 'OK' }
@@ -47,10 +47,17 @@ for i = 2, #KEYS, 6 do
       oldest = math.max(oldest, now - ready)
     end
   end
+  local lone = redis.call('LLEN', KEYS[i + 5])
+  if lone > 0 then
+    local ready = redis.pcall('HGET', c_prefix .. ':job:' .. redis.call('LINDEX', KEYS[i + 5], -1), 'ready_ms')
+    if type(ready) == 'string' and tonumber(ready) then
+      oldest = math.max(oldest, now - ready)
+    end
+  end
   local all = redis.call('ZCARD', KEYS[i + 1])
   local due = redis.call('ZCOUNT', KEYS[i + 1], '-inf', now)
-  answer[#answer + 1] = { redis.call('LLEN', KEYS[i]) + redis.call('ZCARD', KEYS[i + 4]) + redis.call('LLEN', KEYS[i + 5]), all - due, due, in_hands(KEYS[i + 2]),
-    redis.call('ZCARD', KEYS[i + 3]), oldest }
+  answer[#answer + 1] = { redis.call('LLEN', KEYS[i]) + redis.call('ZCARD', KEYS[i + 4]) + lone, all - due, due, in_hands(KEYS[i + 2]),
+    redis.call('ZCARD', KEYS[i + 3]), oldest, lone }
 end
 for i = 2, #answer do
   local t = string.match(KEYS[i * 6 - 10], ':q:work:type:(.+)$')

@@ -72,7 +72,7 @@ if mine then
   elseif room <= 0 then
     code = 'JOB'
   else
-    code = (many and rare.take_turns or take)(answer, new, room)
+    code = (many and rare.take_turns or take_own)(answer, new, room)
   end
   if #new > 0 then
     redis.call('RPUSH', k_held, unpack(new))
@@ -96,12 +96,8 @@ if mine then
     redis.call('HSET', k_actor, 'seen_ms', now)
   end
 end
-if #ended > 1 and #ended == had then -- last: a list that does not become empty need not be made anew
-  redis.call('LTRIM', k_held, had, -1)
-else
-  for _, id in ipairs(ended) do
-    redis.call('LREM', k_held, 1, id)
-  end
+for _, id in ipairs(ended) do -- last: a list that does not become empty need not be made anew
+  redis.call('LREM', k_held, 1, id)
 end
 if #forgotten > 0 and redis.call('EXISTS', k_groups) == 1 then
   redis.call('HDEL', k_groups, unpack(forgotten))

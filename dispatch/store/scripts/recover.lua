@@ -5,7 +5,8 @@
 -- more: how many jobs earlier calls took back.
 -- RETURNS NO_EPOCH | GONE | OK/AGAIN {id crashes dead actor}...
 -- BOUND 1,000 wake messages, 100 held jobs (then AGAIN), 100 hand-overs, 100 spent ids
-if string.match(redis.call('HGET', k_incarnations, a_incarnation) or '', '^%S+ %S+') ~= a_name .. ' ' .. a_type then
+local reg, types = string.match(redis.call('HGET', k_incarnations, a_incarnation) or '', '^(%S+ %S+) ?(.*)$')
+if reg ~= a_name .. ' ' .. a_type then
   return { 'GONE' }
 end
 if redis.call('HGET', k_actor, 'incarnation') == a_incarnation then
@@ -45,6 +46,9 @@ if redis.call('EXISTS', k_held) == 0 then
   redis.call('ZREM', k_lease, a_incarnation)
 end
 redis.call('ZREM', k_idle, a_name .. ' ' .. a_incarnation)
+if types ~= '' then
+  rare.stand(types, a_name .. ' ' .. a_incarnation, false)
+end
 if redis.call('HGET', k_actor, 'incarnation') == a_incarnation then
   redis.call('DEL', k_actor, k_wake)
 end

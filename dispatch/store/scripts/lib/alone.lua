@@ -3,16 +3,13 @@
 -- counted; it is marked (opts: a), and from then on waits in alone:<type> for a hand that has nothing else: its next death is
 -- its own. An actor with an empty hand takes those first, and nothing beside one. Where there is none, one actor takes no more
 -- until its hand is empty: clearing:<type> names it.
-local function clearing()
-  return c_prefix .. ':clearing:' .. a_type
-end
-
 -- The next that may run, at the right end of its list.
 function rare.next_suspect()
   for _ = 1, 100 do
     local id = redis.call('LINDEX', alone(), -1)
     if not id then
-      break
+      rare.none_alone()
+      return nil
     end
     local j = read(id)
     if not j.script then
@@ -22,7 +19,6 @@ function rare.next_suspect()
     end
     redis.call('RPOP', alone())
   end
-  suspects = false
 end
 
 -- It went into a hand. inc's actor is full while it has it.
@@ -30,18 +26,17 @@ function rare.runs_alone(id, name)
   redis.call('RPOP', alone())
   redis.call('HSET', c_prefix .. ':actor:' .. name, 'alone', id)
   if redis.call('EXISTS', alone()) == 0 then
-    redis.call('DEL', clearing())
-    suspects = false
+    rare.none_alone()
   end
 end
 
--- Whether somebody clears its hand; if not, member does from now on.
+-- Who clears its hand: member from now on, if nobody does who has something in it. (One with an empty hand took none, when it could.)
 function rare.clears(member)
   local who = redis.call('GET', clearing())
   local name, inc = string.match(who or '', '^(%S+) (%S+)$')
   if name and who ~= member then
     local a = redis.call('HMGET', c_prefix .. ':actor:' .. name, 'gate', 'incarnation')
-    if a[1] == 'open' and a[2] == inc then
+    if a[1] == 'open' and a[2] == inc and redis.call('EXISTS', c_prefix .. ':held:' .. inc) == 1 then
       return who
     end
   end

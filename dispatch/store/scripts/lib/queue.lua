@@ -10,6 +10,10 @@ local function alone()
   return c_prefix .. ':alone:' .. a_type
 end
 
+local function clearing()
+  return c_prefix .. ':clearing:' .. a_type
+end
+
 -- Asked once: most types have neither.
 local function look()
   if levels == nil then
@@ -44,10 +48,25 @@ function rare.unqueue(id, j)
   redis.call('ZREM', k_delayed, id)
   if j.opts then
     redis.call('ZREM', prio(), rare.member(id, j.opts))
-    redis.call('LREM', alone(), 0, id)
+    if redis.call('LREM', alone(), 0, id) > 0 and redis.call('EXISTS', alone()) == 0 then
+      rare.none_alone()
+    end
   end
   if redis.call('LLEN', k_queue) <= 1000 then
     redis.call('LREM', k_queue, 0, id)
+  end
+end
+
+-- None runs alone any more: who cleared its hand for them takes jobs again, and is told so.
+function rare.none_alone()
+  suspects = false
+  local name = string.match(redis.call('GET', clearing()) or '', '^%S+')
+  if name then
+    redis.call('DEL', clearing())
+    local wake, ring = c_prefix .. ':wake:' .. name, '{"kind":"ring","v":1}'
+    if redis.call('EXISTS', c_prefix .. ':actor:' .. name) == 1 and redis.call('LINDEX', wake, -1) ~= ring then
+      redis.call('RPUSH', wake, ring)
+    end
   end
 end
 

@@ -28,9 +28,6 @@ function rare.retry(e, jitter)
       'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'asserted', 'failed', 'updated_at', stamp())
     return true
   end
-  if e.opts and flag(e.opts, 'a') then -- its actor lives, so it is none that kills
-    e.opts = rare.unset(e.id, e.opts, 'a')
-  end
   local most, used = tonumber(f[1] or '') or 0, tonumber(f[2] or '') or 0
   if e.reason == 'unable' then -- nothing was tried: to the front of its queue, counted as nothing
     local was = redis.call('HGET', key, 'ready_ms') or ''
@@ -41,6 +38,9 @@ function rare.retry(e, jitter)
     rare.enqueue(e.id, { opts = e.opts, ready = was }, 'back')
     rare.fact('retried', e.id, e.sequence, e.actor, e.holder, e.attempt, 'failed', '1', 'how', 'interrupted', 'reason', e.error)
     return true
+  end
+  if e.opts and flag(e.opts, 'a') then -- its actor lives, so it is none that kills
+    e.opts = rare.unset(e.id, e.opts, 'a')
   end
   if most <= 0 then
     return false

@@ -8,13 +8,6 @@ local full = false -- it is to get no more, whatever its slots say
 -- Up to room jobs of the queue go into the answer and into new. Returns the code.
 local function take(answer, new, room)
   local code = 'JOB'
-  look()
-  if suspects then
-    rare.take_alone(answer, new)
-    if full then
-      return code
-    end
-  end
   while #new < room do
     local id, j = next_ready(room - #new)
     if not id then
@@ -30,10 +23,26 @@ local function take(answer, new, room)
   return code
 end
 
+-- Jobs for a caller of one type.
+local function take_own(answer, new, room)
+  look()
+  if suspects then
+    rare.alone_first(answer, new)
+    if full then
+      return 'JOB'
+    end
+  end
+  return take(answer, new, room)
+end
+
 -- RARE
 -- One that runs alone, for an empty hand; or the caller is the one that gets no more until its own is empty.
-function rare.take_alone(answer, new)
-  if hand_has + #new > 0 then
+function rare.alone_first(answer, new)
+  look()
+  if not suspects then
+    return
+  end
+  if hand_has > 0 then
     full = rare.clears(me) == me
     return
   end
@@ -103,6 +112,12 @@ function rare.take_turns(answer, new, room)
     all[place] = { type = t, place = place, stride = 232792560 / weight, pass = passes[place] or 0 }
     places[place] = all[place]
   end
+  for _, t in ipairs(places) do
+    rare.as_type(t.type, rare.alone_first, answer, new)
+    if full then
+      return 'JOB'
+    end
+  end
   local code = 'IDLE'
   repeat
     table.sort(all, function(a, b)
@@ -111,9 +126,6 @@ function rare.take_turns(answer, new, room)
     local had, again = #new, false
     for turn, t in ipairs(all) do
       again = rare.as_type(t.type, take, answer, new, had + 1) == 'AGAIN' or again
-      if full and #new == had then
-        return 'JOB'
-      end
       if #new > had then
         for skipped = 1, turn - 1 do
           all[skipped].pass = t.pass + 1
@@ -124,10 +136,10 @@ function rare.take_turns(answer, new, room)
     end
     if #new == had then
       code = again and 'AGAIN' or 'IDLE'
-    elseif #new == room or full then
+    elseif #new == room then
       code = 'JOB'
     end
-  until #new == had or #new == room or full
+  until #new == had or #new == room
   if #new > 0 then
     local least, text = math.huge, {}
     for _, t in ipairs(places) do
