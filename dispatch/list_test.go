@@ -189,7 +189,7 @@ func TestCursors(t *testing.T) {
 	if all[3].cursor != 0 {
 		t.Error("a cursor changed the table")
 	}
-	for _, bad := range []string{"x", "ready.c.0", "ready.a", "ready.a.-1", "ready.a.x", "dead..0", "..", strings.Repeat("x", 1000)} {
+	for _, bad := range []string{"x", "ready.c.0", "ready.a", "ready.a.-1", "ready.a.x", "dead..0", "..", "running..9223372036854775808", strings.Repeat("x", 1000)} {
 		if _, err := from(all, bad); err == nil || len(err.Error()) > 100 {
 			t.Errorf("%q: %v", bad, err)
 		}

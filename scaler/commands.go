@@ -78,7 +78,7 @@ func (p *pool) checkScale(e events.PoolScale, now time.Time) (time.Time, *events
 	}
 	if e.Count < release || e.Count > p.Policy.Max {
 		return bad("bad_count", fmt.Sprintf("scale %s: count is %d, want 0..%d", p.Name, e.Count, p.Policy.Max),
-			fmt.Sprintf("max of this pool is %d; -1 lets the scaler decide again", p.Policy.Max))
+			fmt.Sprintf("max of this pool is %d; -1, in herosup scale auto, lets the scaler decide again", p.Policy.Max))
 	}
 	seconds := float64(e.For)
 	switch {

@@ -42,8 +42,8 @@ func TestBadCommandsAreRefused(t *testing.T) {
 		}{
 			{events.PoolScale{Pool: "pyton", Count: 1}, `rejected pool-scale unknown_pool: pool "pyton" is not configured (did you mean "python"?)`},
 			{events.PoolPause{Pool: "xyz"}, `rejected pool-pause unknown_pool: pool "xyz" is not configured (pools: bash, python)`},
-			{events.PoolScale{Pool: "bash", Count: 5}, `rejected pool-scale bad_count: scale bash: count is 5, want 0..4 (max of this pool is 4; -1 lets the scaler decide again)`},
-			{events.PoolScale{Pool: "bash", Count: -2}, `rejected pool-scale bad_count: scale bash: count is -2, want 0..4 (max of this pool is 4; -1 lets the scaler decide again)`},
+			{events.PoolScale{Pool: "bash", Count: 5}, `rejected pool-scale bad_count: scale bash: count is 5, want 0..4 (max of this pool is 4; -1, in herosup scale auto, lets the scaler decide again)`},
+			{events.PoolScale{Pool: "bash", Count: -2}, `rejected pool-scale bad_count: scale bash: count is -2, want 0..4 (max of this pool is 4; -1, in herosup scale auto, lets the scaler decide again)`},
 			{events.PoolScale{Pool: "bash", Count: 1, For: -3}, `rejected pool-scale bad_time: scale bash: for is -3 seconds, want 0..315360000 or -1 (0 means one hour, -1 until it is cleared)`},
 			{events.PoolScale{Pool: "bash", Count: 1, For: 1e300}, `rejected pool-scale bad_time: scale bash: for is 1e+300 seconds, want 0..315360000 or -1 (0 means one hour, -1 until it is cleared)`},
 		} {
