@@ -25,6 +25,9 @@ type Settings struct {
 	// DeadMost and DeadAge bound the dead jobs that are kept.
 	DeadMost int
 	DeadAge  time.Duration
+	// KeepMost and KeepAge bound the records of ended jobs.
+	KeepMost int
+	KeepAge  time.Duration
 }
 
 // The variables. A password is never among arguments, which every user of the machine can read.
@@ -35,6 +38,8 @@ const (
 	RetryBackoffEnv     = "HERO_RETRY_BACKOFF" // two durations of Go with a comma between: 1s,1h0m0s
 	DeadMostEnv         = "HERO_DEAD_MOST"
 	DeadAgeEnv          = "HERO_DEAD_AGE"
+	KeepMostEnv         = "HERO_KEEP_MOST"
+	KeepAgeEnv          = "HERO_KEEP_AGE"
 	PasswordEnv         = "HEROSUP_REDIS_PASSWORD"
 	SentinelPasswordEnv = "HEROSUP_REDIS_SENTINEL_PASSWORD"
 )
@@ -45,6 +50,7 @@ func (s Settings) Env() map[string]string {
 		TypeEnv: WriteTypes(s.Type, s.Types), ConcurrencyEnv: strconv.Itoa(s.Concurrency), PrefixEnv: s.Prefix,
 		RetryBackoffEnv: s.RetryBackoff[0].String() + "," + s.RetryBackoff[1].String(),
 		DeadMostEnv:     strconv.Itoa(s.DeadMost), DeadAgeEnv: s.DeadAge.String(),
+		KeepMostEnv: strconv.Itoa(s.KeepMost), KeepAgeEnv: s.KeepAge.String(),
 	}
 }
 
@@ -63,6 +69,8 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		{RetryBackoffEnv, longest, into(&s.RetryBackoff[1], time.ParseDuration)},
 		{DeadMostEnv, getenv(DeadMostEnv), into(&s.DeadMost, strconv.Atoi)},
 		{DeadAgeEnv, getenv(DeadAgeEnv), into(&s.DeadAge, time.ParseDuration)},
+		{KeepMostEnv, getenv(KeepMostEnv), into(&s.KeepMost, strconv.Atoi)},
+		{KeepAgeEnv, getenv(KeepAgeEnv), into(&s.KeepAge, time.ParseDuration)},
 	} {
 		if v.text == "" {
 			continue
@@ -91,5 +99,6 @@ func (s Settings) Store(url, name string, getenv func(string) string) store.Opti
 	return store.Options{
 		URL: url, Password: getenv(PasswordEnv), SentinelPassword: getenv(SentinelPasswordEnv), Prefix: s.Prefix, ClientName: "herosup-" + name,
 		RetryBase: s.RetryBackoff[0], RetryCap: s.RetryBackoff[1], DeadMost: s.DeadMost, DeadAge: s.DeadAge,
+		Done: s.KeepMost, Keep: s.KeepAge,
 	}
 }

@@ -80,6 +80,10 @@ type Jobs struct {
 	// WatchdogAfter is how long jobs may wait beside an actor that has room before
 	// it is rung, then pinged, then replaced: so long before each.
 	WatchdogAfter time.Duration `yaml:"watchdog_after"`
+	// KeepMost and KeepAge bound the records of ended jobs, with their results: the oldest go first. A dead job
+	// has bounds of its own.
+	KeepMost int           `yaml:"keep_most"`
+	KeepAge  time.Duration `yaml:"keep_age"`
 	// DeadMost and DeadAge bound the dead jobs that are kept: the oldest go first.
 	DeadMost int           `yaml:"dead_most"`
 	DeadAge  time.Duration `yaml:"dead_age"`
@@ -255,6 +259,8 @@ func (j *Jobs) setDefaults() {
 	def(&j.WatchdogAfter, 5*time.Second)
 	def(&j.DeadMost, 10_000)
 	def(&j.DeadAge, 30*24*time.Hour)
+	def(&j.KeepMost, 10_000)
+	def(&j.KeepAge, time.Hour)
 }
 
 func def[T comparable](v *T, d T) {

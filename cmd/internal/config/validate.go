@@ -112,6 +112,8 @@ func (j Jobs) validate(k *checker) {
 	k.want(j.CancelGrace >= 10*time.Millisecond && j.CancelGrace <= time.Hour, "jobs.cancel_grace", j.CancelGrace, "10ms to 1h")
 	k.want(j.WatchdogAfter >= time.Second && j.WatchdogAfter <= time.Hour, "jobs.watchdog_after", j.WatchdogAfter, "1s to 1h")
 	k.want(j.DeadMost >= 1 && j.DeadMost <= 1_000_000, "jobs.dead_most", j.DeadMost, "1 to 1000000 jobs")
+	k.want(j.KeepMost >= 1 && j.KeepMost <= 1_000_000, "jobs.keep_most", j.KeepMost, "1 to 1000000 ended jobs")
+	k.want(j.KeepAge >= time.Second && j.KeepAge <= 30*24*time.Hour, "jobs.keep_age", j.KeepAge, "1s to 720h")
 	k.want(j.DeadAge >= time.Minute && j.DeadAge <= 365*24*time.Hour, "jobs.dead_age", j.DeadAge, "1m to 8760h (a year)")
 }
 
