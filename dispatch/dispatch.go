@@ -207,8 +207,16 @@ func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Se
 	if err != nil {
 		return err
 	}
+	for _, loop := range []func(context.Context) error{c.runOwner, c.runCopies, c.runTeller} {
+		g.Go(func() error { return loop(ctx) })
+	}
+	select {
+	case <-c.reading: // what the loops below do in Redis is told
+	case <-ctx.Done():
+		return nil
+	}
 	for _, loop := range []func(context.Context) error{
-		c.runOwner, c.runCopies, c.runAdrift, c.runTeller, c.runDeaths, c.runGates, c.runAsks, c.runEnded, c.runDelayed, c.runDepth, c.runWaiters,
+		c.runAdrift, c.runDeaths, c.runGates, c.runAsks, c.runEnded, c.runDelayed, c.runDepth, c.runWaiters,
 		c.runDead, c.runCancels, c.runWatchdog,
 	} {
 		g.Go(func() error { return loop(ctx) })
@@ -217,11 +225,6 @@ func (c *Component) begin(ctx context.Context, g *errgroup.Group, svc *events.Se
 	g.Go(func() error { return c.runForeign(ctx, g) })
 	for range workers {
 		g.Go(func() error { return c.runWorker(ctx, svc.C) })
-	}
-	select {
-	case <-c.reading:
-	case <-ctx.Done():
-		return nil
 	}
 	close(c.ready)
 	return c.runIntake(ctx, r, from)
