@@ -61,6 +61,25 @@ func (b *bed) dying(before func()) {
 	}
 }
 
+// twoBusy are two actors of two slots with a job each, j0 and j1; their gates are closed, so that what comes next goes to others.
+func (b *bed) twoBusy() (one, two *Actor) {
+	b.Helper()
+	one, two = b.slotted("p_1", "i1", 2), b.slotted("p_2", "i2", 2)
+	for i, a := range []*Actor{one, two} {
+		b.typed(fmt.Sprint("j", i), "sh", 0)
+		b.wantGot(fmt.Sprint("IDLE j", i), a)
+		must[Gate](b)(b.d.CloseGate(b.ctx(), a.name))
+	}
+	return one, two
+}
+
+func (b *bed) open(actors ...*Actor) {
+	b.Helper()
+	for _, a := range actors {
+		must[Gate](b)(b.d.OpenGate(b.ctx(), a.name))
+	}
+}
+
 var aloneCases = map[string]func(b *bed){
 	"a death with several in hand counts for none, and they run alone": func(b *bed) {
 		b.sharedDeath()
@@ -115,7 +134,7 @@ var aloneCases = map[string]func(b *bed){
 	"nobody is accused by one that never began": func(b *bed) {
 		a := b.slotted("p_1", "i1", 2)
 		b.wantGot("IDLE", a)
-		b.job("j1", 1) // by message, never read
+		b.job("j1", 1) // both by message, of which one is read
 		b.job("j2", 2)
 		b.wantCode(must[Wake](b)(a.WaitWake(b.ctx(), time.Second)).codeOf(), GotJob)
 		r := must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 3))
@@ -124,17 +143,11 @@ var aloneCases = map[string]func(b *bed){
 		}
 	},
 	"where no hand is empty one is emptied, and the others go on": func(b *bed) {
-		one, two := b.slotted("p_1", "i1", 2), b.slotted("p_2", "i2", 2)
-		for i, a := range []*Actor{one, two} {
-			b.typed(fmt.Sprint("j", i), "sh", 0)
-			b.wantGot(fmt.Sprint("IDLE j", i), a)
-			must[Gate](b)(b.d.CloseGate(b.ctx(), a.name)) // so that the next one gets the next
-		}
+		one, two := b.twoBusy()
 		b.dying(func() {
-			for _, a := range []*Actor{one, two} {
-				must[Gate](b)(b.d.OpenGate(b.ctx(), a.name))
-				b.wantGot("IDLE", a)
-			}
+			b.open(one, two)
+			b.wantGot("IDLE", one)
+			b.wantGot("IDLE", two)
 		})
 		// p_2 had work last: it clears its hand, and p_1 goes on.
 		if who := must[string](b)(b.d.Clears(b.ctx(), "sh")); who != "p_2 i2" {
@@ -150,14 +163,8 @@ var aloneCases = map[string]func(b *bed){
 		b.wantGot("JOB s1", one, b.end("j2", false))
 	},
 	"who clears and is closed is followed by another": func(b *bed) {
-		one, two := b.slotted("p_1", "i1", 2), b.slotted("p_2", "i2", 2)
-		for i, a := range []*Actor{one, two} {
-			b.typed(fmt.Sprint("j", i), "sh", 0)
-			b.wantGot(fmt.Sprint("IDLE j", i), a)
-			must[Gate](b)(b.d.CloseGate(b.ctx(), a.name)) // so that the next one gets the next
-			must[Gate](b)(b.d.OpenGate(b.ctx(), a.name))
-		}
-		b.sharedDeath()
+		one, two := b.twoBusy()
+		b.dying(func() { b.open(one, two) })
 		b.wantGot("JOB", one)
 		must[Gate](b)(b.d.CloseGate(b.ctx(), "p_1"))
 		b.wantGot("JOB", two)
@@ -239,16 +246,8 @@ var aloneCases = map[string]func(b *bed){
 		}
 	},
 	"who has nothing in hand and takes none does not clear it for ever": func(b *bed) {
-		one, two := b.slotted("p_1", "i1", 2), b.slotted("p_2", "i2", 2)
-		for i, a := range []*Actor{one, two} {
-			b.typed(fmt.Sprint("j", i), "sh", 0)
-			b.wantGot(fmt.Sprint("IDLE j", i), a)
-			must[Gate](b)(b.d.CloseGate(b.ctx(), a.name))
-		}
-		b.dying(func() {
-			must[Gate](b)(b.d.OpenGate(b.ctx(), "p_1"))
-			must[Gate](b)(b.d.OpenGate(b.ctx(), "p_2"))
-		})
+		one, two := b.twoBusy()
+		b.dying(func() { b.open(one, two) })
 		b.wantGot("JOB", one)
 		must[ExchangeResult](b)(one.Exchange(b.ctx(), []Ended{b.end("j0", false)}, Listening, 0)) // wants none
 		b.wantGot("JOB", two)
