@@ -220,7 +220,8 @@ var aloneCases = map[string]func(b *bed){
 		b.wantGot("IDLE j0", one)
 		must[Gate](b)(b.d.CloseGate(b.ctx(), "p_1"))
 		b.dying(func() { must[Gate](b)(b.d.OpenGate(b.ctx(), "p_1")) })
-		b.wantGot("JOB", one) // it clears
+		b.wantCode(Code(must[Wake](b)(one.WaitWake(b.ctx(), time.Second)).Kind), Code(WakeRing)) // of the opening
+		b.wantGot("JOB", one)                                                                    // it clears
 		two := b.slotted("p_2", "i2", 1)
 		b.wantGot("JOB s0", two)
 		b.wantGot("JOB s1", two, b.end("s0", false))
@@ -228,7 +229,7 @@ var aloneCases = map[string]func(b *bed){
 			b.Errorf("%s clears its hand for none", who)
 		}
 		b.typed("j1", "sh", 0)
-		b.wantCode(Code(must[Wake](b)(one.WaitWake(b.ctx(), time.Second)).Kind), Code(WakeRing)) // of the opening and of this, one
+		b.wantCode(Code(must[Wake](b)(one.WaitWake(b.ctx(), time.Second)).Kind), Code(WakeRing))
 		b.wantGot("IDLE j1", one)
 	},
 	"the last that ran alone is cancelled": func(b *bed) {
