@@ -10,6 +10,12 @@ func level(id string, seq uint64, priority int) Submission {
 	return Submission{ID: id, Type: "sh", Script: "echo " + id, Sequence: seq, Priority: priority}
 }
 
+func late(id string, seq uint64) Submission {
+	s := level(id, seq, 0)
+	s.StartBy = time.Now().Add(-time.Second)
+	return s
+}
+
 // wait lets a job look as if it became ready earlier, whatever its level.
 func (b *bed) wait(id string, earlier time.Duration) {
 	b.Helper()
@@ -55,6 +61,22 @@ var prioCases = map[string]func(b *bed){
 		}
 		if got := b.served(b.actor("p_1", "i1")); !slices.Equal(got, want) {
 			b.Errorf("%v, want %v", got, want)
+		}
+	},
+	"what the end of a late one releases has its turn in the same call": func(b *bed) {
+		high := needing("high", 2, "late:run")
+		high.Priority = 5
+		b.accept(late("late", 1), high, level("plain", 3, 0))
+		if j := b.take(b.actor("p_1", "i1")); j.ID != "high" {
+			b.Errorf("%s is served first", j.ID)
+		}
+	},
+	"the same by way of one of another type": func(b *bed) {
+		between, high := needing("between", 2, "late"), needing("high", 3, "between:run")
+		between.Type, high.Priority = "py", 5
+		b.accept(late("late", 1), between, high, level("plain", 4, 0))
+		if j := b.take(b.actor("p_1", "i1")); j.ID != "high" {
+			b.Errorf("%s is served first", j.ID)
 		}
 	},
 	"a low job waits at most so long behind a flood": func(b *bed) {
@@ -106,9 +128,9 @@ var prioCases = map[string]func(b *bed){
 		}
 	},
 	"cancel and delay of another level": func(b *bed) {
-		late := level("h", 1, 5)
-		late.Due = time.Now().Add(time.Hour)
-		b.accept(late, level("c", 2, 5), level("z", 3, 0))
+		h := level("h", 1, 5)
+		h.Due = time.Now().Add(time.Hour)
+		b.accept(h, level("c", 2, 5), level("z", 3, 0))
 		must[Cancelled](b)(b.d.Cancel(b.ctx(), "c"))
 		if b.exists(b.s.keys.prio("sh")) {
 			b.Error("a cancelled job still waits")

@@ -36,8 +36,8 @@ end
 
 -- most: how many will be asked for, so that the queue is read once.
 local function next_ready(most)
-  look()
   while spare > 0 do
+    look() -- anew behind an end that released a job of another level
     local id = ahead[#ahead - used]
     if not id then
       trim_queue()
