@@ -1,7 +1,11 @@
 package dispatch
 
 import (
+	"context"
+	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +45,60 @@ func TestAnOldCopyIsNoticed(t *testing.T) {
 	}
 	third := b.submit("x", Options{})
 	expect(b, func(e events.JobEnded) bool { return e.Job == third })
+}
+
+// What has ended and was settled since the copy was made is not run again, wherever the copy has it; what has not, runs.
+func TestAnOldCopyRunsNothingAgain(t *testing.T) {
+	srv := redistest.Start(t)
+	b := newBed(t, &redisServer{url: srv.URL()})
+	b.up()
+	closed := make(chan struct{})
+	var runs sync.Map // by job
+	b.actor("bash_1", func(ctx context.Context, j store.Claimed) (store.Outcome, bool) {
+		select {
+		case <-closed:
+		case <-ctx.Done():
+			return store.Outcome{}, false
+		}
+		_, again := runs.Swap(j.ID, true)
+		if again {
+			t.Errorf("%s runs again", j.ID)
+		}
+		return store.Outcome{Output: j.Script}, true
+	})
+	b.publish(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", To: "idle"})
+	const jobs = 60
+	for i := range jobs {
+		o := Options{ID: "j" + numeral(i)}
+		if i%10 == 9 {
+			o.Priority = 3
+		}
+		b.submit("x", o)
+	}
+	delayed := b.submit("x", Options{Delay: time.Hour, ID: "later"})
+	cancelled := b.submit("x", Options{Delay: time.Hour, ID: "never"})
+	waits := b.submit("x", Options{ID: "behind", Prerequisites: []store.Prerequisite{{ID: delayed}}})
+	expect(b, func(e events.JobWaiting) bool { return e.Job == waits })
+	expect(b, any1[events.JobStarted])
+	srv.Snapshot() // with one in hand
+	close(closed)
+	waitEnded(b, jobs)
+	if r := b.request(events.JobCancel{Job: cancelled}, nil); r != nil {
+		t.Fatal(r)
+	}
+	b.eventually("all but two are settled", func() bool { return b.logged() == 2 })
+	srv.Restore()
+	expect(b, oldCopy)
+	third := b.submit("x", Options{})
+	expect(b, func(e events.JobEnded) bool { return e.Job == third })
+	for id, want := range map[string]store.Status{delayed: store.StatusDispatched, waits: store.StatusWaiting} {
+		if rec, err := b.store.Job(b.soon(), id); err != nil || rec.Status != want {
+			t.Errorf("%s: %s %v", id, rec.Status, err)
+		}
+	}
+	if _, err := b.store.Job(b.soon(), cancelled); !errors.Is(err, store.ErrNoJob) {
+		t.Errorf("the cancelled one: %v", err)
+	}
 }
 
 // The copy is exchanged while no daemon runs: the next one knows from its bucket how far Redis was.
@@ -125,4 +183,69 @@ func TestMark(t *testing.T) {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
+}
+
+// Only what this log brought, and what has not ended by its record, is compared with it.
+func TestWhatOfACopyIsUnderWay(t *testing.T) {
+	t.Parallel()
+	log := logSpan{created: time.UnixMilli(1000), last: 9}
+	at := func(seq uint64, status store.Status, queued int64) store.Record {
+		return store.Record{ID: "j" + numeral(int(seq)), Type: "sh", Sequence: seq, Status: status, QueuedAt: time.UnixMilli(queued)}
+	}
+	got := log.underWay([]store.Record{
+		at(0, store.StatusDispatched, 2000), // in no log
+		at(1, store.StatusDispatched, 2000),
+		at(2, store.StatusStarted, 1000),
+		at(3, store.StatusWaiting, 2000),
+		at(4, store.StatusFinished, 2000),
+		at(5, store.StatusError, 2000),
+		at(6, store.StatusStarted, 999), // by an earlier log
+		at(10, store.StatusStarted, 2000),
+	})
+	var ids []string
+	for _, j := range got {
+		ids = append(ids, j.ID)
+	}
+	if want := []string{"j1", "j2", "j3"}; !slices.Equal(ids, want) {
+		t.Errorf("%v, want %v", ids, want)
+	}
+}
+
+// Ends that are known and whose messages are only not deleted yet count as settled; where the log is empty, all do.
+func TestWhatTheLogHasNoMore(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	r := b.up()
+	var seqs []uint64
+	for i := range 5 {
+		id := b.submit("x", Options{Delay: time.Hour, ID: "j" + numeral(i)})
+		seqs = append(seqs, expect(b, func(e events.JobQueued) bool { return e.Job == id }).Sequence)
+	}
+	ask := func(want ...int) {
+		t.Helper()
+		var jobs []store.Forgotten
+		for _, s := range append([]uint64{1}, seqs...) {
+			jobs = append(jobs, store.Forgotten{Sequence: s})
+		}
+		gone, err := r.notLogged(b.soon(), jobs)
+		got := []int{}
+		for _, g := range gone {
+			got = append(got, slices.Index(seqs, g.Sequence))
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v %v, want %v", got, err, want)
+		}
+	}
+	ask(-1)
+	r.endings.note([]store.Fact{{Kind: store.FactEnded, Sequence: seqs[4]}})
+	ask(-1, 4)
+	for _, i := range []int{0, 2} {
+		if err := r.deleteLogged(b.soon(), seqs[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask(-1, 0, 2, 4)
+	if err := r.stream.Purge(b.soon()); err != nil {
+		t.Fatal(err)
+	}
+	ask(-1, 0, 1, 2, 3, 4)
 }

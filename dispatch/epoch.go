@@ -112,6 +112,11 @@ func (c *Component) rebuild(ctx context.Context, r *reporter, mine, theirs uint6
 	if err := c.own(ctx, r, true); err != nil {
 		return start{}, err
 	}
+	if theirs == 0 && mine > 0 {
+		if err := c.forgetSettled(ctx, r); err != nil {
+			return start{}, err
+		}
+	}
 	c.told.set(0) // first: what is not in Redis then may be in the log
 	next := max(mine, theirs, c.voided.Load()) + 1
 	for {

@@ -91,7 +91,7 @@ func (in *intake) read(ctx context.Context) error {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	msgs := make(chan jetstream.Msg, aheadBuffer)
-	cons, err := in.consume(reading, msgs)
+	cons, err := in.c.consume(reading, in.from.after+1, false, msgs)
 	if err != nil {
 		return err
 	}
@@ -127,16 +127,16 @@ func (in *intake) read(ctx context.Context) error {
 	}
 }
 
-// consume starts an ordered consumer: one reader's own, without acknowledgements,
-// which the library makes anew after a gap.
-func (in *intake) consume(ctx context.Context, msgs chan<- jetstream.Msg) (jetstream.ConsumeContext, error) {
-	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy}
-	if in.from.after > 0 {
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, in.from.after+1
+// consume starts an ordered consumer, from a sequence on: one reader's own, without acknowledgements,
+// which the library makes anew after a gap. bare: without the messages' bodies.
+func (c *Component) consume(ctx context.Context, from uint64, bare bool, msgs chan<- jetstream.Msg) (jetstream.ConsumeContext, error) {
+	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: bare}
+	if from > 1 {
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
 	}
 	var cons jetstream.Consumer
 	err := limited(ctx, func(ctx context.Context) (err error) {
-		if cons, err = in.c.stream.OrderedConsumer(ctx, cfg); err != nil {
+		if cons, err = c.stream.OrderedConsumer(ctx, cfg); err != nil {
 			return &logError{"read the log", err}
 		}
 		return nil
@@ -150,7 +150,7 @@ func (in *intake) consume(ctx context.Context, msgs chan<- jetstream.Msg) (jetst
 		case <-ctx.Done():
 		}
 	}, jetstream.PullMaxMessagesWithBytesLimit(maxBatch, maxPullBytes), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		in.c.log.Debug("reader of the log", "err", err)
+		c.log.Debug("reader of the log", "err", err)
 	}))
 	if err != nil {
 		return nil, &logError{"read the log", err}

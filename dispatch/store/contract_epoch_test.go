@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,6 +44,79 @@ var epochCases = map[string]func(b *bed){
 		}
 		if _, err := b.s.Daemon(9).Adrift(b.ctx(), "sh", "j1", 0); !errors.Is(err, ErrNoEpoch) {
 			b.Error(err)
+		}
+	},
+	"forget is for a voided copy, and for the job as it was": func(b *bed) {
+		b.job("j1", 1)
+		if code, _, err := b.s.Forget(b.ctx(), "sh", []Forgotten{{ID: "j1", Type: "sh", Sequence: 1}}); err != nil || code != Kept {
+			b.Errorf("in an epoch: %s %v", code, err)
+		}
+		b.job("done", 2)
+		a := b.actor("p_1", "i1")
+		b.run(a, "j1", true)
+		b.wantCode(must[Code](b)(b.d.Void(b.ctx())), OK)
+		code, n, err := b.s.Forget(b.ctx(), "sh", []Forgotten{{ID: "j1", Sequence: 1}, {ID: "done", Sequence: 3}, {ID: "nobody", Sequence: 4}})
+		if err != nil || code != OK || n != 0 {
+			b.Errorf("%s %d %v", code, n, err)
+		}
+		b.wantStatus("j1", StatusFinished, "")
+		b.wantStatus("done", StatusDispatched, "")
+	},
+	"forget leaves nothing, wherever the job waits": func(b *bed) {
+		in := func(id string, seq uint64, more func(*Submission)) {
+			s := Submission{ID: id, Type: "sh", Script: "echo", Sequence: seq}
+			more(&s)
+			b.accept(s)
+		}
+		in("held", 1, func(*Submission) {})
+		b.take(b.actor("p_1", "i1"))
+		in("queued", 2, func(s *Submission) { s.StartBy = time.Now().Add(time.Hour) })
+		in("level", 3, func(s *Submission) { s.Priority = 3 })
+		in("delayed", 4, func(s *Submission) { s.Due = time.Now().Add(time.Hour) })
+		in("first", 5, func(*Submission) {})
+		b.accept(needing("waits", 6, "first:hold"), needing("released", 7, "queued:fail", "level:hold"), needing("holds", 8, "first:hold"))
+		b.accept(level("stays", 9, 0))
+		b.wantCode(must[Code](b)(b.d.Void(b.ctx())), OK)
+		var gone []Forgotten
+		for i, id := range []string{"held", "queued", "level", "delayed", "first", "waits"} {
+			gone = append(gone, Forgotten{ID: id, Sequence: uint64(i + 1), Dead: id == "first"})
+		}
+		if code, n, err := b.s.Forget(b.ctx(), "sh", gone); err != nil || code != OK || n != len(gone) {
+			b.Fatalf("%s %d %v", code, n, err)
+		}
+		for _, j := range gone {
+			if b.exists(b.s.keys.job(j.ID)) || b.exists(b.s.keys.need(j.ID)) {
+				b.Errorf("something of %s is left", j.ID)
+			}
+		}
+		for _, k := range []key{b.s.keys.held("i1"), b.s.keys.prio("sh"), b.s.keys.delayed("sh"), b.s.keys.startby("sh")} {
+			if b.exists(k) {
+				b.Errorf("%s is left", k.name)
+			}
+		}
+		if got := b.list(b.s.keys.queue("sh")); !slices.Equal(got, []string{"released", "stays"}) {
+			b.Errorf("queue: %v", got)
+		}
+		b.wantStatus("holds", StatusWaiting, "") // for the dead one, which comes back from the bucket
+		if got := must[[]string](b)(b.s.rdb.ZRange(b.ctx(), b.s.keys.unlocks("first").name, 0, -1).Result()); len(got) != 1 || !strings.HasSuffix(got[0], " holds") {
+			b.Errorf("for first wait %v", got)
+		}
+	},
+	"forget finds it in a long queue": func(b *bed) {
+		var all []Submission
+		for i := range 1100 {
+			all = append(all, level(fmt.Sprint("q", i), uint64(i+1), 0))
+		}
+		for some := range slices.Chunk(all, 50) {
+			b.accept(some...)
+		}
+		b.wantCode(must[Code](b)(b.d.Void(b.ctx())), OK)
+		if code, n, err := b.s.Forget(b.ctx(), "sh", []Forgotten{{ID: "q0", Sequence: 1}, {ID: "q5", Sequence: 6}}); err != nil || code != OK || n != 2 {
+			b.Fatalf("%s %d %v", code, n, err)
+		}
+		got := b.list(b.s.keys.queue("sh"))
+		if len(got) != 1098 || slices.Contains(got, "q0") || slices.Contains(got, "q5") {
+			b.Errorf("%d are queued", len(got))
 		}
 	},
 	"void is the present epoch's": func(b *bed) {
