@@ -39,8 +39,10 @@ type JobView struct {
 	// Actor has it, or was the last that had it.
 	Actor       string `json:"actor,omitempty"`
 	Incarnation string `json:"incarnation,omitempty"`
-	Attempts    int    `json:"attempts"`
-	Crashes     int    `json:"crashes,omitempty"`
+	// Host is where its last attempt ran, of a job that failed.
+	Host     string `json:"host,omitempty"`
+	Attempts int    `json:"attempts"`
+	Crashes  int    `json:"crashes,omitempty"`
 	// Retries is how often a failed script may be run again, Retried how often it was.
 	Retries int `json:"retries,omitempty"`
 	Retried int `json:"retried,omitempty"`
@@ -119,6 +121,7 @@ type AttemptView struct {
 	Attempt     int       `json:"attempt"`
 	Actor       string    `json:"actor"`
 	Incarnation string    `json:"incarnation,omitempty"`
+	Host        string    `json:"host,omitempty"`
 	Began       time.Time `json:"began,omitzero"`
 	Ended       time.Time `json:"ended,omitzero"`
 	// Outcome is "failed", "crashed", "interrupted", "cancelled" or "ended".
@@ -127,6 +130,8 @@ type AttemptView struct {
 	ExitCode    string `json:"exit_code,omitempty"`
 	Signal      string `json:"signal,omitempty"`
 	OutOfMemory bool   `json:"out_of_memory,omitempty"`
+	// Error is the last 2 KiB that its script wrote to its standard error. Of one whose actor died that is lost.
+	Error string `json:"error,omitempty"`
 }
 
 func attemptViews(h []store.Attempt) []AttemptView {
@@ -141,7 +146,7 @@ func attemptViews(h []store.Attempt) []AttemptView {
 func viewOf(r store.Record, now time.Time) JobView {
 	v := JobView{
 		ID: r.ID, Type: r.Type, State: stateOf(r, now), Status: string(r.Status), Reason: r.Reason, Actor: r.Actor,
-		Incarnation: r.Token.Incarnation, Attempts: r.Attempts, Crashes: r.Crashes, Sequence: r.Sequence,
+		Incarnation: r.Token.Incarnation, Host: r.Host, Attempts: r.Attempts, Crashes: r.Crashes, Sequence: r.Sequence,
 		CallerID: r.Caller, ContextID: r.Context, Timeout: events.SecondsOf(r.Timeout), CreatedAt: r.CreatedAt,
 		QueuedAt: r.QueuedAt, ReadyAt: r.ReadyAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
 		StartBy: r.StartBy, Priority: r.Priority, Alone: r.Alone,

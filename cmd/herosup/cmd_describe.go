@@ -112,6 +112,7 @@ func describe(out io.Writer, j client.Job) {
 	line("dead since", stampText(j.DeadAt))
 	line("actor", j.Actor)
 	line("incarnation", j.Incarnation)
+	line("host", j.Host)
 	line("attempts", fmt.Sprint(j.Attempts))
 	if j.Retries > 0 {
 		line("retries", fmt.Sprintf("%d of %d used", j.Retried, j.Retries))
@@ -126,6 +127,9 @@ func describe(out io.Writer, j client.Job) {
 	}
 	for _, h := range j.History {
 		line(fmt.Sprintf("attempt %d", h.Attempt), attemptText(h))
+	}
+	for _, h := range j.History {
+		text(out, fmt.Sprintf("attempt %d said", h.Attempt), h.Error)
 	}
 	text(out, "script", j.Script)
 	text(out, "output", j.Output)
@@ -165,6 +169,9 @@ func attemptText(h dispatch.AttemptView) string {
 		s += ", out of memory"
 	}
 	s += " on " + h.Actor
+	if h.Host != "" {
+		s += " at " + h.Host
+	}
 	if !h.Began.IsZero() && !h.Ended.IsZero() {
 		s += " after " + age(h.Ended.Sub(h.Began))
 	}

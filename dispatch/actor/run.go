@@ -30,6 +30,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := errors.Join(redis.SetSlots(cfg.Concurrency), redis.Serve(cfg.Types)); err != nil {
 		return fmt.Errorf("run actor: %w", err)
 	}
+	if host, err := os.Hostname(); err == nil {
+		redis.OnHost(host)
+	}
 	return run(ctx, cfg, redis, endGrace)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -16,6 +17,7 @@ type Actor struct {
 	incarnation string
 	slots       int
 	serves      string        // several types: "<type>:<weight> ...", its own first
+	host        string        // for people; "" if it is not to be told
 	keys        []key         // of Exchange
 	epoch       atomic.Uint64 // of the last Hello
 }
@@ -44,6 +46,15 @@ func (a *Actor) SetSlots(n int) error {
 	return nil
 }
 
+// OnHost says, before the first Hello, where the actor runs: shown with what became of its jobs. What is no host's name is not told.
+func (a *Actor) OnHost(name string) {
+	if !strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(hostRunes, r) }) {
+		a.host = name
+	}
+}
+
+const hostRunes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+
 // Hello is the answer to a registration.
 type Hello struct {
 	Code  Code // OK; Superseded; Conflict: this incarnation is registered as another actor or type
@@ -66,8 +77,8 @@ func (a *Actor) Hello(ctx context.Context) (Hello, error) {
 	}
 	k := a.s.keys
 	args := []any{dec(epoch), a.jobType, a.name, a.incarnation, a.slots}
-	if a.serves != "" {
-		args = append(args, a.serves)
+	if a.serves != "" || a.host != "" {
+		args = append(args, a.serves, a.host)
 	}
 	r, err := a.s.run(ctx, "hello",
 		[]key{k.epoch(), k.facts(), k.actor(a.name), k.wake(a.name), k.held(a.incarnation), k.idle(a.jobType), k.incarnations(), k.types(), k.lease(a.jobType)},

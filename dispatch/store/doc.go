@@ -90,7 +90,7 @@
 // # Attempts and ends
 //
 // attempt_ended (exchange) and crashed (recover) decide what the end of an attempt means: the job's end, or another try.
-// Both write what happened into the record's history, and both give the token up, so that nobody's answer counts
+// Both write what happened into the record's history (ten attempts, 32 KiB), and both give the token up, so that nobody's answer counts
 // any more. An actor that could not begin a job at all says so (ReasonUnable): that is no end, no crash and no try. A repeat of an end that led to a retry is known by gave_back. What is random comes from the
 // caller: Redis' own numbers are the same in each run. A record carries cancel while somebody wants its job ended.
 //
@@ -187,7 +187,7 @@
 // declare every queue it may fill. The
 // script groups are in groups, by incarnation and job, not in the actor's hash: a
 // restarted actor's hello must not wipe what its predecessor left behind.
-// The registry's value is "<actor> <type>". Wake lists are FIFO (RPUSH, BLPOP). A lease is an actor's (incarnation), not a job's:
+// The registry's value is "<actor> <type>", then what it serves and "@<host>". Wake lists are FIFO (RPUSH, BLPOP). A lease is an actor's (incarnation), not a job's:
 // its score is the last sign of life of one that holds something; how long that lasts is the reader's to say, and what is
 // in flight is in the held lists of those. A record has a field type beside Hero's script_type, which others spell as they
 // like, and one field token for epoch, attempt, holder, start and actor. A reply list of a job of the log expires when that

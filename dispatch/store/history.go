@@ -11,9 +11,9 @@ func readHistory(text string) []Attempt {
 		return nil
 	}
 	var all []struct {
-		Attempt, Actor, Incarnation, Began, Ended, Outcome, Reason, Signal, OOM string
-		ExitCode                                                                string `json:"exit_code"`
-		EndedAt                                                                 string `json:"ended_at"` // as records have it, of a revived job's end
+		Attempt, Actor, Incarnation, Host, Began, Ended, Outcome, Reason, Signal, OOM, Error string
+		ExitCode                                                                             string `json:"exit_code"`
+		EndedAt                                                                              string `json:"ended_at"` // as records have it, of a revived job's end
 	}
 	if json.Unmarshal([]byte(text), &all) != nil {
 		return nil
@@ -21,8 +21,8 @@ func readHistory(text string) []Attempt {
 	out := make([]Attempt, len(all))
 	for i, a := range all {
 		out[i] = Attempt{
-			Attempt: laxInt(a.Attempt), Actor: a.Actor, Incarnation: a.Incarnation, Began: msTime(a.Began), Ended: msTime(a.Ended),
-			Outcome: a.Outcome, Reason: a.Reason, ExitCode: a.ExitCode, Signal: a.Signal, OutOfMemory: a.OOM == "1",
+			Attempt: laxInt(a.Attempt), Actor: a.Actor, Incarnation: a.Incarnation, Host: a.Host, Began: msTime(a.Began), Ended: msTime(a.Ended),
+			Outcome: a.Outcome, Reason: a.Reason, ExitCode: a.ExitCode, Signal: a.Signal, OutOfMemory: a.OOM == "1", Error: a.Error,
 		}
 		if a.EndedAt != "" {
 			out[i].Ended, _ = time.Parse(time.RFC3339, a.EndedAt)

@@ -32,7 +32,7 @@ func (k keys) done() key             { return k.at("done", "done", "list") }    
 func (k keys) alone(t string) key    { return k.at("alone", "alone:"+t, "list") }            // ids that run in a hand that has nothing else (scripts/lib/alone.lua)
 func (k keys) clearing(t string) key { return k.at("clearing", "clearing:"+t, "string") }    // "<actor> <incarnation>" of who takes no more until its hand is empty, for those
 func (k keys) facts() key            { return k.at("facts", "facts", "stream") }             // for the bus, capped
-func (k keys) incarnations() key     { return k.at("incarnations", "incarnations", "hash") } // incarnation -> "actor type"
+func (k keys) incarnations() key     { return k.at("incarnations", "incarnations", "hash") } // incarnation -> "actor type[ type:weight ...][ @host]"
 func (k keys) groups() key           { return k.at("groups", "groups", "hash") }             // "<incarnation> <job>" -> "<pgid> <start> <attempt>"
 func (k keys) types() key            { return k.at("types", "types", "set") }                // job types seen
 func (k keys) epoch() key            { return k.at("epoch", "epoch", "string") }             // decimal

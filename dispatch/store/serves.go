@@ -61,8 +61,9 @@ func (a *Actor) Serve(weights map[string]int) error {
 func served(line string) (own string, all []string) {
 	own, rest, _ := strings.Cut(line, " ")
 	for word := range strings.FieldsSeq(rest) {
-		t, _, _ := strings.Cut(word, ":")
-		all = append(all, t)
+		if t, _, ok := strings.Cut(word, ":"); ok { // not the host
+			all = append(all, t)
+		}
 	}
 	if all == nil {
 		all = []string{own}

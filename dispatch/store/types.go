@@ -124,6 +124,7 @@ type Record struct {
 	Cause      string // of a dead job: how its last attempt ended
 	ExitCode   string // decimal, "" if none
 	Actor      string // the last that had it
+	Host       string // where that ran, of a job that failed
 	Token      Token  // of the present attempt; zero while nobody holds the job
 	Attempts   int
 	Crashes    int       // that count: within the last 72 hours
@@ -154,6 +155,7 @@ type Attempt struct {
 	Attempt     int
 	Actor       string
 	Incarnation string
+	Host        string // "" if the actor did not say
 	Began       time.Time
 	Ended       time.Time
 	Outcome     string // AttemptCrashed, ...
@@ -161,6 +163,7 @@ type Attempt struct {
 	ExitCode    string // decimal, "" if there was none or nobody saw it
 	Signal      string
 	OutOfMemory bool
+	Error       string // of a failed one the last 2 KiB that its script wrote to its standard error; what a dead actor's wrote is lost with it
 }
 
 // The outcomes of an attempt.

@@ -32,7 +32,7 @@ def script(r, name, roles, *args):  # roles are the KEYS of the script's header,
 def hello(r):  # and what is in hand since an earlier epoch: a Redis that was rebuilt leaves it here
     global epoch
     while not (new := redis(r, "GET", f"{o.prefix}:epoch")) or (got := script(r, "hello",
-            "epoch facts actor wake held idle incarnations types lease", new, o.type, o.actor_id, inc, 1))[0] == "NO_EPOCH":
+            "epoch facts actor wake held idle incarnations types lease", new, o.type, o.actor_id, inc, 1, "", socket.gethostname()))[0] == "NO_EPOCH":
         time.sleep(0.2)
     if got[0] != "OK": exit(f"{o.actor_id}: {got}")  # SUPERSEDED: another process has the name
     mine = [w for began, attempt, timeout, id, *job in list(hand)

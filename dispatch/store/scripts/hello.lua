@@ -4,10 +4,11 @@
 -- USE epoch now fact fence unread
 -- RETURNS NO_EPOCH | OK gate held | SUPERSEDED incarnation | CONFLICT registered
 -- BOUND 1,000 wake messages
--- More ARGV: what it serves, if that is more than its type: "<type>:<weight> ...", its own first; at most 32.
+-- More ARGV: what it serves, if that is more than its type (else empty): "<type>:<weight> ...", its own first, at most 32; and for
+-- people the name of its host, without blanks. Either may be left out.
 -- A repeat by the registered incarnation changes nothing, the gate least of all.
-local types = ARGV[6]
-local reg = a_name .. ' ' .. a_type .. (types and ' ' .. types or '')
+local types, host = ARGV[6] ~= '' and ARGV[6] or nil, ARGV[7] or ''
+local reg = a_name .. ' ' .. a_type .. (types and ' ' .. types or '') .. (host ~= '' and ' @' .. host or '')
 local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
 if a[1] == a_incarnation then
   redis.call('HSET', k_actor, 'seen_ms', now, 'slots', a_slots)

@@ -1,6 +1,6 @@
 -- USE retain
 -- The one way a job ends: record, one reply, the list for the log, the fact.
--- e: id kind status output error reason exit_code | actor holder attempt sequence started crashes cause failed opts (false: none; nil: not read)
+-- e: id kind status output error reason exit_code | actor holder host attempt sequence started crashes cause failed opts (false: none; nil: not read)
 -- The list for the log is written when the script ends (end_all), one command for all.
 local gone = {}
 local function end_job(e)
@@ -15,6 +15,9 @@ local function end_job(e)
   else
     redis.call('HSET', key, 'status', e.status, 'updated_at', stamp(), 'output', e.output, 'exit_code', e.exit_code,
       'error', e.error, 'reason', e.reason)
+    if e.host then
+      redis.call('HSET', key, 'host', e.host)
+    end
     if e.kind == 'dead' then
       redis.call('HSET', key, 'dead_ms', now, 'cause', e.cause or '')
     end

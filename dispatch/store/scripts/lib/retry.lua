@@ -17,6 +17,7 @@ end
 -- e: as end_job's, with what its actor said
 function rare.retry(e, jitter)
   local key = c_prefix .. ':job:' .. e.id
+  e.host = rare.host(e.holder)
   local f = redis.call('HMGET', key, 'retries', 'retried', 'cancel', 'asserted')
   if f[3] then -- it ended because it was told to, as far as anybody can know
     e.reason = 'cancelled'
@@ -34,9 +35,9 @@ function rare.retry(e, jitter)
     redis.call('HSET', key, 'status', 'dispatched', 'token', a_epoch .. ' ' .. e.attempt .. '  ' .. e.started .. ' ' .. e.actor,
       'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'ready_ms', now, 'updated_at', stamp())
     rare.remember(e.id, { attempt = e.attempt, actor = e.actor, incarnation = e.holder, began = e.started, ended = now,
-      outcome = 'interrupted', reason = e.error })
+      outcome = 'interrupted', reason = e.error, host = e.host })
     rare.enqueue(e.id, { opts = e.opts, ready = was }, 'back')
-    rare.fact('retried', e.id, e.sequence, e.actor, e.holder, e.attempt, 'failed', '1', 'how', 'interrupted', 'reason', e.error)
+    rare.fact('retried', e.id, e.sequence, e.actor, e.holder, e.attempt, 'failed', '1', 'how', 'interrupted', 'reason', rare.brief(e.error))
     return true
   end
   if e.opts and flag(e.opts, 'a') then -- its actor lives, so it is none that kills
@@ -54,7 +55,7 @@ function rare.retry(e, jitter)
   redis.call('HSET', key, 'status', 'dispatched', 'token', a_epoch .. ' ' .. e.attempt .. '  ' .. e.started .. ' ' .. e.actor,
     'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'retried', count, 'ready_ms', ready, 'updated_at', stamp())
   rare.remember(e.id, { attempt = e.attempt, actor = e.actor, incarnation = e.holder, began = e.started, ended = now,
-    outcome = 'failed', reason = e.reason, exit_code = e.exit_code ~= '' and e.exit_code or nil })
+    outcome = 'failed', reason = e.reason, exit_code = e.exit_code ~= '' and e.exit_code or nil, error = e.error, host = e.host })
   redis.call('ZADD', c_prefix .. ':delayed:' .. a_type, ready, e.id)
   rare.fact('retried', e.id, e.sequence, e.actor, e.holder, e.attempt, 'failed', '1', 'reason', e.reason, 'retries', count,
     'next', ready)
