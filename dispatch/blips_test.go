@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"herosup/dispatch/redistest"
+	"herosup/dispatch/store"
 	"herosup/events"
 )
 
@@ -115,11 +116,12 @@ func TestHalfOpenConnections(t *testing.T) {
 	l.settled(ids)
 }
 
-// An actor that is stopped for longer than its lease, and goes on: its job was not given to another, since it lives, and
-// its result counts.
+// An actor that is stopped for longer than its lease and everything else by which the daemon looks for lost jobs, and goes
+// on: its job was not given to another, since it lives, and its result counts.
 func TestFrozenActorKeepsItsJob(t *testing.T) {
 	srv := redistest.Start(t)
-	b := newBed(t, &redisServer{url: srv.URL()})
+	b := newBed(t, &redisServer{url: srv.URL(), options: func(o *store.Options) { o.Lease = time.Second }})
+	b.cfg.AdriftEvery, b.cfg.AdriftAge, b.cfg.WatchAfter = 100*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond
 	b.up()
 	l := b.ledger()
 	fleet := l.fleet(srv.URL(), 2, time.Second)

@@ -268,7 +268,12 @@ func (r *rig) submit(jobType, id, script string) {
 // until reads facts until done says so.
 func (r *rig) until(what string, done func() bool) {
 	r.t.Helper()
-	end := time.NewTimer(30 * time.Second)
+	r.within(30*time.Second, what, done)
+}
+
+func (r *rig) within(limit time.Duration, what string, done func() bool) {
+	r.t.Helper()
+	end := time.NewTimer(limit)
 	defer end.Stop()
 	for !done() {
 		select {
@@ -279,7 +284,7 @@ func (r *rig) until(what string, done func() bool) {
 			}
 			r.fold(m)
 		case <-end.C:
-			r.t.Fatalf("waited 30 s for: %s\nstates %v\n%d jobs ended", what, r.states, len(r.ends))
+			r.t.Fatalf("waited %v for: %s\nstates %v\n%d jobs ended", limit, what, r.states, len(r.ends))
 		}
 	}
 }

@@ -122,7 +122,10 @@ func connect(o *redis.UniversalOptions, opts Options) connection {
 	o.ClientName = opts.ClientName
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	if o.TLSConfig == nil {
+	switch {
+	case opts.Dial != nil:
+		o.Dialer = opts.Dial
+	case o.TLSConfig == nil:
 		o.Dialer = dialer.DialContext
 	}
 	return connection{opts: *o}

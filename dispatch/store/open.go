@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,6 +46,8 @@ type Options struct {
 	RetryBase, RetryCap time.Duration
 	// ClientName is set on each connection, for CLIENT LIST; "" for none.
 	ClientName string
+	// Dial makes each connection, without TLS; nil: the network's way.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Store is a connection to Redis. See the package comment for ownership.
