@@ -33,6 +33,17 @@ func TestOutOfMemoryIsNamed(t *testing.T) {
 	}
 }
 
+// A zinit that knows it says so of this very life.
+func TestOutOfMemoryIsTold(t *testing.T) {
+	s := Status{Last: &End{PID: 7, State: State{Kind: Signaled, PID: 7, Signal: "SIGKILL"}, OutOfMemory: true}}
+	if code, signal, told := s.exitOf(7); code != -1 || signal != "SIGKILL" || !told {
+		t.Errorf("%d, %q, %t", code, signal, told)
+	}
+	if _, _, told := s.exitOf(8); told {
+		t.Error("another process' end is told of this one")
+	}
+}
+
 func TestOutOfMemoryCount(t *testing.T) {
 	for text, want := range map[string]uint64{
 		"nr_free_pages 1\noom_kill 42\nx 1\n": 42, "oom_kill_all 3\n": 0, "": 0, "oom_kill x\n": 0,

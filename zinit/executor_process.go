@@ -150,7 +150,7 @@ func (x *Executor) bury(ctx context.Context, p *process) {
 			clear = killGroups(ctx, scripts.Groups) && clear
 		}
 		exit := events.ProcessExited{Pool: p.pool, Actor: p.actor, Incarnation: life, ByUs: byUs}
-		exit.ExitCode, exit.Signal = x.cause(ctx, name, life, last)
+		exit.ExitCode, exit.Signal, exit.OutOfMemory = x.cause(ctx, name, life, last)
 		exit.Ago = events.SecondsOf(time.Since(seen))
 		return result{apply: func() { x.buried(ctx, p, exit, clear) }}
 	})
@@ -159,7 +159,7 @@ func (x *Executor) bury(ctx context.Context, p *process) {
 // cause reads how a life ended. zinit learns of an end a moment later than we
 // do, so it is asked a few times; it may have begun the next life already, or
 // have been told to forget this one.
-func (x *Executor) cause(ctx context.Context, name string, life events.Incarnation, last <-chan Status) (code int, signal string) {
+func (x *Executor) cause(ctx context.Context, name string, life events.Incarnation, last <-chan Status) (code int, signal string, outOfMemory bool) {
 	ctx, cancel := context.WithTimeout(ctx, causePatience)
 	defer cancel()
 	for wait := firstPoll; ; wait *= 2 {
@@ -175,11 +175,11 @@ func (x *Executor) cause(ctx context.Context, name string, life events.Incarnati
 			}
 		}
 		if err != nil {
-			return -1, ""
+			return -1, "", false
 		}
 		select {
 		case <-ctx.Done():
-			return -1, ""
+			return -1, "", false
 		case <-time.After(wait):
 		}
 	}
@@ -198,7 +198,8 @@ func (x *Executor) buried(ctx context.Context, p *process, exit events.ProcessEx
 	if !clear {
 		x.log.Error("processes survive SIGKILL", "actor", p.actor, "reason", fmt.Sprintf("group of %s", exit.Incarnation))
 	}
-	exit.OutOfMemory = x.oom.explains(exit)
+	explained := x.oom.explains(exit) // asked in any case: a kill that zinit tells of explains no other end
+	exit.OutOfMemory = exit.OutOfMemory || explained
 	x.publish(exit)
 	p.life, p.ready, p.burying, p.byUs = events.Incarnation{}, false, false, false
 	next, ready := p.next, p.nextReady

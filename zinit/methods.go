@@ -134,6 +134,12 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	return c.call(ctx, method{name: "system_shutdown"}, c.opts.StopTimeout, nil)
 }
 
+// Reboot is Shutdown, and the machine starts anew: with the original outside of a
+// container, and with ours where that is the machine's first process.
+func (c *Client) Reboot(ctx context.Context) error {
+	return c.call(ctx, method{name: "system_reboot"}, c.opts.StopTimeout, nil)
+}
+
 // CurrentLogs is what the ring holds of a service, or of all for "". Each line
 // begins with "[+] name: " (stdout) or "[-] name: " (stderr).
 func (c *Client) CurrentLogs(ctx context.Context, name string) ([]string, error) {

@@ -158,28 +158,31 @@ func (s Status) WaitsFor() []string {
 type End struct {
 	PID   int   `json:"pid"`
 	State State `json:"state"`
+	// OutOfMemory says that the kernel ended it at its service's bound of memory.
+	OutOfMemory bool `json:"out_of_memory,omitempty"`
 }
 
 // exitOf is how the process pid ended: its code, or -1 and the signal; -1 and ""
-// when the status does not tell.
-func (s Status) exitOf(pid int) (code int, signal string) {
+// when the status does not tell. outOfMemory is what the zinit itself knows of it.
+func (s Status) exitOf(pid int) (code int, signal string, outOfMemory bool) {
 	end := End{PID: s.State.PID, State: s.State}
 	if s.Last != nil {
 		end = *s.Last
 	} else if s.State.PID == 0 {
 		end.PID = pid // Success has no PID, nor has the crate dialect; there is no better word
 	}
-	switch {
-	case end.PID != pid:
-		return -1, ""
-	case end.State.Kind == Exited:
-		return end.State.Code, ""
-	case end.State.Kind == Signaled && end.State.Signal != NoSignal:
-		return -1, end.State.Signal
-	case end.State.Kind == Success:
-		return 0, ""
+	if end.PID != pid {
+		return -1, "", false
 	}
-	return -1, ""
+	switch {
+	case end.State.Kind == Exited:
+		return end.State.Code, "", end.OutOfMemory
+	case end.State.Kind == Signaled && end.State.Signal != NoSignal:
+		return -1, end.State.Signal, end.OutOfMemory
+	case end.State.Kind == Success:
+		return 0, "", end.OutOfMemory
+	}
+	return -1, "", end.OutOfMemory
 }
 
 // Stats is what a service uses.

@@ -96,7 +96,11 @@ func printZinitStatus(w io.Writer, s zinit.Status) error {
 		t.row("after", n+": "+s.After[n].String())
 	}
 	if s.Last != nil {
-		t.row("last end", s.Last.State.String())
+		end := s.Last.State.String()
+		if s.Last.OutOfMemory {
+			end += ", out of memory"
+		}
+		t.row("last end", end)
 	}
 	if s.Unmet != "" {
 		t.row("unmet", s.Unmet)

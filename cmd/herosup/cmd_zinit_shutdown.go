@@ -13,10 +13,11 @@ import (
 
 func (d *zinitDoor) shutdownCommand() *cobra.Command {
 	var patience time.Duration
+	var reboot bool
 	c := &cobra.Command{
 		Use: "shutdown", Short: "Stop all services in reverse order, then the zinit", Args: cobra.NoArgs,
 		Long: "Stop all services, dependents first, then the zinit.\n" +
-			"The original zinit, outside of a container, then powers the machine off.",
+			"The original zinit, outside of a container, then powers the machine off; ours does as its first process.",
 		Example: "  herosup zinit shutdown --socket zinit.sock",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			asJSON, err := d.json()
@@ -24,7 +25,11 @@ func (d *zinitDoor) shutdownCommand() *cobra.Command {
 				return err
 			}
 			return d.with(cmd, patience, func(ctx context.Context, z *zinit.Client) error {
-				if err := z.Shutdown(ctx); err != nil && !errors.Is(err, zinit.ErrUnanswered) {
+				end := z.Shutdown
+				if reboot {
+					end = z.Reboot
+				}
+				if err := end(ctx); err != nil && !errors.Is(err, zinit.ErrUnanswered) {
 					return zinitFault(err, "", nil)
 				}
 				if err := awaitEnd(ctx, z, patience); err != nil {
@@ -35,6 +40,7 @@ func (d *zinitDoor) shutdownCommand() *cobra.Command {
 		},
 	}
 	c.Flags().DurationVar(&patience, "timeout", zinit.DefaultStopTimeout, "how long to wait for the end of all")
+	c.Flags().BoolVar(&reboot, "reboot", false, "start the machine anew instead of powering it off")
 	d.outputFlag(c)
 	return c
 }

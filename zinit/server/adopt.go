@@ -40,6 +40,9 @@ func (l *loop) inherit(services map[string]zinit.Service) error {
 		l.log.Info("process adopted", "service", name, "pid", noted.PID, "target", s.Target)
 		l.endTests(marked[name])
 		l.foreign[u] = f
+		if spec.Memory != 0 {
+			l.spawner.cgroups.outOfMemory(name) // what was killed before is not this life's
+		}
 		l.watch(u, f)
 		l.perform(u, u.adopt(noted.PID, s.Target, now))
 	}
@@ -88,8 +91,7 @@ func (l *loop) watch(u *unit, f *foreign) {
 func (l *loop) foreignExited(u *unit, f *foreign, how zinit.State) {
 	l.log.Debug("adopted process ended", "service", u.name, "pid", f.pid, "state", how.String())
 	delete(l.foreign, u)
-	l.perform(u, u.exited(how, true, time.Now()))
-	l.tellGivenUp(u)
+	l.over(u, how, true)
 	f.close()
 }
 

@@ -128,7 +128,11 @@ func (a *api) stats(ctx context.Context, p params) (any, error) {
 	return nil, refuse(zinit.ServiceIsDown, action, name, fmt.Sprintf("service '%s' is down", name), "start it first")
 }
 
-func (a *api) shutdown(ctx context.Context, _ params) (any, error) { return nil, a.loop.halt(ctx) }
+func (a *api) shutdown(ctx context.Context, _ params) (any, error) {
+	return nil, a.loop.halt(ctx, false)
+}
+
+func (a *api) reboot(ctx context.Context, _ params) (any, error) { return nil, a.loop.halt(ctx, true) }
 
 func (a *api) noHTTP(context.Context, params) (any, error) {
 	return nil, refuse(zinit.InternalError, "starting HTTP server", "",

@@ -21,15 +21,19 @@ import (
 // Where the server's own group is delegated to it (as root, or by systemd's
 // Delegate=yes), the tree is
 //
-//	<ours>/zinit-server               the server itself: a group that has others
-//	                                  below it may hold no process
+//	<ours>/zinit-server               the server, its keeper and services without
+//	                                  bounds: a group that has others below it may
+//	                                  hold no process
 //	<ours>/zinit-<instance>/<service>
 type cgroups struct {
-	instance string
+	records records
 
 	once sync.Once
 	root string // <ours>/zinit-<instance>
 	err  error  // why there is none
+
+	mu    sync.Mutex
+	kills map[string]int // by service: those of the kernel that are known
 }
 
 // controllers that a service's bounds need.
@@ -41,9 +45,8 @@ func (c *cgroups) place(service string, e zinit.Extension) (*os.File, error) {
 	if e.Memory == 0 && e.CPU == 0 {
 		return nil, nil
 	}
-	c.once.Do(func() { c.root, c.err = c.prepare() })
-	if c.err != nil {
-		return nil, c.err
+	if err := c.ready(); err != nil {
+		return nil, err
 	}
 	dir := filepath.Join(c.root, service)
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
@@ -58,7 +61,43 @@ func (c *cgroups) place(service string, e zinit.Extension) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cgroup: %w", err)
 	}
+	c.outOfMemory(service) // what was killed before is not the next life's
 	return f, nil
+}
+
+// ready finds where groups are made, or why they can not be.
+func (c *cgroups) ready() error {
+	c.once.Do(func() { c.root, c.err = c.prepare() })
+	return c.err
+}
+
+// outOfMemory reports whether the kernel has killed processes of the service for want
+// of memory since this was asked last.
+func (c *cgroups) outOfMemory(service string) bool {
+	if c.ready() != nil {
+		return false
+	}
+	b, err := os.ReadFile(filepath.Join(c.root, service, "memory.events"))
+	if err != nil {
+		return false // it has none
+	}
+	kills := killsIn(string(b))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more := kills > c.kills[service]
+	c.kills[service] = kills
+	return more
+}
+
+// killsIn is the count of such kills in a file memory.events.
+func killsIn(events string) int {
+	for line := range strings.Lines(events) {
+		if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
+			kills, _ := strconv.Atoi(strings.TrimSpace(n))
+			return kills
+		}
+	}
+	return 0
 }
 
 type setting struct{ file, text string }
@@ -83,8 +122,10 @@ func settings(e zinit.Extension) []setting {
 
 // remove takes the group of a service away once nothing is in it.
 func (c *cgroups) remove(service string) {
-	if c.root != "" {
-		_ = os.Remove(filepath.Join(c.root, service)) // rmdir: fails while it is in use
+	if c.root != "" && os.Remove(filepath.Join(c.root, service)) == nil { // rmdir: fails while it is in use
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.kills, service) // the next group counts anew
 	}
 }
 
@@ -108,28 +149,84 @@ func (c *cgroups) prepare() (root string, err error) {
 	if err != nil {
 		return "", err
 	}
-	root = filepath.Join(own, "zinit-"+c.instance)
+	root = filepath.Join(own, "zinit-"+c.records.instance)
 	if err := os.Mkdir(root, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", fmt.Errorf("cgroup: %w", err)
 	}
-	if err := handDown(own); errors.Is(err, unix.EBUSY) {
-		leaf := filepath.Join(own, "zinit-server")
-		if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-			return "", fmt.Errorf("cgroup: %w", err)
-		}
-		if err := os.WriteFile(filepath.Join(leaf, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0); err != nil {
-			return "", fmt.Errorf("cgroup: %w", err)
-		}
-		if err := handDown(own); err != nil {
-			return "", fmt.Errorf("cgroup: %s holds other processes beside the server: %w", own, err)
-		}
-	} else if err != nil {
-		return "", fmt.Errorf("cgroup: %w", err)
+	if err := c.handDownFrom(own); err != nil {
+		return "", err
 	}
 	if err := handDown(root); err != nil {
 		return "", fmt.Errorf("cgroup: %w", err)
 	}
 	return root, nil
+}
+
+// moves bounds how often processes that have begun meanwhile are moved.
+const moves = 10
+
+// handDownFrom has our own group hand its controllers down, for which it may hold no
+// process: ours go into a group below it.
+func (c *cgroups) handDownFrom(own string) error {
+	leaf := filepath.Join(own, "zinit-server")
+	err := handDown(own)
+	for range moves {
+		if !errors.Is(err, unix.EBUSY) {
+			break
+		}
+		if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("cgroup: %w", err)
+		}
+		moved, others, moveErr := c.moveOurs(own, leaf)
+		if err = handDown(own); err == nil || moved > 0 && errors.Is(err, unix.EBUSY) {
+			continue
+		}
+		return fmt.Errorf("cgroup: %s holds processes that are not the server's: %v: %w", own, others, errors.Join(err, moveErr))
+	}
+	if err != nil {
+		return fmt.Errorf("cgroup: %w", err)
+	}
+	return nil
+}
+
+// moveOurs moves what we are, have started or adopted from one group to another, and
+// tells who else is there.
+func (c *cgroups) moveOurs(from, to string) (moved int, others []int, err error) {
+	all, err := allProcs()
+	if err != nil {
+		return 0, nil, err
+	}
+	marked, err := c.records.marked()
+	if err != nil {
+		return 0, nil, err
+	}
+	ours := map[int]bool{os.Getpid(): true}
+	for _, p := range descendants(all, os.Getpid()) {
+		ours[p.pid] = true
+	}
+	for _, procs := range marked {
+		for _, p := range procs {
+			ours[p.pid] = true
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(from, "cgroup.procs"))
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, text := range strings.Fields(string(b)) {
+		pid, err := strconv.Atoi(text)
+		if err != nil || !ours[pid] {
+			others = append(others, pid)
+			continue
+		}
+		err = os.WriteFile(filepath.Join(to, "cgroup.procs"), []byte(text), 0)
+		if err == nil || errors.Is(err, unix.ESRCH) { // it has ended
+			moved++
+			continue
+		}
+		return moved, others, err
+	}
+	return moved, others, nil
 }
 
 // Bounds reports why a server whose process is pid (0: this one) can not bound

@@ -151,9 +151,10 @@ func (l *loop) forget(ctx context.Context, name string) error {
 }
 
 // halt stops everything and returns when the loop is about to end.
-func (l *loop) halt(ctx context.Context) error {
+func (l *loop) halt(ctx context.Context, reboot bool) error {
 	_, err := ask(ctx, l, func(reply func(none, error)) {
 		l.shutdown(func() { reply(none{}, nil) })
+		l.closing.reboot = l.closing.reboot || reboot
 	})
 	return err
 }

@@ -95,6 +95,11 @@
 //	log_file        {path: /var/log/x.log, max_size: 10M, keep: 5}, beside log
 //	sha256          of the program: what was hashed is what is executed
 //
+// Bounds of memory and processors were seen to hold on Linux 6.1 with cgroup v2
+// (TestBoundsOfAMachine): in the root group, and in one that holds the server, its
+// keeper and services without bounds, which are then moved into a group below it.
+// What else is in that group makes bounds impossible.
+//
 // What is asked for holds from the first instruction on, or there is no start
 // (Failure, with the reason in the log), with one exception: where the machine
 // lets us have no cgroup, the service runs without, its status has a member
@@ -120,12 +125,13 @@
 //     that a status behind them has the PID.
 //   - Restart with backoff instead of 2 s for ever; the test command has a
 //     timeout and a growing pause, also when it can not be run.
-//   - status has members more: "last", how the process before this one ended, and
-//     "unmet", see above.
+//   - status has members more: "last", how the process before this one ended (with
+//     "out_of_memory" if the kernel killed it at memory_max), and "unmet", see above.
 //   - service_create refuses content that could never be loaded.
 //   - Names are checked on every method, and may not hold control characters.
-//   - system_reboot, as in the original's container mode, ends the server and
-//     leaves the machine alone.
+//   - system_shutdown and system_reboot end the server. The machine ends with it
+//     only if the server is its first process (`herosup zinit init` sees to that);
+//     the original powers off whatever machine lets it.
 //   - In the text dialect stop, start and monitor answer when it is done, too;
 //     names are checked there as well; a log that is followed ends with the
 //     client's side of the connection, and tells what it lost.

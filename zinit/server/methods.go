@@ -58,7 +58,7 @@ func endpoints() []endpoint {
 		{"service_get", "The content of a service file.", []param{nameParam}, "object", (*api).get},
 		{"service_stats", "Memory and CPU of a service and its descendants.", []param{nameParam}, "object", (*api).stats},
 		{"system_shutdown", "Stops all services and ends the server.", nil, "null", (*api).shutdown},
-		{"system_reboot", "As system_shutdown: the machine is left alone.", nil, "null", (*api).shutdown},
+		{"system_reboot", "As system_shutdown; a server that is a machine's first process starts it anew.", nil, "null", (*api).reboot},
 		{"system_start_http_server", "Refused: there is no HTTP door.", []param{{name: "address", kind: "string"}}, "string", (*api).noHTTP},
 		{"system_stop_http_server", "Refused: there is no HTTP door.", nil, "null", (*api).noHTTP},
 		{"stream_currentLogs", "The lines that the ring holds, of one service or of all.", []param{logParam}, "array", (*api).currentLogs},

@@ -46,7 +46,20 @@ func (l *loop) reap() (more bool) {
 func (l *loop) mainExited(u *unit, pid int, status unix.WaitStatus) {
 	how := endOf(pid, status)
 	l.log.Debug("process ended", "service", u.name, "pid", pid, "state", how.String())
-	l.perform(u, u.exited(how, l.left(u), time.Now()))
+	l.over(u, how, l.left(u))
+}
+
+// over says that the main process of u has ended, and whether anything is left.
+func (l *loop) over(u *unit, how zinit.State, left bool) {
+	acts := u.exited(how, left, time.Now())
+	killed := how.Signal == "SIGKILL" || how.Kind == zinit.Unknown // adopted: see foreign.go
+	if u.spec.Memory != 0 && killed && l.spawner.cgroups.outOfMemory(u.name) {
+		u.last.OutOfMemory = true
+		text := fmt.Sprintf("out of memory: the kernel killed it at its memory_max of %d bytes", u.spec.Memory)
+		l.log.Warn("service killed", "service", u.name, "reason", text)
+		l.spawner.logs.add(line{stderr, u.name, text})
+	}
+	l.perform(u, acts)
 	l.tellGivenUp(u)
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,9 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrReboot is how Run ends, as well as with nil, if a client asked for a reboot.
+var ErrReboot = errors.New("a reboot was asked for")
+
 // Run is the server. It returns nil when ctx has ended, or a client has asked
 // for a shutdown, and all services are stopped. The error is a *Locked if
-// another server is there already, or says what is wrong with cfg.
+// another server is there already, ErrReboot, or says what is wrong with cfg.
 //
 // It needs a process of its own: it reaps all children, and adopts orphans.
 func Run(ctx context.Context, cfg Config) error {
@@ -91,7 +95,7 @@ func serveAll(ctx context.Context, cfg Config, rec records) (clean bool, err err
 		k = &keeper{command: cfg.Keeper, log: cfg.Log}
 		wg.Go(func() { k.run(work) })
 	}
-	groups := &cgroups{instance: rec.instance}
+	groups := &cgroups{records: rec, kills: make(map[string]int)}
 	defer groups.removeAll()
 	l := newLoop(work, cfg, &spawner{null: null, outputs: outputs, logs: log, cgroups: groups}, rec, k)
 	wg.Go(func() { l.notes.run(work) })
@@ -112,5 +116,8 @@ func serveAll(ctx context.Context, cfg Config, rec records) (clean bool, err err
 	l.run(ctx)
 	closeDoor()
 	clients.Wait()
+	if l.closing.reboot {
+		return l.closing.clean, ErrReboot
+	}
 	return l.closing.clean, nil
 }

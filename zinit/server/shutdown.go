@@ -16,6 +16,7 @@ type shutdown struct {
 	sweeping bool
 	swept    bool
 	clean    bool // nothing is left
+	reboot   bool // somebody asked for one
 	then     []func()
 }
 

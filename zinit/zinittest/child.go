@@ -40,6 +40,8 @@ import (
 //	pour FILE [TEXT]    write 64 KiB of lines, and then a byte to the end of FILE, for ever
 //	count               each 10 ms write the next number
 //	stamp FILE          write the time into FILE, then wait
+//	spin                use as much of a processor as there is
+//	eat MIB             say "ready", take that much memory, say "full", then wait
 //
 // "Wait" is until a signal ends it.
 func Child(t testing.TB, words ...string) zinit.Service {
@@ -184,6 +186,18 @@ func beChild(words []string) int {
 		}
 	case "stamp":
 		_ = os.WriteFile(words[1], []byte(fmt.Sprint(time.Now().UnixNano())), 0o600)
+	case "spin":
+		for { //nolint:staticcheck // that is all of it
+		}
+	case "eat":
+		var n int
+		_, _ = fmt.Sscan(words[1], &n)
+		_, _ = fmt.Fprintln(os.Stdout, "ready")
+		eaten = make([]byte, n<<20)
+		for i := 0; i < len(eaten); i += os.Getpagesize() {
+			eaten[i] = 1
+		}
+		_, _ = fmt.Fprintln(os.Stdout, "full")
 	default:
 		return 2
 	}
@@ -191,6 +205,9 @@ func beChild(words []string) int {
 		_ = unix.Pause() // a signal ends it
 	}
 }
+
+// eaten is what "eat" takes: used, or the compiler would leave it out.
+var eaten []byte
 
 // mark puts a byte to the end of a file.
 func mark(file string) error {

@@ -2,6 +2,7 @@ package zinittest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -75,7 +76,7 @@ func beServer() int {
 		cancel()
 	}()
 	tellGoroutines(cfg.Dir)
-	if err := server.Run(ctx, cfg); err != nil {
+	if err := server.Run(ctx, cfg); err != nil && !errors.Is(err, server.ErrReboot) {
 		_, _ = fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
