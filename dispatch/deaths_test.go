@@ -319,3 +319,34 @@ func TestAnExitToldTooEarlyWaits(t *testing.T) {
 	a.die()
 	expect(b, func(e events.JobRetried) bool { return e.Job == id })
 }
+
+// The last word of an actor that is dead, on its way still when its job was given on: it changes nothing, and is told.
+func TestALateEndIsTold(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		b.up()
+		id := b.submit("x", Options{})
+		var late store.Claimed
+		a := b.actor("bash_1", func(ctx context.Context, j store.Claimed) (store.Outcome, bool) {
+			late = j
+			<-ctx.Done()
+			return store.Outcome{}, false
+		})
+		expect(b, func(e events.JobStarted) bool { return e.Job == id })
+		a.die()
+		b.publish(a.exited(false))
+		expect(b, func(e events.JobRetried) bool { return e.Job == id })
+		res, err := a.a.Exchange(b.soon(), []store.Ended{{Job: late}}, 0, 0)
+		if err != nil || res.Told[0] != store.Stale {
+			t.Fatalf("%+v %v", res, err)
+		}
+		e := expect(b, any1[events.JobStale])
+		want := events.JobStale{Type: "bash", Job: id, Actor: "bash_1", Incarnation: a.p.inc, Attempt: 1, Outcome: events.Finished, Reason: "superseded"}
+		if e != want {
+			t.Errorf("%+v", e)
+		}
+		if n := count(b, func(e events.JobEnded) bool { return e.Job == id }); n != 0 {
+			t.Error("it ended the job")
+		}
+	})
+}

@@ -12,7 +12,7 @@
 // ActorStateChanged and Resynchronised, and the actors' own facts, which their
 // scripts leave in Redis.
 //
-// Out: JobQueued, JobWaiting, JobAdopted, JobStarted, JobEnded, JobRetried, JobDead, JobRemoved, ActorStalled,
+// Out: JobQueued, JobWaiting, JobAdopted, JobStarted, JobEnded, JobRetried, JobDead, JobRemoved, JobStale, ActorStalled,
 // JobCancelled, ActorRegistered, ActorPinged, ActorPonged, ActorDrained,
 // ActorOrphaned, QueueMeasured, RedisLost, RedisBack, RedisRefilled, RedisChecked, FactsLost,
 // Resynchronised, CommandRejected.
@@ -194,7 +194,7 @@
 // (3 s). Each map and channel has a constant that bounds it, next to it in the
 // code: deaths 10,000, gates 10,000, names 10,000, waiters 10,000, types 1,000, of
 // which 64 are watched, pings in hand 4,096, foreign ids remembered 20,000, ends remembered
-// 10,000, messages to be deleted 10,000, keepers 10,000. What is
+// 10,000, messages to be deleted 10,000, keepers 10,000; of ends that count for nothing 20 a second are told, the others counted. What is
 // over a bound is refused with a reason or found by the next look.
 //
 // # Loss

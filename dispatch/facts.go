@@ -43,6 +43,10 @@ func eventOf(f store.Fact, ready int) (events.Event, error) {
 		}, nil
 	case store.FactRemoved:
 		return events.JobRemoved{Type: f.Type, Job: f.Job}, nil
+	case store.FactStale:
+		return events.JobStale{
+			Type: f.Type, Job: f.Job, Actor: f.Actor, Incarnation: inc, Attempt: f.Attempt, Outcome: string(f.Outcome), Reason: f.Reason, Untold: f.Untold,
+		}, nil
 	case store.FactDead:
 		return events.JobDead{
 			Type: f.Type, Job: f.Job, Reason: f.Reason, Cause: f.Cause, Actor: f.Actor, Incarnation: inc, Attempt: f.Attempt, Failed: f.Failed,

@@ -147,7 +147,7 @@ func TestFactsInTheBusWords(t *testing.T) {
 	inc := events.Incarnation{Boot: "01234567", PID: 12, Start: 34}
 	f := store.Fact{
 		ID: "1-0", Job: "j", Type: "bash", Actor: "bash_1", Incarnation: inc.String(), Attempt: 2, Timeout: 3 * time.Second,
-		Wait: 1500 * time.Millisecond, Run: 250 * time.Millisecond, Outcome: store.StatusError, Reason: "exit 3", ExitCode: "3", Crashes: 1, Nonce: "n",
+		Wait: 1500 * time.Millisecond, Run: 250 * time.Millisecond, Outcome: store.StatusError, Reason: "exit 3", ExitCode: "3", Crashes: 1, Untold: 4, Nonce: "n",
 	}
 	for kind, want := range map[store.FactKind]events.Event{
 		store.FactHello:     events.ActorRegistered{Pool: "bash", Actor: "bash_1", Type: "bash", Incarnation: inc},
@@ -156,6 +156,7 @@ func TestFactsInTheBusWords(t *testing.T) {
 		store.FactRetried:   events.JobRetried{Type: "bash", Job: "j", Attempt: 2, Actor: "bash_1", Incarnation: inc, Reason: "exit 3", Crashes: 1, Ready: 5},
 		store.FactDead:      events.JobDead{Type: "bash", Job: "j", Reason: "exit 3", Actor: "bash_1", Incarnation: inc, Attempt: 2},
 		store.FactRemoved:   events.JobRemoved{Type: "bash", Job: "j"},
+		store.FactStale:     events.JobStale{Type: "bash", Job: "j", Actor: "bash_1", Incarnation: inc, Attempt: 2, Outcome: events.Errored, Reason: "exit 3", Untold: 4},
 		store.FactCancelled: events.JobCancelled{Type: "bash", Job: "j"},
 		store.FactPong:      events.ActorPonged{Pool: "bash", Actor: "bash_1", Nonce: "n", Incarnation: inc},
 	} {

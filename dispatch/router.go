@@ -152,6 +152,7 @@ func ownFacts(prefix string) []string {
 		events.JobDead{},
 		events.JobCancelled{},
 		events.JobRemoved{},
+		events.JobStale{},
 		events.ActorStalled{},
 		events.QueueMeasured{},
 		events.ActorRegistered{},

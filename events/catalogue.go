@@ -19,6 +19,7 @@ var catalogue = []*Kind{
 	declare[JobCancelled](Fact, "job", "cancelled"),
 	declare[JobRemoved](Fact, "job", "removed"),
 	declare[JobOverran](Fact, "job", "overran"),
+	declare[JobStale](Fact, "job", "stale"),
 	declare[ActorRegistered](Fact, "actor", "registered"),
 	declare[ActorStateChanged](Fact, "actor", "changed"),
 	declare[ActorPinged](Fact, "actor", "pinged"),
@@ -155,6 +156,7 @@ func (JobDead) isEvent()            {}
 func (JobCancelled) isEvent()       {}
 func (JobRemoved) isEvent()         {}
 func (JobOverran) isEvent()         {}
+func (JobStale) isEvent()           {}
 func (ActorRegistered) isEvent()    {}
 func (ActorStateChanged) isEvent()  {}
 func (ActorPinged) isEvent()        {}

@@ -131,6 +131,23 @@ type JobRemoved struct {
 	Job  string `json:"job" subject:"1"`
 }
 
+// JobStale: an attempt told its end when the job was not its own any more (another
+// attempt has or had it, or its record is gone). Nothing was changed by it. At most 20 a
+// second are told.
+type JobStale struct {
+	Type        string      `json:"type" subject:"0"`
+	Job         string      `json:"job" subject:"1"`
+	Actor       string      `json:"actor"`
+	Incarnation Incarnation `json:"incarnation"`
+	Attempt     int         `json:"attempt"`
+	// Outcome is what it said: Finished or Errored.
+	Outcome string `json:"outcome"`
+	// Reason is "superseded" or "no record".
+	Reason string `json:"reason"`
+	// Untold is how many more there were since the last that was told.
+	Untold int `json:"untold,omitempty"`
+}
+
 // JobOverran: the job did not end when it had to: its timeout and the grace on top
 // passed, or the grace after its cancel. Its actor should have prevented that.
 type JobOverran struct {

@@ -143,11 +143,13 @@ type Queue struct {
 	OldestWait events.Seconds `json:"oldest_wait,omitzero"`
 	MeasuredAt time.Time      `json:"measured_at,omitzero"`
 	// Since the daemon's start: jobs that ended well, ended in an error, were
-	// given back after a death, and were given up.
+	// given back after a death, and were given up; and ends that counted for nothing,
+	// because the job was another attempt's by then.
 	Finished uint64 `json:"finished"`
 	Failed   uint64 `json:"failed"`
 	Retried  uint64 `json:"retried"`
 	Dead     uint64 `json:"dead"`
+	Stale    uint64 `json:"stale"`
 }
 
 // Unserved is a type whose jobs wait and which no pool may run.

@@ -13,7 +13,7 @@ import (
 func (v *View) Fold(e events.Event, at time.Time) {
 	switch e := e.(type) {
 	case events.JobQueued, events.JobStarted, events.JobEnded, events.JobRetried, events.JobDead, events.JobCancelled,
-		events.JobOverran, events.QueueMeasured, events.QueueUnserved:
+		events.JobOverran, events.JobStale, events.QueueMeasured, events.QueueUnserved:
 		v.foldJob(e, at)
 	case events.ActorStateChanged, events.ActorRegistered, events.ActorPinged, events.ActorPonged, events.ActorOrphaned,
 		events.ActorUnresponsive, events.ActorQuarantined, events.ProcessStarted, events.ProcessReady, events.ProcessExited,

@@ -57,6 +57,10 @@ func (v *View) foldJob(e events.Event, at time.Time) {
 			q.Ready = max(0, q.Ready-1)
 			q.settle()
 		}
+	case events.JobStale:
+		if q := v.queue(e.Type); q != nil {
+			q.Stale += 1 + uint64(max(0, e.Untold))
+		}
 	case events.JobOverran:
 		v.warn(Warning{At: at, Event: "job-overran", Job: e.Job, Type: e.Type, Actor: e.Actor, Text: fmt.Sprintf("job %s runs on %s for %s, longer than it may", e.Job, e.Actor, e.Ran.Duration().Round(time.Millisecond))})
 	case events.QueueMeasured:

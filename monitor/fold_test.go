@@ -130,6 +130,18 @@ func golden(t *testing.T, name string, v any) {
 	}
 }
 
+// Ends that counted for nothing are counted, also those that nobody told of.
+func TestStaleEndsAreCounted(t *testing.T) {
+	v := NewView(config())
+	at(v, events.JobStale{Type: "bash", Job: "j1", Actor: "bash_1", Attempt: 1, Outcome: events.Finished},
+		events.JobStale{Type: "bash", Job: "j2", Actor: "bash_1", Attempt: 1, Outcome: events.Errored, Untold: 7})
+	for _, q := range v.Status(epoch).Queues {
+		if q.Type == "bash" && (q.Stale != 9 || q.Finished+q.Failed != 0) {
+			t.Errorf("%+v", q)
+		}
+	}
+}
+
 // What the next process of a slot shows is its own.
 func TestNewProcessOwesNothingForTheOld(t *testing.T) {
 	v := NewView(config())

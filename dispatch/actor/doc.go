@@ -29,8 +29,8 @@
 //   - Redis carries no epoch or another (NO_EPOCH), or does not know us (UNREGISTERED): hello again. To a new
 //     epoch we say what we hold and which ends were not told (assert), and it stays ours, unless we came so late that another has the
 //     job: that is dropped. An actor at work that has nothing to say looks for a new epoch each half second.
-//   - STALE or UNKNOWN: the job is another's by now, or gone. The result is dropped and that is logged; while a job
-//     runs, its context ends and what it did is dropped.
+//   - STALE or UNKNOWN: the job is another's by now, or gone. The result is dropped, that is logged and, if it
+//     was told, on the bus (JobStale); while a job runs, its context ends and what it did is dropped.
 //   - The gate is closed: the actor waits on its wake list; opening rings.
 //   - SUPERSEDED: another process has the name. Run ends with ErrSuperseded: two processes under one name would take
 //     it from each other for ever.

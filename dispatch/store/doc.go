@@ -175,7 +175,7 @@
 // # Facts
 //
 // The stream facts (capped) tells what the scripts did: hello, started, ended,
-// retried, released, more, drained, pong, dead, cancelled, removed. An entry is what one script told, a line a fact, at most 30 lines; a fact's id is
+// retried, released, more, drained, pong, dead, cancelled, removed, stale. An entry is what one script told, a line a fact, at most 30 lines; a fact's id is
 // the entry's and its place there. It is at least once to its reader
 // and may be trimmed under one who sleeps (FactBatch.Lost). What must not be
 // lost does not ride on it: ended jobs of the log are in the uncapped list

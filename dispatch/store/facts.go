@@ -25,8 +25,8 @@ type Fact struct {
 	Timeout     time.Duration // started
 	Wait        time.Duration // started: since it became ready
 	Run         time.Duration // ended, dead: since started
-	Outcome     Status        // ended, dead, cancelled
-	Reason      string        // ended, dead, cancelled, retried
+	Outcome     Status        // ended, dead, cancelled; stale: what would have been
+	Reason      string        // ended, dead, cancelled, retried, stale
 	Cause       string        // dead: how its last attempt ended
 	How         string        // retried: AttemptCrashed, AttemptInterrupted, AttemptSuspected, or "" for a script that failed
 	Alone       bool          // started: its actor takes nothing beside it
@@ -34,6 +34,7 @@ type Fact struct {
 	Retries     int           // retried: used so far
 	Next        time.Time     // retried: ready again then; zero: at once
 	ExitCode    string        // ended
+	Untold      int           // stale: how many before it were counted only
 	Crashes     int           // retried, dead
 	Ready       int           // released: how many wait, this one included
 	Due         time.Time     // released: not before; zero: now
@@ -56,6 +57,7 @@ const (
 	FactReleased  FactKind = "released" // what the job waited for has ended: it is ready, or due
 	FactMore      FactKind = "more"     // more jobs wait for one that ended than its script may look at: promote goes on
 	FactRemoved   FactKind = "removed"
+	FactStale     FactKind = "stale" // an end that counted for nothing: told 20 times a second at most
 )
 
 // FactBatch is what ReadFacts returns.
@@ -173,6 +175,8 @@ func readFact(f Fact, line string) Fact {
 			f.ExitCode = value
 		case "crashes":
 			f.Crashes = laxInt(value)
+		case "untold":
+			f.Untold = laxInt(value)
 		case "ready":
 			f.Ready = laxInt(value)
 		case "until":

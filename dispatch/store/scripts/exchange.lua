@@ -1,13 +1,13 @@
 -- exchange: an actor tells which of its jobs ended, and gets its next ones.
--- FIXED epoch facts ended dead groups
+-- FIXED epoch facts ended dead groups stale
 -- KEYS queue idle actor held wake lease
 -- ARGV epoch type name incarnation slots known want
--- USE epoch now stamp fact record fence opts type queue need end retry ready start serve take
+-- USE epoch now stamp fact record fence opts type queue need end retry stale ready start serve take
 -- RETURNS NO_EPOCH | UNREGISTERED/NOT_WANTED/CLOSED/IDLE/AGAIN/JOB told {head script [env caller context [type]]}...
 -- BOUND 100 ends, 100 jobs, 1,000 in hand, 100 spent ids, 200 wake messages, 100 hand-overs
 -- More ARGV: for each end "<attempt> <status> <exit code or -> <id>", status with ":<type>" if that is not the actor's own, and the output, with the status error
 -- also the error, the reason and a number from 0 to 1, by which the pause before a retry is drawn.
--- told has a letter for each: O for OK (also when it was told before), S for STALE, U for UNKNOWN.
+-- told has a letter for each: O for OK (also when it was told before), S for STALE, U for UNKNOWN; those two are told to people.
 -- known is how many jobs the caller knows to be in its hand beside those, -1 while it listens to its wake list: if
 -- there are more, they all come. IDLE: it stands among the idle. JOB: it has all it wanted, or its hand is full.
 local told, ended, forgotten = '', {}, {}
@@ -25,6 +25,9 @@ while ARGV[i] do
     code = 'OK'
   end
   told = told .. string.sub(code, 1, 1)
+  if code ~= 'OK' then
+    rare.as_type(of, rare.stale, id, status, attempt, code)
+  end
   if now_status == 'started' then
     local e = { id = id, kind = 'ended', status = status, output = output, error = error, reason = reason,
       exit_code = exit_code == '-' and '' or exit_code, actor = a_name, holder = a_incarnation, attempt = attempt,
