@@ -51,7 +51,8 @@ type Config struct {
 	// /proc; default 1 s. An exit that was told is acted on at once.
 	SweepEvery time.Duration
 	// MeasureEvery is the pace of the depth measure; default 1 s. An unchanged
-	// depth is told again each five of them.
+	// depth is told again each five of them. While nothing waits or runs, and nothing is told, Redis is
+	// asked each 300 of them only.
 	MeasureEvery time.Duration
 	// LookEvery is the pace at which a queue that is not empty is searched for jobs
 	// that others pushed; default 1 s. A push into an empty queue is seen at once.

@@ -15,6 +15,9 @@ const (
 	maxTypes   = 1000
 	// tellEvery measures, an unchanged depth is told again, for those who came late.
 	tellEvery = 5
+	// stillEvery measures, empty counts are read again although nothing was told since: a measure looks into the hand of
+	// each actor, and a system that sleeps should leave Redis alone.
+	stillEvery = 300
 )
 
 // typesNow are the job types known: those of the configured pools and those seen.
@@ -23,12 +26,13 @@ func (c *Component) typesNow() []string { return *c.types.Load() }
 // runDepth measures each type, and finds out which types there are.
 func (c *Component) runDepth(ctx context.Context) error {
 	r := c.reporter("depth")
-	m := &measure{c: c, last: map[string]events.QueueMeasured{}, at: map[string]time.Time{}}
+	m := &measure{c: c, last: map[string]events.QueueMeasured{}, when: map[string]time.Time{}}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-c.measureNow:
+			m.empty = false
 		case <-timer.C:
 		case <-ctx.Done():
 			return nil
@@ -45,13 +49,36 @@ func (c *Component) runDepth(ctx context.Context) error {
 type measure struct {
 	c    *Component
 	last map[string]events.QueueMeasured
-	at   map[string]time.Time
+	when map[string]time.Time
+	still
+}
+
+// still is what was so when the counts were read last.
+type still struct {
+	empty bool      // nothing waited, ran or was delayed, in any type
+	told  uint64    // the facts that had been told
+	at    time.Time // when that was
+}
+
+// holds reports whether the counts are known without a look: no script moves a job and leaves no fact, what others push is
+// seen by who watches for it, and who sees anything else asks for a measure.
+func (s still) holds(told uint64, now time.Time, every time.Duration) bool {
+	return s.empty && s.told == told && now.Sub(s.at) < stillEvery*every
 }
 
 func (m *measure) round(ctx context.Context, now time.Time) error {
+	told := m.c.published.Load()
+	if m.still.holds(told, now, m.c.cfg.MeasureEvery) {
+		for _, e := range m.last {
+			m.tell(e, now)
+		}
+		return nil
+	}
+	m.still = still{told: told, at: now}
 	if err := m.findTypes(ctx); err != nil {
 		return err
 	}
+	empty := true
 	waiting := map[string]int{}
 	for _, types := range chunks(m.c.typesNow(), typesACall) {
 		var depths []store.Depth
@@ -66,14 +93,20 @@ func (m *measure) round(ctx context.Context, now time.Time) error {
 			if d.Ready > 0 {
 				waiting[d.Type] = d.Ready
 			}
-			if worthTelling(m.last[d.Type], e, now.Sub(m.at[d.Type]), m.c.cfg.MeasureEvery) {
-				m.last[d.Type], m.at[d.Type] = e, now
-				m.c.publish(e)
-			}
+			empty = empty && e.Ready+e.Delayed+e.InFlight == 0
+			m.tell(e, now)
 		}
 	}
 	m.c.waiting.Store(&waiting)
+	m.empty = empty
 	return nil
+}
+
+func (m *measure) tell(e events.QueueMeasured, now time.Time) {
+	if worthTelling(m.last[e.Type], e, now.Sub(m.when[e.Type]), m.c.cfg.MeasureEvery) {
+		m.last[e.Type], m.when[e.Type] = e, now
+		m.c.publish(e)
+	}
 }
 
 func measured(d store.Depth) events.QueueMeasured {

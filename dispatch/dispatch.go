@@ -40,6 +40,8 @@ type Component struct {
 	// waiting are the jobs that are ready, by type, from the depth loop; claimed counts those taken.
 	waiting atomic.Pointer[map[string]int]
 	claimed claimCounts
+	// published counts the facts told that may be about where jobs are.
+	published atomic.Uint64
 	// deadKV is the bucket of the dead, deadIndex what lies in it.
 	deadKV      jetstream.KeyValue
 	deadIndex   atomic.Pointer[[]deadEntry]
@@ -239,6 +241,11 @@ func (c *Component) askRebuild() { kick(c.rebuildNow) }
 // publish sends a fact. An error is one of ours (a token that is none) or of a
 // closed connection: the log is the only place left.
 func (c *Component) publish(e events.Event, opts ...events.Option) {
+	switch e.(type) {
+	case events.QueueMeasured, events.ActorPinged, events.ActorPonged, events.RedisChecked:
+	default:
+		c.published.Add(1)
+	}
 	if err := c.bus.Publish(e, opts...); err != nil {
 		c.log.Warn("publish", "err", err)
 	}

@@ -281,3 +281,26 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Errorf("%+v %v", c, err)
 	}
 }
+
+// Empty counts hold until something is told, or somebody asks, or it is long ago; others not.
+func TestWhenCountsHold(t *testing.T) {
+	at := time.Unix(1000, 0)
+	read := still{empty: true, told: 7, at: at}
+	for _, tt := range []struct {
+		s    still
+		told uint64
+		at   time.Duration
+		want bool
+	}{
+		{read, 7, 0, true},
+		{read, 7, stillEvery*time.Second - 1, true},
+		{read, 7, stillEvery * time.Second, false},
+		{read, 8, time.Second, false},
+		{still{told: 7, at: at}, 7, time.Second, false},
+		{still{}, 0, 0, false},
+	} {
+		if got := tt.s.holds(tt.told, at.Add(tt.at), time.Second); got != tt.want {
+			t.Errorf("%+v, %d told, after %v: %v", tt.s, tt.told, tt.at, got)
+		}
+	}
+}

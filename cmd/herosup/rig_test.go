@@ -38,6 +38,8 @@ type rig struct {
 	lives   map[string]events.Incarnation
 	retried map[string]int
 	queued  map[string]int
+	// measured counts the measures told.
+	measured int
 }
 
 // kinds of Redis that a rig can run on.
@@ -304,6 +306,8 @@ func (r *rig) fold(m events.Message) {
 		r.ends[e.Job] = append(r.ends[e.Job], e)
 	case events.JobRetried:
 		r.retried[e.Job]++
+	case events.QueueMeasured:
+		r.measured++
 	case events.ActorRegistered:
 		r.lives[e.Actor] = e.Incarnation
 	case events.ActorStateChanged:

@@ -20,8 +20,10 @@ const (
 	// endGrace is what a handler has to return after its context has ended at a stop, and the last finish to be answered: a
 	// script needs its grace (5 s) and 2 s.
 	endGrace = 10 * time.Second
-	// waitTime bounds one wait on the wake list: then a claim makes sure that nothing was missed.
-	waitTime = 60 * time.Second
+	// waitTime bounds one wait on the wake list: then an exchange makes sure that nothing was missed. It costs some ten
+	// commands inside, and a hundred idle actors should not be what Redis has to do; a lost message shows before in its connection,
+	// and to the watchdog.
+	waitTime = 5 * time.Minute
 	// beatEvery is how often an actor at work that has nothing to say looks whether Redis was rebuilt.
 	beatEvery = 500 * time.Millisecond
 	// renewTime bounds one renewal, so that a slow Redis does not keep the loop from a job's end.

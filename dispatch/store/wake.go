@@ -30,7 +30,7 @@ type Wake struct {
 }
 
 // WaitWake blocks until a message comes, timeout has passed (WakeNone; at least 10 ms,
-// 60 s is the usual) or ctx ends (its cause). A message it can not read counts as a ring: Claim is
+// 5 min is the usual) or ctx ends (its cause). A message it can not read counts as a ring: Claim is
 // always safe. It uses a connection of its own. After an error call Claim before waiting again: a
 // message may have gone with the connection, a job it carried is in hand.
 func (a *Actor) WaitWake(ctx context.Context, timeout time.Duration) (Wake, error) {

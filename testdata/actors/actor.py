@@ -80,7 +80,7 @@ while True:
     if jobs := rest[1:]:  # "<attempt> <held> <more> <timeout> <id>", the script, and with more: environment, caller, context
         attempt, _, _, timeout, id = jobs[0].split(" ", 4)
         ended = run(attempt, timeout, id, *jobs[1:])
-    elif code in ("IDLE", "CLOSED") and (got := redis(r, "BLPOP", f"{o.prefix}:wake:{o.actor_id}", 60)):
+    elif code in ("IDLE", "CLOSED") and (got := redis(r, "BLPOP", f"{o.prefix}:wake:{o.actor_id}", 300)):
         m = json.loads(got[1])
         if m["kind"] == "ping": script(r, "pong", "epoch facts actor", epoch, o.type, o.actor_id, inc, m["nonce"])
         if m["kind"] == "job" and (m["incarnation"], m["epoch"]) == (inc, epoch): ended = run(*(m.get(k, "") for k in "attempt timeout id script env caller context".split()))
