@@ -15,7 +15,7 @@ import (
 func (o Options) Create(jobType, script string) events.JobCreate {
 	c := events.JobCreate{
 		ID: o.ID, ScriptType: jobType, Script: script, CallerID: o.CallerID, ContextID: o.ContextID,
-		Timeout: secondsOf(o.Timeout), Delay: events.SecondsOf(o.Delay), Env: o.Env,
+		Timeout: secondsOf(o.Timeout), KeepResult: secondsOf(o.KeepResult), Delay: events.SecondsOf(o.Delay), Env: o.Env,
 		Priority: o.Priority, StartBy: events.SecondsOf(o.StartWithin),
 	}
 	if o.Retries != nil {
@@ -42,6 +42,9 @@ func FromCreate(c events.JobCreate) (jobType string, header nats.Header, script 
 	}
 	if c.Timeout != nil {
 		set(HeaderTimeout, decimal(float64(*c.Timeout)), true)
+	}
+	if c.KeepResult != nil {
+		set(HeaderKeepResult, decimal(float64(*c.KeepResult)), true)
 	}
 	if c.Retries != nil {
 		set(HeaderRetries, strconv.Itoa(*c.Retries), true)

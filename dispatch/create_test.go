@@ -11,9 +11,9 @@ import (
 func TestCreateSaysWhatTheHeadersSay(t *testing.T) {
 	for _, o := range []Options{
 		{},
-		{Timeout: new(time.Duration(0)), Retries: new(0)},
+		{Timeout: new(time.Duration(0)), Retries: new(0), KeepResult: new(time.Duration(0))},
 		{
-			ID: "one", Timeout: new(90 * time.Second), Delay: 1500 * time.Millisecond, Priority: -3, StartWithin: time.Minute, Retries: new(4),
+			ID: "one", Timeout: new(90 * time.Second), Delay: 1500 * time.Millisecond, Priority: -3, StartWithin: time.Minute, Retries: new(4), KeepResult: new(time.Minute),
 			Prerequisites: []Prerequisite{{ID: "a", Rule: "fail"}, {ID: "b", Rule: "hold"}}, Env: map[string]string{"A": "b"},
 			CallerID: "me", ContextID: "here",
 		},

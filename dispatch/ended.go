@@ -40,6 +40,7 @@ func (c *Component) runEnded(ctx context.Context) error {
 		select {
 		case <-c.endedNow:
 		case <-poll.C:
+			e.r.told(ctx, e.forget(ctx))
 		case <-ctx.Done():
 			return nil
 		}
@@ -60,6 +61,19 @@ func (c *Component) runEnded(ctx context.Context) error {
 			if !pause(ctx, wait) {
 				return nil
 			}
+		}
+	}
+}
+
+// forget lets results go that are not kept as long as their records.
+func (e *ender) forget(ctx context.Context) error {
+	for {
+		gone := 0
+		if err := limited(ctx, func(ctx context.Context) (err error) {
+			gone, err = e.c.d().ForgetResults(ctx)
+			return err
+		}); err != nil || gone == 0 {
+			return err
 		}
 	}
 }

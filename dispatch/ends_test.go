@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/redis/go-redis/v9"
 
 	"herosup/dispatch/store"
 	"herosup/events"
@@ -403,5 +404,27 @@ func busy(holding, release chan struct{}) func(context.Context, store.Claimed) (
 			<-release
 		}
 		return store.Outcome{Output: "o"}, true
+	}
+}
+
+// A result that is not kept reaches who waits for it, and nobody later; what else is known of the job stays.
+func TestAResultThatIsNotKept(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	b.up()
+	b.actor("bash_1", nil)
+	id := b.submit("x", Options{KeepResult: new(time.Duration)})
+	if m, r := b.ask("hero.cmd.job.await."+id, nil, ""); r != nil || string(m.Data) != "x" {
+		t.Fatalf("%v %v", m, r)
+	}
+	b.eventually("it is settled", func() bool { return b.rdb.ZCard(b.soon(), "hero:results").Val() == 1 })
+	b.rdb.ZAdd(b.soon(), "hero:results", redis.Z{Score: 1, Member: b.rdb.ZRange(b.soon(), "hero:results", 0, 0).Val()[0]})
+	b.eventually("it is forgotten", func() bool { return b.rdb.HExists(b.soon(), "hero:job:"+id, "forgotten").Val() })
+	_, refused := b.ask("hero.cmd.job.await."+id, nil, "")
+	if refused == nil || refused.Status != 410 || refused.Code != "result_gone" || !strings.Contains(refused.Reason, id+" is not kept any more; it has ended (finished)") {
+		t.Errorf("%+v", refused)
+	}
+	var v JobView
+	if r := b.request(events.JobShow{Job: id}, &v); r != nil || v.State != StateFinished || v.Output != "" || v.ResultGoneAt.IsZero() {
+		t.Errorf("%+v %v", v, r)
 	}
 }

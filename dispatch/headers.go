@@ -21,6 +21,7 @@ const (
 	HeaderPriority      = "Hero-Priority"
 	HeaderPrerequisites = "Hero-Prerequisites"
 	HeaderStartBy       = "Hero-Start-By"
+	HeaderKeepResult    = "Hero-Keep-Result"
 	// HeaderAdopted marks a job that was pushed straight into Redis and put into
 	// the log by the daemon. It changes nothing: what counts is the record.
 	HeaderAdopted = "Hero-Adopted"
@@ -44,7 +45,7 @@ const (
 func known() []string {
 	return []string{
 		HeaderJobID, HeaderTimeout, HeaderDelay, HeaderCallerID, HeaderContextID,
-		HeaderRetries, HeaderPriority, HeaderPrerequisites, HeaderStartBy, HeaderAdopted, HeaderEnv,
+		HeaderRetries, HeaderPriority, HeaderPrerequisites, HeaderStartBy, HeaderKeepResult, HeaderAdopted, HeaderEnv,
 	}
 }
 
@@ -70,6 +71,9 @@ type Options struct {
 	Prerequisites []Prerequisite
 	// Retries is how often a failed attempt is made anew, 0 to MaxRetries.
 	Retries *int
+	// KeepResult is how long the result may be asked for, if that is shorter than the record is kept; new(time.Duration(0)) is
+	// none: who waits for the job gets it. nil leaves it to the settings.
+	KeepResult *time.Duration
 	// Env is added to the script's environment.
 	Env map[string]string
 	// CallerID and ContextID reach the script as CALLER_ID and CONTEXT_ID.
@@ -105,6 +109,9 @@ func (o Options) Header() nats.Header {
 	set(HeaderPrerequisites, writePrerequisites(o.Prerequisites))
 	if o.Retries != nil {
 		set(HeaderRetries, strconv.Itoa(*o.Retries))
+	}
+	if o.KeepResult != nil {
+		set(HeaderKeepResult, decimal(o.KeepResult.Seconds()))
 	}
 	for name, value := range o.Env {
 		h[HeaderEnv+name] = []string{value}

@@ -168,6 +168,9 @@ func option(s *store.Submission, name, lower, value string, at time.Time) *event
 	case strings.ToLower(HeaderAdopted):
 	case strings.ToLower(HeaderRetries):
 		s.Retries, r = whole(name, value, 0, MaxRetries)
+	case strings.ToLower(HeaderKeepResult):
+		s.KeepResult = new(time.Duration)
+		*s.KeepResult, r = seconds(name, value, maxDelay)
 	case strings.ToLower(HeaderPriority):
 		s.Priority, r = whole(name, value, -store.MaxPriority, store.MaxPriority)
 	case strings.ToLower(HeaderPrerequisites):

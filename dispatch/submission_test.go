@@ -37,6 +37,7 @@ func TestSubmissions(t *testing.T) {
 		"both ids":     {"bash", nats.Header{"Nats-Msg-Id": {"m.1"}, "HERO-JOB-ID": {"j1"}}, sub(func(s *store.Submission) { s.ID = "j1" })},
 		"others":       {"bash", nats.Header{"Nats-Expected-Stream": {"HERO_JOBS"}, "Traceparent": {"00-1", "00-2"}}, sub(nil)},
 		"timeout":      {"bash", one("hero-timeout", "1.5"), sub(func(s *store.Submission) { s.Timeout = 1500 * time.Millisecond })},
+		"keep none":    {"bash", one("Hero-Keep-Result", "0"), sub(func(s *store.Submission) { s.KeepResult = new(time.Duration) })},
 		"no timeout":   {"bash", one("Hero-Timeout", "0"), sub(nil)},
 		"delay":        {"bash", one("Hero-Delay", "0.25"), sub(func(s *store.Submission) { s.Due = at.Add(250 * time.Millisecond) })},
 		"retries":      {"bash", one("hero-retries", "100"), sub(func(s *store.Submission) { s.Retries = 100 })},

@@ -78,6 +78,8 @@ type JobView struct {
 	Dependents []string  `json:"dependents,omitempty"`
 	Waiting    int       `json:"dependents_count,omitempty"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
+	// ResultGoneAt is when Output and Error were forgotten, before the record is.
+	ResultGoneAt time.Time `json:"result_gone_at,omitzero"`
 	// Output, Error, Script and Env are shown by job.show and not in lists.
 	Output string            `json:"output,omitempty"`
 	Error  string            `json:"error,omitempty"`
@@ -148,7 +150,7 @@ func viewOf(r store.Record, now time.Time) JobView {
 		ID: r.ID, Type: r.Type, State: stateOf(r, now), Status: string(r.Status), Reason: r.Reason, Actor: r.Actor,
 		Incarnation: r.Token.Incarnation, Host: r.Host, Attempts: r.Attempts, Crashes: r.Crashes, Sequence: r.Sequence,
 		CallerID: r.Caller, ContextID: r.Context, Timeout: events.SecondsOf(r.Timeout), CreatedAt: r.CreatedAt,
-		QueuedAt: r.QueuedAt, ReadyAt: r.ReadyAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
+		QueuedAt: r.QueuedAt, ReadyAt: r.ReadyAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, ResultGoneAt: r.ForgotAt,
 		StartBy: r.StartBy, Priority: r.Priority, Alone: r.Alone,
 		Output: r.Output, Error: r.Error, Script: r.Script,
 		Retries: r.Retries, Retried: r.Retried, Cause: r.Cause, DeadAt: r.DeadAt,

@@ -250,6 +250,10 @@ func (w *waiters) recheck() {
 // answerEnd answers with a job's result: output or error as the body, the rest as
 // headers.
 func (c *Component) answerEnd(m events.Message, rec store.Record) {
+	if !rec.ForgotAt.IsZero() {
+		c.deny(m, resultGone(rec))
+		return
+	}
 	h := nats.Header{HeaderJobID: {rec.ID}, HeaderStatus: {string(rec.Status)}}
 	if rec.ExitCode != "" {
 		h[HeaderExitCode] = []string{oneLine(rec.ExitCode)}
@@ -261,6 +265,18 @@ func (c *Component) answerEnd(m events.Message, rec store.Record) {
 	}
 	if err := m.RespondRaw([]byte(body), h); err != nil {
 		c.log.Warn("answer", "job", rec.ID, "err", err)
+	}
+}
+
+func resultGone(rec store.Record) *events.Refusal {
+	how := string(rec.Status)
+	if rec.Reason != "" {
+		how += ": " + rec.Reason
+	}
+	return &events.Refusal{
+		Status: http.StatusGone, Code: "result_gone", Job: rec.ID,
+		Reason: fmt.Sprintf("the result of job %s is not kept any more; it has ended (%s)", rec.ID, oneLine(how)),
+		Hint:   "jobs.keep_result, or the job's own keep_result, says for how long results are kept; job.show has the rest",
 	}
 }
 

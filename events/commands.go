@@ -32,6 +32,7 @@ type JobCreate struct {
 	Prereqs      []string          `json:"prerequisites,omitempty"`
 	Env          map[string]string `json:"env_vars,omitempty"`
 	StartBy      Seconds           `json:"start_by,omitempty"`
+	KeepResult   *Seconds          `json:"keep_result,omitempty"` // as Timeout; 0 is none
 	AdoptedRedis bool              `json:"adopted,omitempty"`
 }
 

@@ -109,6 +109,7 @@ func describe(out io.Writer, j client.Job) {
 	line("ready", stampText(j.ReadyAt))
 	line("started", stampText(j.StartedAt))
 	line("ended", stampText(j.FinishedAt))
+	line("result gone", stampText(j.ResultGoneAt))
 	line("dead since", stampText(j.DeadAt))
 	line("actor", j.Actor)
 	line("incarnation", j.Incarnation)

@@ -21,6 +21,7 @@ type jobFlags struct {
 	opt     client.Options
 	timeout time.Duration
 	retries int
+	result  time.Duration
 	env     []string
 	after   []string
 	startBy string
@@ -33,6 +34,7 @@ func (j *jobFlags) add(c *cobra.Command) {
 	f.DurationVar(&j.timeout, "timeout", 0, "end the script after this long; 0 for none (default: as the pool or jobs has it, else none)")
 	f.DurationVar(&j.opt.Delay, "delay", 0, "not before this long from now")
 	f.IntVar(&j.retries, "retries", 0, "how often a failed attempt is made anew (default: as the pool or jobs has it, else 0)")
+	f.DurationVar(&j.result, "keep-result", 0, "how long its result may be asked for; 0 for none but to who waits (default: as jobs has it)")
 	f.IntVar(&j.opt.Priority, "priority", 0, "-10 to 10; a higher one goes first")
 	f.StringVar(&j.startBy, "start-by", "", "end it unrun if it has not begun by `then`: 10m, or 2026-01-02T15:04:05Z")
 	f.StringArrayVar(&j.after, "after", nil, "`JOB` that must have finished before; JOB:run to run however it ends, JOB:hold to wait until it is mended; may be repeated")
@@ -53,6 +55,9 @@ func (j *jobFlags) options(cmd *cobra.Command) (client.Options, error) {
 	}
 	if cmd.Flags().Changed("retries") {
 		o.Retries = &j.retries
+	}
+	if cmd.Flags().Changed("keep-result") {
+		o.KeepResult = &j.result
 	}
 	for _, kv := range j.env {
 		k, v, ok := strings.Cut(kv, "=")

@@ -28,6 +28,8 @@ type Settings struct {
 	// KeepMost and KeepAge bound the records of ended jobs.
 	KeepMost int
 	KeepAge  time.Duration
+	// KeepResult bounds their results; nil: as the records.
+	KeepResult *time.Duration
 }
 
 // The variables. A password is never among arguments, which every user of the machine can read.
@@ -40,17 +42,22 @@ const (
 	DeadAgeEnv          = "HERO_DEAD_AGE"
 	KeepMostEnv         = "HERO_KEEP_MOST"
 	KeepAgeEnv          = "HERO_KEEP_AGE"
+	KeepResultEnv       = "HERO_KEEP_RESULT" // empty: as the records
 	PasswordEnv         = "HEROSUP_REDIS_PASSWORD"
 	SentinelPasswordEnv = "HEROSUP_REDIS_SENTINEL_PASSWORD"
 )
 
 // Env writes them as variables, all of them.
 func (s Settings) Env() map[string]string {
+	result := ""
+	if s.KeepResult != nil {
+		result = s.KeepResult.String()
+	}
 	return map[string]string{
 		TypeEnv: WriteTypes(s.Type, s.Types), ConcurrencyEnv: strconv.Itoa(s.Concurrency), PrefixEnv: s.Prefix,
 		RetryBackoffEnv: s.RetryBackoff[0].String() + "," + s.RetryBackoff[1].String(),
 		DeadMostEnv:     strconv.Itoa(s.DeadMost), DeadAgeEnv: s.DeadAge.String(),
-		KeepMostEnv: strconv.Itoa(s.KeepMost), KeepAgeEnv: s.KeepAge.String(),
+		KeepMostEnv: strconv.Itoa(s.KeepMost), KeepAgeEnv: s.KeepAge.String(), KeepResultEnv: result,
 	}
 }
 
@@ -71,6 +78,10 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		{DeadAgeEnv, getenv(DeadAgeEnv), into(&s.DeadAge, time.ParseDuration)},
 		{KeepMostEnv, getenv(KeepMostEnv), into(&s.KeepMost, strconv.Atoi)},
 		{KeepAgeEnv, getenv(KeepAgeEnv), into(&s.KeepAge, time.ParseDuration)},
+		{KeepResultEnv, getenv(KeepResultEnv), func(text string) error {
+			s.KeepResult = new(time.Duration)
+			return into(s.KeepResult, time.ParseDuration)(text)
+		}},
 	} {
 		if v.text == "" {
 			continue
@@ -99,6 +110,6 @@ func (s Settings) Store(url, name string, getenv func(string) string) store.Opti
 	return store.Options{
 		URL: url, Password: getenv(PasswordEnv), SentinelPassword: getenv(SentinelPasswordEnv), Prefix: s.Prefix, ClientName: "herosup-" + name,
 		RetryBase: s.RetryBackoff[0], RetryCap: s.RetryBackoff[1], DeadMost: s.DeadMost, DeadAge: s.DeadAge,
-		Done: s.KeepMost, Keep: s.KeepAge,
+		Done: s.KeepMost, Keep: s.KeepAge, KeepResult: s.KeepResult,
 	}
 }

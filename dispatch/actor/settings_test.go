@@ -13,7 +13,7 @@ func TestSettingsThroughTheEnvironment(t *testing.T) {
 	for _, s := range []Settings{
 		{
 			Type: "bash", Types: map[string]int{"bash": 1, "python": 3}, Concurrency: 4, Prefix: "{h}",
-			RetryBackoff: [2]time.Duration{time.Millisecond, time.Hour}, DeadMost: 5, DeadAge: time.Minute, KeepMost: 7, KeepAge: time.Second,
+			RetryBackoff: [2]time.Duration{time.Millisecond, time.Hour}, DeadMost: 5, DeadAge: time.Minute, KeepMost: 7, KeepAge: time.Second, KeepResult: new(time.Duration),
 		},
 		{Type: "odd", Types: map[string]int{"odd": 1}, Concurrency: 1},
 	} {

@@ -217,6 +217,7 @@ func everyCall(b *bed, a *Actor, j Claimed) map[string]error {
 	_, out["recover"] = b.d.Recover(ctx, "i1", false, 3)
 	_, out["recover of an unknown"] = b.d.Recover(ctx, "i77", false, 3)
 	_, out["cancel"] = b.d.Cancel(ctx, "j1")
+	_, out["results"] = b.d.ForgetResults(ctx)
 	_, out["settle"] = b.d.Settle(ctx, nil)
 	_, out["depths"] = b.d.Depths(ctx, []string{"sh"})
 	k := b.s.keys // Hello reads the epoch itself: the script by hand

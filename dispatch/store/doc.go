@@ -95,7 +95,8 @@
 // caller: Redis' own numbers are the same in each run. A record carries cancel while somebody wants its job ended.
 //
 // Ended records are kept for a time (EXPIRE) and in a number: done lists them as "<sequence> <id>", those of the log when
-// they are settled, and what is over the bound is unlinked, if it still is what ended then. A dead job's entry in
+// they are settled, and what is over the bound is unlinked, if it still is what ended then. Their results may go sooner (results): an await is told so
+// then. A dead job's entry in
 // ended has the outcome "dead", so that its record is kept elsewhere before the log's message goes.
 //
 // # Epoch

@@ -64,6 +64,16 @@ func (d *Daemon) Settle(ctx context.Context, entries []EndedEntry) (int, error) 
 	return r.num(1), r.err
 }
 
+// ForgetResults lets results go whose time is over, at most 500; it says how many.
+func (d *Daemon) ForgetResults(ctx context.Context) (int, error) {
+	k := d.s.keys
+	r, err := d.s.run(ctx, "results", []key{k.epoch(), k.results()}, dec(d.epoch))
+	if err != nil {
+		return 0, err
+	}
+	return r.num(1), r.err
+}
+
 // DeadJob is one entry of the dead list.
 type DeadJob struct {
 	ID     string

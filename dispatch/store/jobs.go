@@ -38,7 +38,7 @@ func readRecord(id string, m map[string]string) Record {
 		ID: id, Type: typeOfRecord(m["type"], m["script_type"]), Status: Status(strings.ToLower(m["status"])),
 		Script: m["script"], EnvJSON: m["env_vars"], Caller: m["caller_id"], Context: m["context_id"],
 		Timeout: laxSeconds(m["timeout"]), Output: m["output"], Error: m["error"], Reason: m["reason"],
-		ExitCode: m["exit_code"], Host: m["host"], Crashes: laxInt(m["crashes"]), Cause: m["cause"],
+		ExitCode: m["exit_code"], Host: m["host"], ForgotAt: msTime(m["forgotten"]), Crashes: laxInt(m["crashes"]), Cause: m["cause"],
 		Retries: laxInt(m["retries"]), Retried: laxInt(m["retried"]), DeadAt: msTime(m["dead_ms"]), CancelAt: msTime(m["cancel"]),
 		History:  readHistory(m["history"]),
 		Sequence: laxUint(m["sequence"]), Foreign: m["v"] == "", CreatedAt: m["created_at"], UpdatedAt: m["updated_at"],

@@ -29,6 +29,7 @@ func (k keys) unlocks(id string) key { return k.at("unlocks", "unlocks:"+id, "zs
 func (k keys) dead() key             { return k.at("dead", "dead", "zset") }                 // id by ms of death, capped
 func (k keys) ended() key            { return k.at("ended", "ended", "list") }               // "sequence id outcome", RPUSH, until settled
 func (k keys) done() key             { return k.at("done", "done", "list") }                 // "sequence id" of ended and settled jobs, RPUSH, capped
+func (k keys) results() key          { return k.at("results", "results", "zset") }           // "<sequence> <id>" by ms when the result goes, if before its record
 func (k keys) alone(t string) key    { return k.at("alone", "alone:"+t, "list") }            // ids that run in a hand that has nothing else (scripts/lib/alone.lua)
 func (k keys) clearing(t string) key { return k.at("clearing", "clearing:"+t, "string") }    // "<actor> <incarnation>" of who takes no more until its hand is empty, for those
 func (k keys) facts() key            { return k.at("facts", "facts", "stream") }             // for the bus, capped

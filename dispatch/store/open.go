@@ -33,6 +33,9 @@ type Options struct {
 	Lease time.Duration
 	// Keep ended records and reply lists this long; 0 means 1 h.
 	Keep time.Duration
+	// KeepResult is how long the result (output, error, reply list) of a job is kept that does not say it itself, if that is shorter than
+	// Keep; nil: as long. 0 is none: it is there for ten seconds, for those that wait for the job. Not of dead jobs.
+	KeepResult *time.Duration
 	// MaxPriorityWait is how long a job of the lowest level waits at most behind a flood of the highest; 0 means 60 s.
 	// Only Accept asks for it.
 	MaxPriorityWait time.Duration
@@ -106,7 +109,7 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 		return nil, err
 	}
 	scripts, err := loadScripts(constants{
-		prefix: opts.Prefix, keepS: int64(opts.Keep / time.Second), done: opts.Done,
+		prefix: opts.Prefix, keepS: int64(opts.Keep / time.Second), done: opts.Done, result: keptFor(opts.KeepResult),
 		deadMost: opts.DeadMost, deadAge: opts.DeadAge.Milliseconds(),
 		retryBase: opts.RetryBase.Milliseconds(), retryCap: opts.RetryCap.Milliseconds(),
 	})
@@ -124,6 +127,14 @@ func Open(opts Options, log *slog.Logger) (*Store, error) {
 	s.conn.opts.OnConnect = s.greet
 	s.rdb = s.conn.client()
 	return s, nil
+}
+
+// keptFor is what the scripts are told of a time that may be left open.
+func keptFor(d *time.Duration) string {
+	if d == nil {
+		return ""
+	}
+	return strconv.FormatInt(max(0, d.Milliseconds()), 10)
 }
 
 // bounds fills in and checks the settings that bound what is kept and retried.

@@ -41,6 +41,9 @@ func (s *Store) rareOf(j Submission) string {
 		head := int64(j.Priority) * s.maxPriorityWait.Milliseconds() / (2 * MaxPriority)
 		w = append(w, fmt.Sprintf("p%d h%d", j.Priority, head))
 	}
+	if j.KeepResult != nil {
+		w = append(w, "k"+keptFor(j.KeepResult))
+	}
 	if !j.StartBy.IsZero() {
 		w = append(w, "b"+strconv.FormatInt(j.StartBy.UnixMilli(), 10))
 	}

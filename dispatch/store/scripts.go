@@ -36,16 +36,17 @@ type script struct {
 type constants struct {
 	prefix              string // a token, perhaps in braces
 	keepS               int64
-	done                int   // ended records kept
-	deadMost            int   // of the dead list
-	deadAge             int64 // ms
-	retryBase, retryCap int64 // ms
+	done                int    // ended records kept
+	result              string // ms that results are kept; "": as their records
+	deadMost            int    // of the dead list
+	deadAge             int64  // ms
+	retryBase, retryCap int64  // ms
 }
 
 // lua writes them as locals.
 func (c constants) lua() string {
-	return fmt.Sprintf("local c_prefix, c_keep, c_done = '%s', '%d', %d\nlocal c_dead_most, c_dead_age, c_retry_base, c_retry_cap = %d, %d, %d, %d\n",
-		c.prefix, c.keepS, c.done, c.deadMost, c.deadAge, c.retryBase, c.retryCap)
+	return fmt.Sprintf("local c_prefix, c_keep, c_done, c_result = '%s', '%d', %d, '%s'\nlocal c_dead_most, c_dead_age, c_retry_base, c_retry_cap = %d, %d, %d, %d\n",
+		c.prefix, c.keepS, c.done, c.result, c.deadMost, c.deadAge, c.retryBase, c.retryCap)
 }
 
 // loadScripts assembles all scripts: the names of the header become Lua locals, the parts

@@ -82,6 +82,7 @@ type Submission struct {
 	Env       map[string]string
 	CreatedAt time.Time // zero: Redis' time
 
+	KeepResult    *time.Duration // Options.KeepResult of this job; nil: that
 	Priority      int            // -10 to 10
 	StartBy       time.Time      // ends unrun, as expired, if not begun by then; zero: none
 	Prerequisites []Prerequisite // must have ended before; at most MaxPrerequisites
@@ -127,6 +128,7 @@ type Record struct {
 	Host       string // where that ran, of a job that failed
 	Token      Token  // of the present attempt; zero while nobody holds the job
 	Attempts   int
+	ForgotAt   time.Time // the result was forgotten, and the record kept; zero: it is here, or there was none
 	Crashes    int       // that count: within the last 72 hours
 	Retries    int       // asked for
 	Retried    int       // used of them

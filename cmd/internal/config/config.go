@@ -84,6 +84,9 @@ type Jobs struct {
 	// has bounds of its own.
 	KeepMost int           `yaml:"keep_most"`
 	KeepAge  time.Duration `yaml:"keep_age"`
+	// KeepResult bounds the results (output and error) of jobs that do not say it themselves; absent means as the records. 0 keeps none: who
+	// waits for the job gets it. Actors have all three as they have DeadMost.
+	KeepResult *time.Duration `yaml:"keep_result"`
 	// DeadMost and DeadAge bound the dead jobs that are kept: the oldest go first.
 	DeadMost int           `yaml:"dead_most"`
 	DeadAge  time.Duration `yaml:"dead_age"`

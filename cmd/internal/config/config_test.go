@@ -48,7 +48,7 @@ redis: {url: "unix:///r.sock", prefix: "{hero2}"}
 nats: {listen: "127.0.0.1:4222", sync: always}
 zinit: {socket: /z.sock}
 log: {level: warn, format: json}
-jobs: {retries: 2, timeout: 8m, max_priority_wait: 90s, retry_backoff: [2s, 9m], max_crashes: 5, cancel_grace: 3s, watchdog_after: 7s, keep_most: 60, keep_age: 5h, dead_most: 70, dead_age: 2h}
+jobs: {retries: 2, timeout: 8m, max_priority_wait: 90s, retry_backoff: [2s, 9m], max_crashes: 5, cancel_grace: 3s, watchdog_after: 7s, keep_most: 60, keep_age: 5h, keep_result: 0s, dead_most: 70, dead_age: 2h}
 schedules:
 - name: nightly
   cron: "0 3 * * *"
@@ -95,7 +95,7 @@ pools:
 	if want := (Jobs{
 		Retries: 2, Timeout: 8 * time.Minute,
 		MaxPriorityWait: 90 * time.Second, RetryBackoff: []time.Duration{2 * time.Second, 9 * time.Minute}, MaxCrashes: 5,
-		CancelGrace: 3 * time.Second, WatchdogAfter: 7 * time.Second, DeadMost: 70, DeadAge: 2 * time.Hour, KeepMost: 60, KeepAge: 5 * time.Hour,
+		CancelGrace: 3 * time.Second, WatchdogAfter: 7 * time.Second, DeadMost: 70, DeadAge: 2 * time.Hour, KeepMost: 60, KeepAge: 5 * time.Hour, KeepResult: new(time.Duration),
 	}); !reflect.DeepEqual(c.Jobs, want) {
 		t.Errorf("jobs %+v", c.Jobs)
 	}
@@ -149,6 +149,7 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"jobs: {dead_most: -4}\n":                                            {":1", "jobs.dead_most", "got -4", "1 to 1000000"},
 		"jobs: {dead_age: 1s}\n":                                             {":1", "jobs.dead_age", "1m to 8760h"},
 		"jobs: {keep_age: 10ms}\n":                                           {":1", "jobs.keep_age", "1s to 720h"},
+		"jobs: {keep_result: 2h}\n":                                          {":1", "jobs.keep_result", "0 (none) to keep_age, 1h"},
 		"jobs: {keep_most: -1}\n":                                            {":1", "jobs.keep_most", "got -1", "1 to 1000000"},
 		"jobs: {dead_mst: 1}\n":                                              {":[1:8]", `did you mean "dead_most"`},
 		"redis: {prefix: 'a:b'}\n":                                           {":1", "redis.prefix"},

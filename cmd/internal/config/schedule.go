@@ -29,14 +29,15 @@ type Schedule struct {
 	Missed string `yaml:"missed"`
 
 	// As a submission has them.
-	Timeout   *time.Duration    `yaml:"timeout"`
-	Delay     time.Duration     `yaml:"delay"`
-	StartBy   time.Duration     `yaml:"start_by"`
-	Retries   *int              `yaml:"retries"`
-	Priority  int               `yaml:"priority"`
-	Env       map[string]string `yaml:"env"`
-	CallerID  string            `yaml:"caller_id"`
-	ContextID string            `yaml:"context_id"`
+	Timeout    *time.Duration    `yaml:"timeout"`
+	Delay      time.Duration     `yaml:"delay"`
+	StartBy    time.Duration     `yaml:"start_by"`
+	Retries    *int              `yaml:"retries"`
+	KeepResult *time.Duration    `yaml:"keep_result"`
+	Priority   int               `yaml:"priority"`
+	Env        map[string]string `yaml:"env"`
+	CallerID   string            `yaml:"caller_id"`
+	ContextID  string            `yaml:"context_id"`
 }
 
 // options are the keys of a schedule that are options of its jobs, and how to set
@@ -50,6 +51,7 @@ var options = []struct {
 	{"delay", func(o *dispatch.Options, s Schedule) { o.Delay = s.Delay }, func(s Schedule) any { return s.Delay }},
 	{"start_by", func(o *dispatch.Options, s Schedule) { o.StartWithin = s.StartBy }, func(s Schedule) any { return s.StartBy }},
 	{"retries", func(o *dispatch.Options, s Schedule) { o.Retries = s.Retries }, func(s Schedule) any { return pointed(s.Retries) }},
+	{"keep_result", func(o *dispatch.Options, s Schedule) { o.KeepResult = s.KeepResult }, func(s Schedule) any { return pointed(s.KeepResult) }},
 	{"priority", func(o *dispatch.Options, s Schedule) { o.Priority = s.Priority }, func(s Schedule) any { return s.Priority }},
 	{"env", func(o *dispatch.Options, s Schedule) { o.Env = s.Env }, func(s Schedule) any { return sorted(s.Env) }},
 	{"caller_id", func(o *dispatch.Options, s Schedule) { o.CallerID = s.CallerID }, func(s Schedule) any { return s.CallerID }},

@@ -114,6 +114,9 @@ func (j Jobs) validate(k *checker) {
 	k.want(j.DeadMost >= 1 && j.DeadMost <= 1_000_000, "jobs.dead_most", j.DeadMost, "1 to 1000000 jobs")
 	k.want(j.KeepMost >= 1 && j.KeepMost <= 1_000_000, "jobs.keep_most", j.KeepMost, "1 to 1000000 ended jobs")
 	k.want(j.KeepAge >= time.Second && j.KeepAge <= 30*24*time.Hour, "jobs.keep_age", j.KeepAge, "1s to 720h")
+	if d := j.KeepResult; d != nil {
+		k.want(*d >= 0 && *d <= j.KeepAge, "jobs.keep_result", *d, fmt.Sprintf("0 (none) to keep_age, %v", j.KeepAge))
+	}
 	k.want(j.DeadAge >= time.Minute && j.DeadAge <= 365*24*time.Hour, "jobs.dead_age", j.DeadAge, "1m to 8760h (a year)")
 }
 

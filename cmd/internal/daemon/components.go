@@ -99,7 +99,7 @@ func (d *Daemon) storeOptions() store.Options {
 	return store.Options{
 		URL: d.redis.URL, Prefix: d.cfg.Redis.Prefix, MaxPriorityWait: j.MaxPriorityWait,
 		RetryBase: j.RetryBackoff[0], RetryCap: j.RetryBackoff[1], DeadMost: j.DeadMost, DeadAge: j.DeadAge,
-		Done: j.KeepMost, Keep: j.KeepAge,
+		Done: j.KeepMost, Keep: j.KeepAge, KeepResult: j.KeepResult,
 	}
 }
 
@@ -190,7 +190,7 @@ func (d *Daemon) actorSettings(p config.Pool) actor.Settings {
 	return actor.Settings{
 		Type: p.Type, Types: p.Types, Concurrency: p.Concurrency, Prefix: d.cfg.Redis.Prefix,
 		RetryBackoff: [2]time.Duration(j.RetryBackoff), DeadMost: j.DeadMost, DeadAge: j.DeadAge,
-		KeepMost: j.KeepMost, KeepAge: j.KeepAge,
+		KeepMost: j.KeepMost, KeepAge: j.KeepAge, KeepResult: j.KeepResult,
 	}
 }
 

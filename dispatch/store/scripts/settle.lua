@@ -1,14 +1,14 @@
 -- settle: the log's messages of these entries are gone; their records may expire.
 -- KEYS epoch ended
 -- ARGV epoch
--- USE epoch retain
+-- USE epoch now retain
 -- RETURNS NO_EPOCH | OK left
--- BOUND 1,000 entries, 2,000 old records
+-- BOUND 1,000 entries, 2,000 old records, 2,000 old results
 -- More ARGV: entries as "sequence id outcome", the first of the list, in order.
 for i = 2, #ARGV do
   if redis.call('LINDEX', k_ended, 0) == ARGV[i] then
     redis.call('LPOP', k_ended)
-    local sequence, id = string.match(ARGV[i], '^(%S+) (.+) %S+$')
+    local sequence, id, outcome = string.match(ARGV[i], '^(%S+) (.+) (%S+)$')
     local key = c_prefix .. ':job:' .. id
     local f = redis.call('HMGET', key, 'status', 'opts', 'sequence')
     -- Revived meanwhile, it is not this end that counts; of a dead job in no log this is told when it ended.
@@ -20,6 +20,9 @@ for i = 2, #ARGV do
       end
       redis.call('EXPIRE', c_prefix .. ':q:reply:' .. id, c_keep)
       rare.retain(id, sequence)
+      if outcome ~= 'dead' then
+        rare.keep_result(id, sequence, f[2])
+      end
     end
   end
 end

@@ -34,6 +34,8 @@ local function end_job(e)
     rare.retain(e.id, '0')
     if e.kind == 'dead' then -- it goes to the bucket of the dead all the same
       gone[#gone + 1] = '0 ' .. e.id .. ' dead'
+    else
+      rare.keep_result(e.id, '0', opts)
     end
   end
   if e.reason == '' and e.exit_code == '' and e.sequence then

@@ -1,6 +1,6 @@
 -- A record's field opts is what is rare about a job, as words; absent if nothing is: o<order> of its queuing, 20 digits,
 -- p<level>, h<head start in ms> of that level, b<ms> it must begin by, d<ms> not before, n it had prerequisites, u others wait for it,
--- a it runs alone.
+-- a it runs alone, k<ms> its result is kept.
 local function opt(opts, letter)
   return string.match(' ' .. opts, ' ' .. letter .. '(%-?%d+)')
 end

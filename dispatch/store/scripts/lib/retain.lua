@@ -17,3 +17,30 @@ function rare.retain(id, sequence)
     end
   end
 end
+
+-- The result of a job that is not dead may be kept for a shorter time than its record: by the setting, or the job's own word (opts: k, in ms). Then it stands in
+-- results, as "<sequence> <id>" by the ms at which it goes, the first of them before its time if there are more than records. For ten seconds
+-- it is there in any case, for those that wait.
+function rare.keep_result(id, sequence, opts)
+  local for_ms = tonumber(opts and string.match(' ' .. opts, ' k(%d+)') or c_result)
+  if for_ms and for_ms < c_keep * 1000 then
+    redis.call('ZADD', c_prefix .. ':results', string.format('%d', now + math.max(for_ms, 10000)),
+      string.rep('0', 20 - #sequence) .. sequence .. ' ' .. id) -- of one ms in the log's order
+    local over = redis.call('ZCARD', c_prefix .. ':results') - c_done
+    for _, old in ipairs(over > 0 and redis.call('ZRANGE', c_prefix .. ':results', '0', over < 2 and '0' or '1') or {}) do
+      rare.forget_result(old)
+    end
+  end
+end
+
+function rare.forget_result(old)
+  local sequence, id = string.match(old, '^0*(%d+) (.+)$')
+  local key = c_prefix .. ':job:' .. id
+  local f = redis.pcall('HMGET', key, 'status', 'sequence')
+  if (f[1] == 'finished' or f[1] == 'error') and (f[2] or '0') == sequence then
+    redis.call('HSET', key, 'forgotten', now)
+    redis.call('HDEL', key, 'output', 'error')
+    redis.call('UNLINK', c_prefix .. ':q:reply:' .. id)
+  end
+  redis.call('ZREM', c_prefix .. ':results', old)
+end
