@@ -18,16 +18,18 @@ import (
 // the folder, so that whoever comes after us, the keeper and then the next
 // server, reads on where we ended. For concurrent use.
 type outputs struct {
-	dir  string
-	last *atomic.Uint64 // the number of the latest
+	dir   string
+	last  *atomic.Uint64 // the number of the latest
+	stock *stock
 }
 
 // newOutputs makes the folder and takes stock of what an earlier server left.
 func newOutputs(dir string) (o outputs, left []source, err error) {
-	o = outputs{dir: dir, last: new(atomic.Uint64)}
+	o = outputs{dir: dir, last: new(atomic.Uint64), stock: newStock(dir)}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return o, nil, fmt.Errorf("start zinit: %w", err)
 	}
+	clearSpares(dir)
 	left, last, err := leftOutputs(dir)
 	o.last.Store(last)
 	return o, left, err
@@ -113,21 +115,14 @@ type pipe struct {
 // The write end blocks, as programs expect of their output; only ours does not.
 func (o outputs) newPipe(s source) (pipe, error) {
 	s.path = filepath.Join(o.dir, s.fileName(o.last.Add(1)))
-	err := unix.Mkfifo(s.path, 0o600)
+	if p, ok := o.stock.pipe(s); ok {
+		return p, nil
+	}
+	p, err := openFIFO(s)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) {
 		return namelessPipe(s) // a file system without FIFOs
 	}
 	if err != nil {
-		return pipe{}, fmt.Errorf("make a pipe for the output: %w", err)
-	}
-	p := pipe{source: s}
-	if p.r, err = unix.Open(s.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
-		if p.w, err = unix.Open(s.path, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
-			_ = unix.Close(p.r)
-		}
-	}
-	if err != nil {
-		_ = os.Remove(s.path)
 		return pipe{}, fmt.Errorf("make a pipe for the output: %w", err)
 	}
 	return p, nil

@@ -28,7 +28,7 @@ func instance(dir string) string {
 //	<service>        the process that it was started as last, an incarnation
 //	<service>.state  what is wanted of it and how it ended, if that is not
 //	                 "Up" and "not at all"
-//	out.d/           the pipes of its output, log.0 and log.1 the latest of that
+//	out.d/           the pipes of its output, and a stock of such; log.0 and log.1 the latest output
 //	reader.lock      see keeper.go
 //
 // A record of a dead process is harmless: it names an incarnation, not a PID, so
@@ -36,6 +36,7 @@ func instance(dir string) string {
 type records struct {
 	dir      string
 	instance string
+	stock    *stock
 }
 
 const (
@@ -63,7 +64,15 @@ func belongs(found, mark string) bool {
 // write notes a start. The mark in the environment is the second net, for the
 // moment between the start and this.
 func (r records) write(service string, life events.Incarnation) error {
-	if err := overwrite(r.path(service), life.String()); err != nil {
+	path := r.path(service)
+	err := overwrite(path, life.String(), 0)
+	if errors.Is(err, os.ErrNotExist) {
+		if r.stock.file(path, life.String()) {
+			return nil
+		}
+		err = overwrite(path, life.String(), os.O_CREATE)
+	}
+	if err != nil {
 		return fmt.Errorf("note the process of service %s: %w", service, err)
 	}
 	return nil
@@ -75,8 +84,8 @@ const recordLen = 64
 // overwrite puts text into a file in one write, without making the file empty
 // first: some file systems (ext4) take that for a document being saved and flush
 // it to the disk, which takes longer than the start of the process.
-func overwrite(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+func overwrite(path, text string, create int) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|create, 0o600)
 	if err != nil {
 		return err
 	}

@@ -95,6 +95,9 @@ func serveAll(ctx context.Context, cfg Config, rec records) (clean bool, err err
 		k = &keeper{command: cfg.Keeper, log: cfg.Log}
 		wg.Go(func() { k.run(work) })
 	}
+	outputs.stock.fill()
+	wg.Go(func() { outputs.stock.run(work) })
+	rec.stock = outputs.stock
 	groups := &cgroups{records: rec, kills: make(map[string]int)}
 	defer groups.removeAll()
 	l := newLoop(work, cfg, &spawner{null: null, outputs: outputs, logs: log, cgroups: groups}, rec, k)

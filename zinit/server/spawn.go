@@ -117,8 +117,8 @@ func (s *spawner) output(p plan, who identity) (output, error) {
 		_ = os.Chown(out.path, int(c.Uid), int(c.Gid))
 		_ = os.Chown(errs.path, int(c.Uid), int(c.Gid))
 	}
-	s.logs.banner(p.label)
 	return output{uintptr(out.w), uintptr(errs.w), func(started bool) {
+		s.logs.banner(p.label)
 		if !started {
 			out.abandon()
 			errs.abandon()
