@@ -25,8 +25,8 @@ func (c *Client) call(ctx context.Context, m method, timeout time.Duration, out 
 	defer cancel()
 	result, err := c.send(ctx, m, params)
 	if err != nil {
-		if refused, ok := errors.AsType[*Error](err); ok && m.names {
-			err = c.refine(ctx, refused, params[0].(string))
+		if refused, ok := errors.AsType[*Error](err); ok {
+			err = c.refine(ctx, m, refused, params)
 		}
 		return fmt.Errorf("%s%s: %w", m.name, about(params), err)
 	}
@@ -139,21 +139,4 @@ func (l *line) hangUp() {
 		l.conn.close()
 		l.conn = nil
 	}
-}
-
-// refine makes ServiceNotFound of the general errors that the versions without
-// error data give for an unknown service (research/zinit.md 3.3): they can not
-// be told from others but by the list.
-func (c *Client) refine(ctx context.Context, e *Error, name string) error {
-	if e.Data != nil || e.Code != InternalError && e.Code != ServiceIsUp {
-		return e
-	}
-	all, err := c.List(ctx)
-	if err != nil {
-		return e
-	}
-	if _, known := all[name]; known {
-		return e
-	}
-	return &Error{Code: ServiceNotFound, Message: e.Message}
 }

@@ -225,7 +225,7 @@ func TestErrors(t *testing.T) {
 	p := newPeer(t, func(r wire.Request) (string, bool) {
 		switch r.Method {
 		case "service_list":
-			return answered(r, `{"known":"Running"}`), false
+			return answered(r, `{"known":"Running","down":"Success"}`), false
 		case "service_forget": // v0.2.28
 			return failed(r, `{"code":-32002,"message":"forgetting service: service 'known' is up","data":{"code_name":"ServiceIsUp",`+
 				`"service":"known","action":"forgetting service","retryable":false,"cause_chain":null,"hint":"stop it"}}`), false
@@ -245,8 +245,20 @@ func TestErrors(t *testing.T) {
 	if _, err := c.Status(t.Context(), "known"); !errors.Is(err, InternalError) {
 		t.Errorf("without data, known: %v", err)
 	}
-	if err := c.Start(t.Context(), "gone"); !errors.Is(err, ServiceNotFound) {
-		t.Errorf("without data, unknown: %v", err)
+	for what, c := range map[string]struct {
+		err  error
+		want Code
+	}{
+		"unknown":    {c.Start(t.Context(), "gone"), ServiceNotFound},
+		"known":      {c.Monitor(t.Context(), "known"), ServiceAlreadyMonitored},
+		"no file":    {c.Monitor(t.Context(), "gone"), ConfigError},
+		"bad name":   {c.Delete(t.Context(), "../x"), InvalidServiceName},
+		"bad signal": {c.Kill(t.Context(), "known", "SIGNOTHING"), InvalidSignal},
+		"shutdown":   {c.Start(t.Context(), "known"), ShuttingDown},
+	} {
+		if !errors.Is(c.err, c.want) {
+			t.Errorf("without data, %s: %v, want %s", what, c.err, c.want)
+		}
 	}
 }
 

@@ -72,8 +72,8 @@ type Error struct {
 	Code    Code
 	Message string
 	// Data is what v0.2.28 and our server add, nil from the versions before,
-	// which answer almost everything with InternalError. The client then looks
-	// into the service list, so that ServiceNotFound can be relied on with all.
+	// which answer almost everything with InternalError. The client then asks what
+	// was the matter (refine), so that the codes can be relied on with all.
 	Data *ErrorData
 }
 

@@ -128,10 +128,15 @@ func (s *LogStream) line(ctx context.Context) (string, error) {
 		if strings.HasPrefix(line, `{"state":"error"`) && json.Unmarshal([]byte(line), &r) == nil {
 			return "", fmt.Errorf("read log: %w", textRefusal(string(r.Body)))
 		}
-		if s.name == "" || of(line, s.name) {
+		if s.name == "" || of(line, s.name) || tellsLoss(line) {
 			return line, nil
 		}
 	}
+}
+
+// tellsLoss reports whether the zinit says that it left lines out. It does not say whose.
+func tellsLoss(line string) bool {
+	return strings.HasPrefix(line, "[-] zinit: ") && strings.HasSuffix(line, " lines dropped")
 }
 
 // Close ends the subscription, and a Next that waits.

@@ -90,7 +90,7 @@ func scripts(t *testing.T, z *otherZinit) testscript.Params {
 				return err == nil, nil
 			}
 			if _, ok := zinits[cond]; ok {
-				return z != nil && z.dialect == cond, nil
+				return z != nil && (z.dialect == cond || z.kind == cond), nil
 			}
 			return false, nil
 		},

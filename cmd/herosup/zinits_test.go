@@ -25,16 +25,17 @@ import (
 // otherZinit is one that runs already, as that of a user does. restart kills it, under
 // what it runs, and starts it again.
 type otherZinit struct {
-	dialect, socket, dir string
-	restart              func()
+	kind, dialect, socket, dir string // kind is its name in zinits
+	restart                    func()
 }
 
 // zinits are those that the main job is done over: our server in each of its
-// dialects, and the rewrite that crates.io has.
+// dialects, the rewrite that crates.io has, and the original.
 var zinits = map[string]func(*testing.T) *otherZinit{
 	"json-rpc": startInit,
 	"text":     startTextInit,
 	"crate":    startCrate,
+	"original": startOriginal,
 }
 
 // eachZinit runs f with each of them, of which there is a new one each time.
@@ -42,9 +43,12 @@ func eachZinit(t *testing.T, f func(*testing.T, *otherZinit)) {
 	for dialect, start := range zinits {
 		t.Run(dialect, func(t *testing.T) {
 			z := start(t)
-			z.dialect = dialect
-			c := zinittest.Dial(t, z.socket)
-			if got, err := c.Dialect(t.Context()); err != nil || string(got) != dialect {
+			z.kind, z.dialect = dialect, dialect
+			got, err := zinittest.Dial(t, z.socket).Dialect(t.Context())
+			if dialect == "original" {
+				z.dialect = string(got) // by its version
+			}
+			if err != nil || string(got) != z.dialect {
 				t.Fatalf("it speaks %q, %v", got, err)
 			}
 			f(t, z)
@@ -100,6 +104,19 @@ func startCrate(t *testing.T) *otherZinit {
 	}
 	s := zinittest.StartCrateIn(t, binary, z.dir, z.socket)
 	z.restart = func() { s.Kill(t); zinittest.StartCrateIn(t, binary, z.dir, z.socket) }
+	return z
+}
+
+func startOriginal(t *testing.T) *otherZinit {
+	t.Helper()
+	binary := zinittest.Original(t)
+	dir := shortDir(t)
+	z := &otherZinit{socket: filepath.Join(dir, "z.sock"), dir: filepath.Join(dir, "services")}
+	if err := os.Mkdir(z.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := zinittest.StartOriginal(t, binary, z.dir, z.socket)
+	z.restart = func() { s.Kill(t); zinittest.StartOriginal(t, binary, z.dir, z.socket) }
 	return z
 }
 

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"herosup/zinit"
@@ -21,7 +22,11 @@ func TestContract(t *testing.T) {
 
 // The contract is held against the original, where there is one.
 func TestContractOfTheOriginal(t *testing.T) {
-	zinittest.Run(t, zinittest.Original(t))
+	binary := zinittest.Original(t)
+	zinittest.RunOriginal(t, func(t *testing.T) (string, zinit.Options) {
+		dir := t.TempDir()
+		return zinittest.StartOriginal(t, binary, dir, filepath.Join(dir, "z.sock")).Socket, zinit.Options{}
+	})
 }
 
 // The rewrite is held to the part of the contract that it can keep.

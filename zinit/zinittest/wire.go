@@ -68,7 +68,11 @@ func testWire(t *testing.T, k *kit) {
 	p.say(`{"jsonrpc":"2.0","id":1,"method":"service_list","params":[]}`)
 	p.hears(`"jsonrpc":"2.0"`, `"id":1`, `"result":{`)
 	p.say(`{"jsonrpc":"2.0","id":"two","method":"service_status","params":{"name":"no-such"}}`)
-	p.hears(`"id":"two"`, `-32000`)
+	if k.original { // -32603 before v0.2.28
+		p.hears(`"id":"two"`, `"error":{"code":-32`)
+	} else {
+		p.hears(`"id":"two"`, `-32000`)
+	}
 	p.say(`{"jsonrpc":"2.0","id":3,"method":"no_such_method"}`)
 	p.hears(`"id":3`, `-32601`)
 	p.say(`{"jsonrpc":"2.0","id":4,"method":"service_status","params":[]}`)
