@@ -38,6 +38,7 @@ const cratePing = "system.ping"
 const (
 	crateTake  = "crate_take"  // Create and Monitor
 	crateAgain = "crate_again" // Start, if the file says just this
+	crateSame  = "crate_same"  // nothing; ConfigError if the file says another thing
 	crateTail  = "crate_tail"  // CurrentLogs with the times
 )
 
@@ -123,6 +124,8 @@ func (z crate) do(m method, name string, params []any) (any, error) {
 		return z.logs(name)
 	case crateTail:
 		return z.tail(name)
+	case crateSame:
+		return nil, z.same(name, params[1].(Content))
 	case crateAgain:
 		return nil, z.again(name, params[1].(Content))
 	case "service_start":

@@ -157,6 +157,15 @@ func (z crate) create(name string, c Content, start bool) error {
 
 // again starts a stopped service whose file says just this.
 func (z crate) again(name string, c Content) error {
+	if err := z.same(name, c); err != nil {
+		return err
+	}
+	z.l.c.memory.lives(name)
+	return z.ask("service.start", named{Name: name}, nil)
+}
+
+// same refuses a service whose file says another thing.
+func (z crate) same(name string, c Content) error {
 	want, err := crateOf(name, c, true)
 	if err != nil {
 		return err
@@ -166,11 +175,7 @@ func (z crate) again(name string, c Content) error {
 		return err
 	}
 	// Encoded, so that what is empty and what is absent are the same.
-	if err := refuse(!sameJSON(have, want), ConfigError, "service '%s' is another than that", name); err != nil {
-		return err
-	}
-	z.l.c.memory.lives(name)
-	return z.ask("service.start", named{Name: name}, nil)
+	return refuse(!sameJSON(have, want), ConfigError, "service '%s' is another than that", name)
 }
 
 func sameJSON(a, b any) bool {

@@ -91,23 +91,26 @@ func dropped(ctx context.Context, z *Client, name string, life events.Incarnatio
 }
 
 // drop ends a service and removes it, also when parts of it are gone already; a
-// zinit that does not remove well (keeps) has it stopped only. Its last status, which tells how its process ended, goes into last (nil: nobody
-// asks) before zinit forgets it.
+// zinit that does not remove well (keeps) has it stopped only.
 func drop(ctx context.Context, z *Client, name string, last chan<- Status) error {
-	note := func(ctx context.Context, name string) error {
-		st, err := z.Status(ctx, name)
-		if err == nil && last != nil {
-			last <- st // room for one, and nobody else sends
-		}
+	if err := halted(ctx, z, name, last); err != nil {
 		return err
-	}
-	for _, step := range []func(context.Context, string) error{z.Stop, note} {
-		if err := step(ctx, name); err != nil && !errors.Is(err, ServiceNotFound) {
-			return err
-		}
 	}
 	if z.keeps(ctx) {
 		return nil
 	}
 	return z.Remove(ctx, name)
+}
+
+// halted stops a service. Its last status, which tells how its process ended, goes into
+// last (nil: nobody asks) before zinit forgets it.
+func halted(ctx context.Context, z *Client, name string, last chan<- Status) error {
+	if err := ignoring(z.Stop(ctx, name), ServiceNotFound); err != nil {
+		return err
+	}
+	st, err := z.Status(ctx, name)
+	if err == nil && last != nil {
+		last <- st // room for one, and nobody else sends
+	}
+	return ignoring(err, ServiceNotFound)
 }

@@ -140,18 +140,28 @@ func (x *Executor) notDone(m events.Message, p *process, verb string, err error)
 }
 
 // restart ends the process and leaves the target up, so that zinit itself starts
-// the next. A service that is not there, or was stopped, is started.
+// the next. A service that is not there, or was stopped, is started; so is one whose
+// definition has changed since zinit was given it, with the new one.
 func (x *Executor) restart(ctx context.Context, p *process, m events.Message) {
-	name, life := x.cfg.Prefix+p.actor, p.life
-	grace := x.cfg.Pools[p.pool].service(p.actor).Grace()
+	name, life, last := x.cfg.Prefix+p.actor, p.life, make(chan Status, 1)
+	want := x.cfg.Pools[p.pool].service(p.actor)
+	p.last = last
 	x.work(ctx, func(ctx context.Context) result {
 		st, err := x.cfg.Client.Status(ctx, name)
-		missing := errors.Is(err, ServiceNotFound) || err == nil && st.Target == Down
-		if err == nil && !missing {
-			err = x.endOne(ctx, name, life, grace)
+		down := errors.Is(err, ServiceNotFound) || err == nil && st.Target == Down
+		if err == nil && !down {
+			switch same, unknown := x.cfg.Client.isDefined(ctx, name, want); {
+			case unknown != nil:
+				err = unknown
+			case same:
+				err = x.endOne(ctx, name, life, want.Grace())
+			default:
+				err = halted(ctx, x.cfg.Client, name, last)
+				down = err == nil
+			}
 		}
 		return result{err: err, apply: func() {
-			if missing {
+			if down {
 				x.start(ctx, p, m) // still this order: nothing else runs meanwhile
 				return
 			}

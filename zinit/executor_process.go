@@ -164,6 +164,11 @@ func (x *Executor) cause(ctx context.Context, name string, life events.Incarnati
 	defer cancel()
 	for wait := firstPoll; ; wait *= 2 {
 		st, err := x.cfg.Client.Status(ctx, name)
+		select {
+		case st := <-last: // what has the name now may be another
+			return st.exitOf(life.PID)
+		default:
+		}
 		if err == nil && st.PID != life.PID {
 			return st.exitOf(life.PID)
 		}

@@ -87,6 +87,28 @@ func (c *Client) startAgain(ctx context.Context, name string, s Service) error {
 	return c.create(ctx, crateAgain, name, s)
 }
 
+// isDefined reports whether the file of a service says what s does. One that can not be
+// read does not.
+func (c *Client) isDefined(ctx context.Context, name string, s Service) (bool, error) {
+	want, err := s.Content()
+	if err != nil {
+		return false, local{err}
+	}
+	if c.keeps(ctx) {
+		err := c.create(ctx, crateSame, name, s)
+		if _, refused := errors.AsType[*Error](err); refused {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	have, err := c.Get(ctx, name)
+	if away(err) && !errors.Is(err, ErrDialect) {
+		return false, err
+	}
+	got, bad := have.Content()
+	return err == nil && bad == nil && sameJSON(got, want), nil
+}
+
 // Remove is Forget and Delete: of a service that is stopped, nothing is left.
 func (c *Client) Remove(ctx context.Context, name string) error {
 	if !c.keeps(ctx) {

@@ -41,7 +41,7 @@ func (a *app) stopCommand() *cobra.Command {
 
 func (a *app) restartCommand() *cobra.Command {
 	return a.intentCommand(intent{
-		use: "restart", short: "Replace an actor's process once it holds no job", deadline: true,
+		use: "restart", short: "Replace an actor's process, as it is configured now, once it holds no job", deadline: true,
 		of: func(n string, d events.Seconds) events.Event {
 			return events.ActorRestart{Actor: n, Deadline: d, Reason: "asked for by command"}
 		},

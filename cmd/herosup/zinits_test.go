@@ -257,7 +257,7 @@ func TestDemoOverEachZinit(t *testing.T) {
 // The scripts of the main job, the same that run over the zinit of our own.
 func TestScriptsOverEachZinit(t *testing.T) {
 	notRaced(t)
-	for _, file := range []string{"script/walkthrough", "script/jobs", "zinit/foreign", "zinit/killed"} {
+	for _, file := range []string{"script/walkthrough", "script/jobs", "zinit/foreign", "zinit/killed", "zinit/changed"} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			eachZinit(t, func(t *testing.T, z *otherZinit) {
 				t.Parallel()
