@@ -152,9 +152,8 @@ func (f *actorFlags) handler(interpreter string, grace time.Duration) (h actor.H
 		for t := range f.types {
 			argv := words
 			if interpreter == "" {
-				var ok bool
-				if argv, ok = runner.Find(t); !ok {
-					return fmt.Errorf("%s, which runs jobs of type %s, is not on the PATH; %s", runner.Name(t), t, actorHint(t))
+				if argv, err = runner.FindOn(os.Getenv("PATH"), t); err != nil {
+					return fmt.Errorf("%w; %s", err, actorHint(t))
 				}
 			}
 			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace})

@@ -148,6 +148,54 @@ func TestInterpreterThatGoesWhileItsActorLives(t *testing.T) {
 	})
 }
 
+// A script in the interpreter's place whose own interpreter vanished (that of a version manager, mostly) is one that is missing: at the
+// start, and while its actor lives.
+func TestInterpreterThatIsAScriptForNothing(t *testing.T) {
+	r := prepare(t, withServer, "  osis: {max: 1}\n  bask: {max: 1, idle_timeout: 1h, interpreter: 'bask {script.sh}'}\n")
+	bin := pathWithout(t, filepath.Join(t.TempDir(), "bin"))
+	link(t, "redis-server", filepath.Join(bin, "redis-server"))
+	real := filepath.Join(bin, "real-bash")
+	link(t, "bash", real)
+	bask := filepath.Join(bin, "bask")
+	for at, text := range map[string]string{bask: "#!/usr/bin/env real-bash\nexec bash \"$@\"\n", filepath.Join(bin, "rhai-run"): "#!/no/such/rhai\n"} {
+		if err := os.WriteFile(at, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.env = append(r.env, "PATH="+bin)
+	r.up()
+	r.submit("osis", "o1", `print("x")`)
+	r.submit("bask", "b1", `echo one`)
+	r.until("one ended", func() bool { return len(r.ends["b1"]) == 1 })
+	if v := r.record("b1"); v.Status != "finished" || v.Output != "one\n" {
+		t.Fatalf("%+v", v)
+	}
+	if err := os.Remove(real); err != nil {
+		t.Fatal(err)
+	}
+	r.submit("bask", "b2", `echo two`)
+	for _, want := range []string{
+		"pool osis can not start actors: " + filepath.Join(bin, "rhai-run") + " is a script for /no/such/rhai, which is not there (hint: cargo install --locked rhai --bin rhai-run",
+		"pool bask can not start actors: " + bask + " is a script for real-bash, which is not there (hint: install it",
+	} {
+		r.until(want, func() bool {
+			out, _ := r.command("status").CombinedOutput()
+			return strings.Contains(string(out), want)
+		})
+	}
+	if v := r.record("b2"); v.Status != "dispatched" || v.Crashes != 0 {
+		t.Errorf("%+v", v)
+	}
+	link(t, "bash", real)
+	r.until("the other ended", func() bool { return len(r.ends["b2"]) == 1 })
+	if v := r.record("b2"); v.Status != "finished" || v.Output != "two\n" {
+		t.Errorf("%+v", v)
+	}
+	if v := r.record("o1"); v.Status != "dispatched" || v.Attempts != 0 {
+		t.Errorf("%+v", v)
+	}
+}
+
 // link makes a program of this machine found under another path.
 func link(t *testing.T, program, at string) {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -36,7 +37,11 @@ func ScriptHandler(cfg ScriptConfig) (Handler, error) {
 	if len(cfg.Interpreter) == 0 {
 		return nil, errors.New("run scripts: no interpreter is named")
 	}
-	if _, err := exec.LookPath(cfg.Interpreter[0]); err != nil {
+	program, err := exec.LookPath(cfg.Interpreter[0])
+	if err == nil {
+		err = runner.Whole(os.Getenv("PATH"), program)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("run scripts: %w; install it, or name its full path as the pool's interpreter", err)
 	}
 	return func(ctx context.Context, job Job) Outcome {

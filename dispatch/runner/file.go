@@ -37,17 +37,20 @@ func fileName(name string) bool {
 // the interpreter, the same process. Without the line (its sender died) it ends.
 const hold = `read -r go && exec "$0" "$@" </dev/null`
 
-// heldBy is the command line that does so. Whether the interpreter is there is asked before: behind the exec nobody could tell
-// that from a script that ends with 127.
-func heldBy(argv []string, dir string) ([]string, error) {
-	program := argv[0]
+// heldBy is the command line that does so.
+func heldBy(argv []string) []string { return append([]string{"/bin/sh", "-c", hold}, argv...) }
+
+// present says whether the interpreter is there, as the kernel would: behind its start, or the exec of the one that is held, nobody
+// could tell that from a script that ends with 127.
+func present(program, dir string) error {
 	if strings.Contains(program, "/") && !filepath.IsAbs(program) {
 		program = filepath.Join(dir, program)
 	}
-	if _, err := exec.LookPath(program); err != nil {
-		return nil, err
+	found, err := exec.LookPath(program)
+	if err != nil {
+		return err
 	}
-	return append([]string{"/bin/sh", "-c", hold}, argv...), nil
+	return Whole(BaseEnv()["PATH"], found)
 }
 
 // writeScript makes the script's file.

@@ -169,10 +169,7 @@ func TestKilledRunnersFileIsRemovedByTheNextRun(t *testing.T) {
 // A runner that is killed while it records has released nothing: the one that holds the interpreter's place ends with it.
 func TestKillOfTheRunnerWhileItRecords(t *testing.T) {
 	t.Parallel()
-	argv, err := heldBy([]string{"bash", "-c", "echo ran"}, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	argv := heldBy([]string{"bash", "-c", "echo ran"})
 	out, err := exec.Command(argv[0], argv[1:]...).Output() // its input ends without a line
 	if err == nil || len(out) > 0 {
 		t.Errorf("got %q, %v", out, err)

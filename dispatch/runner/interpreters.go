@@ -1,11 +1,11 @@
 package runner
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // known says how scripts of a type are run: the first command that is on the PATH, and how to get one.
@@ -34,33 +34,33 @@ func Types() []string {
 // Find gives the interpreter of a job type with its full path; ok is false if the type has none or it is
 // not on this process's PATH. The path is full so that it still holds under another PATH (a
 // process manager's).
-func Find(jobType string) (argv []string, ok bool) { return FindOn(os.Getenv("PATH"), jobType) }
-
-// FindOn is Find with another PATH.
-func FindOn(path, jobType string) (argv []string, ok bool) {
-	for _, command := range known[jobType].commands {
-		if program, ok := Look(path, command[0]); ok {
-			return append([]string{program}, command[1:]...), true
-		}
-	}
-	return nil, false
+func Find(jobType string) (argv []string, ok bool) {
+	argv, err := FindOn(os.Getenv("PATH"), jobType)
+	return argv, err == nil
 }
 
-// Look finds a program on a PATH; one that is named with a slash is looked at where it is.
-func Look(path, name string) (program string, ok bool) {
-	if strings.Contains(name, "/") {
-		_, err := exec.LookPath(name)
-		return name, err == nil
-	}
-	for _, dir := range filepath.SplitList(path) {
-		if !filepath.IsAbs(dir) {
-			continue // what it means depends on who asks
+// FindOn is Find with another PATH. The error says what is missing.
+func FindOn(path, jobType string) (argv []string, err error) {
+	err = fmt.Errorf("no interpreter is known for type %s", jobType)
+	for _, command := range known[jobType].commands {
+		program, broken := Look(path, command[0])
+		if broken == nil {
+			return append([]string{program}, command[1:]...), nil
 		}
-		if program, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return program, true
+		err = broken
+		if errors.Is(broken, exec.ErrNotFound) {
+			err = fmt.Errorf("%s, which runs jobs of type %s, is not on the PATH", command[0], jobType)
 		}
 	}
-	return "", false
+	return nil, err
+}
+
+// Look finds a program on a PATH; one that is named with a slash is looked at where it is. It has to be whole.
+func Look(path, name string) (program string, err error) {
+	if program, err = find(path, name); err != nil {
+		return "", fmt.Errorf("%s is not on the PATH: %w", name, exec.ErrNotFound)
+	}
+	return program, Whole(path, program)
 }
 
 // Name is the program that runs a type's scripts, by its usual name; "" for a type that has none of its own.

@@ -116,13 +116,14 @@ func start(spec Spec) (_ *child, err error) {
 // commandLine is the interpreter, with a place for the script's file if it wants one.
 func (c *child) commandLine(spec Spec) ([]string, error) {
 	at, name := ScriptFile(spec.Interpreter)
+	if err := present(spec.Interpreter[0], spec.Dir); err != nil {
+		return nil, err
+	}
 	if at < 0 {
 		return spec.Interpreter, nil
 	}
-	argv, err := heldBy(spec.Interpreter, spec.Dir)
-	if err != nil {
-		return nil, err
-	}
+	argv := heldBy(spec.Interpreter)
+	var err error
 	if c.place, err = scratch.New("scripts"); err != nil {
 		return nil, err
 	}

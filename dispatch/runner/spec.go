@@ -117,7 +117,7 @@ func (m noInterpreter) Unwrap() error        { return m.error }
 // notStarted puts the sentence before what the system said.
 func notStarted(s Spec, err error) error {
 	hint := ""
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) && !s.dirIsGone() {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, ErrNoInterpreter) || errors.Is(err, fs.ErrNotExist) && !s.dirIsGone() {
 		err, hint = noInterpreter{err}, "; install it, or name its full path as the pool's interpreter"
 	}
 	return fmt.Errorf("start interpreter %s: %w%s", s.Interpreter[0], err, hint)

@@ -1,8 +1,9 @@
 package config
 
 import (
-	"fmt"
+	"errors"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/kballard/go-shellquote"
@@ -21,14 +22,18 @@ func (p Pool) Missing(name string) (reason, hint string) {
 		if err != nil || len(words) == 0 {
 			return "", "" // the configuration's check says it
 		}
-		if _, here := runner.Look(p.path(), words[0]); !here {
-			return words[0] + " is not on this machine's PATH", "install it, or correct pools." + name + ".interpreter"
+		if _, err := runner.Look(p.path(), words[0]); err != nil {
+			reason = err.Error()
+			if errors.Is(err, exec.ErrNotFound) {
+				reason = words[0] + " is not on this machine's PATH"
+			}
+			return reason, "install it, or correct pools." + name + ".interpreter"
 		}
 		return "", ""
 	}
 	for _, t := range p.Serves() {
-		if _, here := runner.FindOn(p.path(), t); !here {
-			return fmt.Sprintf("%s, which runs jobs of type %s, is not on the PATH", runner.Name(t), t), runner.Hint(t)
+		if _, err := runner.FindOn(p.path(), t); err != nil {
+			return err.Error(), runner.Hint(t)
 		}
 	}
 	return "", ""
@@ -44,7 +49,7 @@ func (p Pool) Runs() string {
 	}
 	var all []string
 	for _, t := range p.Serves() {
-		if argv, ok := runner.FindOn(p.path(), t); ok {
+		if argv, err := runner.FindOn(p.path(), t); err == nil {
 			all = append(all, strings.Join(argv, " "))
 		}
 	}
