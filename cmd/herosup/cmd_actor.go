@@ -156,7 +156,7 @@ func (f *actorFlags) handler(interpreter string, grace time.Duration) (h actor.H
 					return fmt.Errorf("%w; %s", err, actorHint(t))
 				}
 			}
-			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace})
+			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace, Log: os.Stdout})
 			if err != nil {
 				return err
 			}

@@ -27,6 +27,8 @@ type ScriptConfig struct {
 	Grace time.Duration
 	// OutputLimit in bytes; 0 is runner.DefaultOutput.
 	OutputLimit int
+	// Log gets the whole of an output that is over it (runner.Spec.Log), each line behind the job's id; nil: none does.
+	Log *os.File
 }
 
 // ScriptHandler gives each job's script to an interpreter, in a recorded process group. The environment is the
@@ -49,6 +51,7 @@ func ScriptHandler(cfg ScriptConfig) (Handler, error) {
 			Interpreter: cfg.Interpreter, Script: job.Script, Env: scriptEnv(cfg.Env, job), Dir: cfg.Dir,
 			Constants: map[string]string{"CALLER_ID": job.CallerID, "CONTEXT_ID": job.ContextID}, // research/hero.md 3.3
 			Grace:     cfg.Grace, OutputLimit: cfg.OutputLimit,                                   // the time is the context's
+			Log: cfg.Log, LogPrefix: job.ID + "| ",
 			Record: func(pgid int, leader events.Incarnation) error { return job.RecordGroup(ctx, pgid, leader) },
 		})
 		return scriptOutcome(res, job.Timeout)

@@ -74,6 +74,12 @@
 // follow: `cat` in a bash script prints the rest of it, and `ssh host cmd` is the classic. Give such
 // commands `</dev/null`. python3 reads all of the script before it runs it; its input() meets the end.
 //
+// # Output
+//
+// Of the standard output the first and the last half of OutputLimit are kept, with a mark between them; of the standard error the end. A
+// longer output goes into Spec.Log, too, from its first byte on, while the script runs: the process manager's log, whose own
+// bounds hold for it. The script does not wait for the log, and its end does for a second at most.
+//
 // # Ownership
 //
 // Run blocks, owns all its goroutines and processes, and may be called concurrently. Nothing is shared.

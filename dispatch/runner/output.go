@@ -20,10 +20,19 @@ type ends struct {
 	maxLast  int
 	at       int // oldest byte of the full ring
 	total    int64
+	over     func([]byte) // gets all of the stream, in pieces, if that is more than is kept
+	where    string       // for the mark: where the rest is
 }
 
 func (e *ends) Write(p []byte) (int, error) {
 	n := len(p)
+	if most := int64(e.maxFirst + e.maxLast); e.over != nil && e.total+int64(n) > most {
+		if e.total <= most { // until now all was kept, in order
+			e.over(e.first)
+			e.over(e.last)
+		}
+		e.over(p)
+	}
 	e.total += int64(n)
 	k := min(e.maxFirst-len(e.first), len(p))
 	e.first = append(e.first, p[:k]...)
@@ -52,7 +61,7 @@ func (e *ends) text() (s string, cut bool) {
 	}
 	first := wholeEnd(e.first)
 	last = wholeStart(last)
-	mark := fmt.Sprintf("... %d bytes cut ...\n", e.total-int64(len(first)+len(last)))
+	mark := fmt.Sprintf("... %d bytes cut%s ...\n", e.total-int64(len(first)+len(last)), e.where)
 	if len(first) > 0 {
 		mark = "\n" + mark
 	}

@@ -43,7 +43,8 @@ func TestEnds(t *testing.T) {
 func TestEndsAgainstKeepingAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		first, last := rapid.IntRange(0, 20).Draw(t, "first"), rapid.IntRange(0, 20).Draw(t, "last")
-		e := ends{maxFirst: first, maxLast: last}
+		over := ""
+		e := ends{maxFirst: first, maxLast: last, over: func(p []byte) { over += string(p) }}
 		all := ""
 		for _, p := range rapid.SliceOf(rapid.StringMatching(`[a-c]{0,30}`)).Draw(t, "writes") {
 			_, _ = e.Write([]byte(p))
@@ -56,8 +57,12 @@ func TestEndsAgainstKeepingAll(t *testing.T) {
 				want = strings.Replace(want, "...", "\n...", 1)
 			}
 		}
-		if got, _ := e.text(); got != want {
+		got, cut := e.text()
+		if got != want {
 			t.Fatalf("got %q, want %q", got, want)
+		}
+		if cut != (over == all && all != "") || !cut && over != "" {
+			t.Fatalf("cut %v, went on: %q of %q", cut, over, all)
 		}
 		if cap(e.first) > 2*(first+8) || cap(e.last) > 2*(last+8) {
 			t.Fatalf("holds %d and %d", cap(e.first), cap(e.last))

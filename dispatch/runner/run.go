@@ -66,6 +66,7 @@ type child struct {
 	pipes   pipes
 	out     ends
 	errors  ends
+	copy    *copier       // of an output that is too long; nil: none is wanted
 	exited  chan struct{} // closed when the leader has ended and is a zombie
 	readers sync.WaitGroup
 }
@@ -81,6 +82,10 @@ func start(spec Spec) (_ *child, err error) {
 		out:    ends{maxFirst: limit - limit/2, maxLast: limit / 2},
 		errors: ends{maxLast: ErrorTail},
 		exited: make(chan struct{}),
+	}
+	if spec.Log != nil {
+		c.copy = &copier{to: spec.Log, prefix: spec.LogPrefix}
+		c.out.over = c.copy.take
 	}
 	argv, err := c.commandLine(spec)
 	if err != nil {
@@ -220,6 +225,9 @@ func (c *child) end(res Result) Result {
 	_ = c.pipes.out.SetReadDeadline(deadline)
 	_ = c.pipes.errors.SetReadDeadline(deadline)
 	c.readers.Wait()
+	if c.copy != nil && c.copy.end() {
+		c.out.where = ", all of it went to the actor's log"
+	}
 	res.Output, res.Truncated = c.out.text()
 	res.ErrorText, _ = c.errors.text()
 	if state := c.cmd.ProcessState; state != nil {

@@ -53,6 +53,10 @@ type Spec struct {
 	Grace time.Duration
 	// OutputLimit bounds the bytes of output that are kept: the first and the last half. 0 is DefaultOutput.
 	OutputLimit int
+	// Log gets an output that is over OutputLimit, each of its lines behind LogPrefix: the first 2 MiB of it, while it is
+	// written. A log that takes nothing holds up the end by a second at most. nil: none does.
+	Log       *os.File
+	LogPrefix string
 	// Record is called once, before the script's first instruction, with the process group and the identity of its
 	// leader. An error keeps the script from running. It is not called for an interpreter that has ended by then. May be
 	// nil. It has to end by itself; Run waits for it.

@@ -1,0 +1,111 @@
+package runner
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+)
+
+// logged runs a bash script with a log, and gives what came into that. unread: nobody reads it before the script has ended.
+func logged(t *testing.T, script string, unread bool) (res Result, log string) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := make(chan string, 1)
+	read := func() {
+		b, _ := io.ReadAll(bufio.NewReader(r))
+		text <- string(b)
+	}
+	if !unread {
+		go read()
+	}
+	res = Run(t.Context(), Spec{Interpreter: []string{"bash"}, Script: script, OutputLimit: 1000, Log: w, LogPrefix: "j1| "})
+	_ = w.Close()
+	if unread {
+		go read()
+	}
+	log = <-text
+	_ = r.Close()
+	return res, log
+}
+
+// An output that is too long for the record is in the log, all of it and in order; another one is not.
+func TestALongOutputIsInTheLog(t *testing.T) {
+	t.Parallel()
+	res, log := logged(t, "for ((i = 0; i < 3000; i++)); do echo line $i; done; printf é", false)
+	var want strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&want, "j1| line %d\n", i)
+	}
+	want.WriteString("j1| é\n")
+	if log != want.String() {
+		t.Errorf("%d bytes in the log, want %d: %.200q", len(log), want.Len(), log)
+	}
+	if !strings.Contains(res.Output, " bytes cut, all of it went to the actor's log ...\n") || !res.Finished() {
+		t.Errorf("%+v", res)
+	}
+	if res, log := logged(t, "printf %1000d 1", false); log != "" || res.Truncated {
+		t.Errorf("%q %+v", log, res)
+	}
+}
+
+// A line is no longer than what a pipe takes at once.
+func TestALongLineIsInTheLog(t *testing.T) {
+	t.Parallel()
+	_, log := logged(t, "printf %20000d 1", false)
+	all := ""
+	for l := range strings.Lines(log) {
+		if len(l) > copyPiece {
+			t.Errorf("a line of %d bytes", len(l))
+		}
+		all += strings.TrimSuffix(strings.TrimPrefix(l, "j1| "), "\n")
+	}
+	if len(all) != 20000 {
+		t.Errorf("%d bytes", len(all))
+	}
+}
+
+// What is over the bound of a copy is counted, and the mark in the record does not promise it.
+func TestTheLogIsBounded(t *testing.T) {
+	t.Parallel()
+	res, log := logged(t, "head -c 3000000 /dev/zero | tr '\\0' x; echo", false)
+	want := fmt.Sprintf("j1| ... the last %d bytes are not in this log ...\n", 3000001-maxCopy)
+	if n := strings.Count(log, "x"); n != maxCopy || !strings.HasSuffix(log, want) || strings.Contains(res.Output, "actor's log") {
+		t.Errorf("%d bytes, ends with %q", n, log[max(0, len(log)-100):])
+	}
+}
+
+// A log that takes nothing holds up neither the script nor its end.
+func TestALogThatIsStuck(t *testing.T) {
+	t.Parallel()
+	res, log := logged(t, "for ((i = 0; i < 30000; i++)); do echo line $i; done; echo end", true)
+	if !res.Finished() || !strings.HasSuffix(res.Output, "\nend\n") || strings.Contains(res.Output, "actor's log") {
+		t.Errorf("%+v", res)
+	}
+	if len(log) == 0 || strings.Contains(log, "| end\n") || !strings.HasPrefix(log, "j1| line 0\n") {
+		t.Errorf("%d bytes, %.100q", len(log), log)
+	}
+}
+
+// One whose reader is gone is not written to: as a standard output that would end the actor.
+func TestALogThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	_ = r.Close()
+	if _, gone := (&copier{to: w}).ready(); !gone {
+		t.Error("it would be written to")
+	}
+	res := Run(t.Context(), Spec{Interpreter: []string{"bash"}, Script: "printf %20000d 1", OutputLimit: 1000, Log: w})
+	if !res.Finished() || strings.Contains(res.Output, "actor's log") {
+		t.Errorf("%+v", res)
+	}
+}
