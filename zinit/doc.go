@@ -30,8 +30,11 @@
 //     is alive when a job is given to the next.
 //   - An actor has one process. A zinit that was killed and adopts nothing starts a
 //     second copy beside the one that lives on: then the first is ended, as by an order
-//     of ours. (While no executor runs it is Redis that lets the first take no other
-//     job.) A stop also ends what zinit has lost sight of.
+//     of ours. While no executor runs it is Redis that lets the first take no other
+//     job; the next executor, at its first look, ends what carries the mark of an
+//     actor (HEROSUP_SERVICE in its environment) and began before the process that
+//     zinit has, and EndLeftovers, for herosup down, whatever carries our mark. A stop
+//     also ends what zinit has lost sight of.
 //   - An exit is known in the moment it happens, whoever is the parent: each
 //     known process is watched through a pidfd. Polling is only the net.
 //   - A start that zinit holds back, because a service that the actor comes after

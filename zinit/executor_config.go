@@ -3,6 +3,7 @@ package zinit
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -77,7 +78,15 @@ func (c ExecutorConfig) complete() (ExecutorConfig, error) {
 	case c.Prefix == "":
 		return c, errors.New("new executor: no prefix")
 	}
+	pools := make(map[string]Template, len(c.Pools))
 	for name, t := range c.Pools {
+		env := maps.Clone(t.Env)
+		if env == nil {
+			env = map[string]string{}
+		}
+		env[markVar] = c.Prefix + "{actor}"
+		t.Env = env
+		pools[name] = t
 		if err := t.service(name + "_1").Validate(); err != nil {
 			return c, fmt.Errorf("pools.%s: %w", name, err)
 		}
@@ -85,6 +94,7 @@ func (c ExecutorConfig) complete() (ExecutorConfig, error) {
 			return c, fmt.Errorf("pools.%s.command: %w", name, err)
 		}
 	}
+	c.Pools = pools
 	return c, nil
 }
 

@@ -26,7 +26,7 @@ func (x *Executor) look(ctx context.Context) {
 		return
 	}
 	x.looking = true
-	asked, began := x.waiting, x.clock
+	asked, began, first := x.waiting, x.clock, x.server.IsZero()
 	x.waiting = nil
 	x.work(ctx, func(ctx context.Context) result {
 		server := serverOf(x.cfg.Client) // before what it has: who takes its place later is seen by the next check
@@ -41,8 +41,36 @@ func (x *Executor) look(ctx context.Context) {
 				return
 			}
 			x.server = server
+			if first {
+				x.endEarlier(ctx, all)
+			}
 			x.sighted(ctx, all, asked, began)
 		}}
+	})
+}
+
+// endEarlier ends the actors that live beside those which zinit has: while nobody looked
+// it was killed, and has started second ones. (When that is seen, onlyOne does it.)
+func (x *Executor) endEarlier(ctx context.Context, all []sight) {
+	x.work(ctx, func(ctx context.Context) result {
+		now := map[string]sight{}
+		for _, s := range all {
+			now[x.cfg.Prefix+s.actor] = s
+		}
+		marked, err := markedProcesses()
+		if err != nil {
+			x.log.Warn("no look at what zinit may have lost sight of", "err", err)
+		}
+		for life, service := range marked {
+			s, ours := now[service]
+			if ours && isEarlier(life, s.life) {
+				x.log.Warn("an actor that zinit has lost sight of is ended", "actor", s.actor, "process", life.String())
+				grace := x.cfg.Pools[poolOf(s.actor)].service(s.actor).Grace()
+				x.workers.Go(func() { _ = endEarlier(ctx, service, s.life, grace) })
+				delete(now, service) // one for all of its processes
+			}
+		}
+		return result{apply: func() {}}
 	})
 }
 

@@ -81,7 +81,7 @@ func startInit(t *testing.T) *otherZinit {
 		return background(t, z.dir, z.socket, syscall.SIGTERM, program, "zinit", "init", "--config", z.dir, "--socket", z.socket)
 	}
 	kill := start()
-	z.restart = func() { kill(); start() }
+	z.restart = func() { kill(); kill = start() }
 	return z
 }
 
@@ -103,7 +103,7 @@ func startCrate(t *testing.T) *otherZinit {
 		t.Fatal(err)
 	}
 	s := zinittest.StartCrateIn(t, binary, z.dir, z.socket)
-	z.restart = func() { s.Kill(t); zinittest.StartCrateIn(t, binary, z.dir, z.socket) }
+	z.restart = func() { s.Kill(t); s = zinittest.StartCrateIn(t, binary, z.dir, z.socket) }
 	return z
 }
 
@@ -116,7 +116,7 @@ func startOriginal(t *testing.T) *otherZinit {
 		t.Fatal(err)
 	}
 	s := zinittest.StartOriginal(t, binary, z.dir, z.socket)
-	z.restart = func() { s.Kill(t); zinittest.StartOriginal(t, binary, z.dir, z.socket) }
+	z.restart = func() { s.Kill(t); s = zinittest.StartOriginal(t, binary, z.dir, z.socket) }
 	return z
 }
 
@@ -257,7 +257,7 @@ func TestDemoOverEachZinit(t *testing.T) {
 // The scripts of the main job, the same that run over the zinit of our own.
 func TestScriptsOverEachZinit(t *testing.T) {
 	notRaced(t)
-	for _, file := range []string{"script/walkthrough", "script/jobs", "zinit/foreign", "zinit/killed", "zinit/changed"} {
+	for _, file := range []string{"script/walkthrough", "script/jobs", "zinit/foreign", "zinit/killed", "zinit/changed", "zinit/orphans"} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			eachZinit(t, func(t *testing.T, z *otherZinit) {
 				t.Parallel()

@@ -18,8 +18,8 @@ import (
 const redisEnd = 10 * time.Second
 
 // StopServices ends every service of the state folder in the process manager,
-// actors before Redis, and removes their files; then the process manager itself
-// if it is ours. It does not wait for jobs: the daemon drains the actors before.
+// actors before Redis, and actors that it has lost sight of, and removes their files;
+// then the process manager itself if it is ours. It does not wait for jobs: the daemon drains the actors before.
 // It also cleans up behind a daemon that was killed.
 func StopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bool) error {
 	list, err := z.List(ctx)
@@ -56,6 +56,11 @@ func StopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bo
 		return done
 	}
 	names = each("stop", z.Stop)
+	if len(faults) == 0 { // otherwise some are zinit's, and not left over
+		if err := zinit.EndLeftovers(ctx, f.ServicePrefix(), zinit.DefaultShutdownTimeout); err != nil {
+			faults = append(faults, err)
+		}
+	}
 	if err := redisd.End(ctx, f.Path("redis"), redisEnd); err != nil { // one that zinit has lost sight of
 		faults = append(faults, err)
 	}

@@ -1,0 +1,105 @@
+package zinit_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"herosup/events"
+	"herosup/zinit"
+	"herosup/zinit/zinittest"
+)
+
+// stray is a process that no zinit knows, with the mark of a service ("": none).
+func stray(t *testing.T, mark string, argv ...string) events.Incarnation {
+	t.Helper()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if mark != "" {
+		cmd.Env = append(cmd.Environ(), "HEROSUP_SERVICE="+mark)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	life, err := events.IncarnationOf(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return life
+}
+
+// What carries our mark is ended, whether it hears TERM or not, and nothing else is.
+func TestEndLeftovers(t *testing.T) {
+	const ours = "herosup-0badcafe-"
+	deaf := filepath.Join(t.TempDir(), "deaf")
+	ending := map[string]events.Incarnation{
+		"polite":  stray(t, ours+"work_1", "sleep", "1000"),
+		"deaf":    stray(t, ours+"work_1", "sh", "-c", "trap '' TERM; touch "+deaf+"; while true; do sleep 0.1; done"),
+		"another": stray(t, ours+"other_2", "sleep", "1000"),
+	}
+	kill(t, ending["another"].PID, syscall.SIGSTOP)
+	zinittest.Eventually(t, "it is deaf", func() error { _, err := os.Stat(deaf); return err })
+	staying := map[string]events.Incarnation{
+		"unmarked":            stray(t, "", "sleep", "1000"),
+		"another Herosup's":   stray(t, "herosup-11111111-work_1", "sleep", "1000"),
+		"one that begins so":  stray(t, "herosup-0badcafe", "sleep", "1000"),
+		"one with it in args": stray(t, "", "sh", "-c", "sleep 1000; HEROSUP_SERVICE="+ours+"work_1"),
+	}
+	began := time.Now()
+	if err := zinit.EndLeftovers(t.Context(), ours, 300*time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took < 300*time.Millisecond {
+		t.Errorf("after %s: who is deaf had no grace", took)
+	}
+	for name, life := range ending {
+		if life.Alive() {
+			t.Errorf("%s lives", name)
+		}
+	}
+	for name, life := range staying {
+		if !life.Alive() {
+			t.Errorf("%s was ended", name)
+		}
+	}
+}
+
+// An executor that begins ends what lives beside the process that zinit has, if it began
+// before that one: what the actor itself has started stays.
+func TestExecutorEndsEarlierLives(t *testing.T) {
+	b := newBed(t)
+	earlier, another := stray(t, prefix+actor, "sleep", "1000"), stray(t, prefix+"work_7", "sleep", "1000")
+	<-time.After(30 * time.Millisecond) // begins are told apart by the kernel's ticks
+	svc := zinittest.Child(t, "escape")
+	svc.Env["HEROSUP_SERVICE"] = prefix + actor
+	b.takeUp(prefix+actor, svc)
+	zinittest.Eventually(t, "its child", func() error {
+		lines, err := b.client.CurrentLogs(t.Context(), prefix+actor)
+		if len(lines) < 2 {
+			return fmt.Errorf("has said %q, %w", lines, err)
+		}
+		return err
+	})
+	later := stray(t, prefix+actor, "sleep", "1000")
+	b.execute(withChild(t, "escape"))
+	life := expect[events.ProcessObserved](b).Incarnation
+	zinittest.Eventually(t, "the end of the earlier one", func() error {
+		if earlier.Alive() {
+			return fmt.Errorf("it lives")
+		}
+		return nil
+	})
+	b.quiet()
+	for what, life := range map[string]events.Incarnation{"the actor": life, "what it has started": later, "one that zinit has not": another} {
+		if !life.Alive() {
+			t.Errorf("%s was ended", what)
+		}
+	}
+}
