@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -216,6 +217,9 @@ func TestCreateCancelListAndShow(t *testing.T) {
 			if err := b.bus.Request(b.soon(), bad, nil); !errors.As(err, &refusal) || refusal.Status != 400 {
 				t.Errorf("%+v: %v", bad, err)
 			}
+		}
+		if _, r := b.ask("hero.cmd.job.create", nil, `{"script_type":"bash","script":"x","retrys":1}`); r == nil || r.Status != 400 || !strings.Contains(r.Reason, `did you mean "retries"`) {
+			t.Errorf("%+v", r)
 		}
 		// Cancel: waiting, again, delayed; not what has ended. What runs is in ends_test.go. Retry and remove: not what runs.
 		for _, id := range []string{made.Job, made.Job, delayed} {

@@ -65,7 +65,9 @@ var catalogue = []*Kind{
 	raw(declare[JobSubmit](Command, "job", "submit")),
 	raw(declare[JobRun](Command, "job", "run")),
 	declare[JobAwait](Command, "job", "await"),
-	declare[JobCreate](Command, "job", "create"),
+	// The others are those of Hero's own records (research/hero.md 3.1) that say nothing to us.
+	strict(declare[JobCreate](Command, "job", "create"),
+		"worker_id", "actor_id", "concurrent", "log_path", "created_at", "updated_at", "status", "dependents", "output", "error"),
 	declare[JobBatch](Command, "job", "batch"),
 	declare[JobCancel](Command, "job", "cancel"),
 	declare[JobRetry](Command, "job", "retry"),

@@ -136,3 +136,23 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("%s (run with -update if this is meant):\n%s", file, d)
 	}
 }
+
+// A member that job.create does not have is refused with the nearest one; those of Hero's own records are passed over.
+func TestAMisspeltMemberIsRefused(t *testing.T) {
+	k := KindOf(JobCreate{})
+	for data, want := range map[string]string{
+		`{"script_type":"sh","script":"x","retrys":3}`:                  `job-create: payload: member "retrys" is not known: did you mean "retries"?`,
+		`{"script_type":"sh","script":"x","dependencies":["j1"]}`:       `member "dependencies" is not known: known are id, script_type, script, `,
+		`{"script_type":"sh","script":"x","Retries":3,"Worker_ID":"w"}`: "",
+		`{"id":"a","caller_id":"c","worker_id":"w","actor_id":"a","context_id":"x","script":"x","script_type":"sh","timeout":60,"retries":0,"concurrent":false,` +
+			`"log_path":null,"created_at":"2025-08-05T00:00:00Z","updated_at":"2025-08-05T00:00:00Z","status":"dispatched","env_vars":{"A":"b"},"prerequisites":[],"dependents":[]}`: "",
+	} {
+		_, err := k.decode(nil, []byte(data))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", data, err)
+		}
+	}
+	if _, err := KindOf(PoolScale{}).decode([]string{"bash"}, []byte(`{"count":1,"more":2}`)); err != nil { // of a newer program, perhaps
+		t.Error(err)
+	}
+}

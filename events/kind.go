@@ -3,7 +3,9 @@ package events
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +42,8 @@ type Kind struct {
 	typ      reflect.Type
 	fields   []int    // index of the struct field of each token
 	required []string // JSON names that the data must have
+	strict   bool     // the data may have no members but its own and passed
+	passed   []string // JSON names that are not read
 	flat     bool     // nothing in it is shared by its copies: it reads as it was written, and stays so
 }
 
@@ -105,6 +109,13 @@ func flat(t reflect.Type) bool {
 // raw marks the kind's payload as a script rather than JSON.
 func raw(k *Kind) *Kind { k.Raw = true; return k }
 
+// strict marks the kind's payload as one that people write by hand: a member that it does not have is a fault, and
+// not something that is passed over. passed are those that others send and nobody reads.
+func strict(k *Kind, passed ...string) *Kind {
+	k.strict, k.passed = true, passed
+	return k
+}
+
 func fieldWithToken(t reflect.Type, n int) int {
 	for i := range t.NumField() {
 		if t.Field(i).Tag.Get("subject") == strconv.Itoa(n) {
@@ -143,6 +154,9 @@ func (k *Kind) decode(tokens []string, data []byte) (Event, error) {
 	if err := k.missing(data); err != nil {
 		return nil, err
 	}
+	if err := k.unknown(data); err != nil {
+		return nil, err
+	}
 	for i, f := range k.fields {
 		if err := CheckToken(k.Tokens[i], tokens[i]); err != nil {
 			return nil, fmt.Errorf("%s: %w", k.Name(), err)
@@ -150,6 +164,32 @@ func (k *Kind) decode(tokens []string, data []byte) (Event, error) {
 		p.Elem().Field(f).SetString(tokens[i])
 	}
 	return p.Elem().Interface().(Event), nil
+}
+
+// unknown names a member that a strict kind does not have. Case does not count, as in reading.
+func (k *Kind) unknown(data []byte) error {
+	if !k.strict || len(data) == 0 {
+		return nil
+	}
+	var have map[string]json.RawMessage
+	_ = json.Unmarshal(data, &have)
+	own := make([]string, 0, k.typ.NumField())
+	for i := range k.typ.NumField() {
+		name, _, _ := strings.Cut(k.typ.Field(i).Tag.Get("json"), ",")
+		own = append(own, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		lower := strings.ToLower(name)
+		if slices.Contains(own, lower) || slices.Contains(k.passed, lower) {
+			continue
+		}
+		hint := "known are " + strings.Join(own, ", ")
+		if near := Nearest(lower, own); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		return fmt.Errorf("%s: payload: member %q is not known: %s", k.Name(), name, hint)
+	}
+	return nil
 }
 
 // missing names the first required member that the data do not have.
