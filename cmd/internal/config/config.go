@@ -104,7 +104,7 @@ type Pool struct {
 	Type string `yaml:"type"`
 	// Types are several that each of its actors takes, by weight (absent means 1): where jobs of several wait they are taken in turns, of one
 	// of weight 2 twice as many as of one of weight 1.
-	Types map[string]int `yaml:"types"`
+	Types Weights `yaml:"types"`
 	// Command is an actor program that speaks the actor contract; "" means our
 	// own actor with Interpreter.
 	Command string `yaml:"command"`
@@ -150,6 +150,25 @@ type Pool struct {
 
 	// Part of the design, not built yet.
 	HealthCheck string `yaml:"health_check"`
+}
+
+// Weights are those of types; one that is left out is 1, and one that is written stands as it is.
+type Weights map[string]int
+
+// UnmarshalYAML tells nothing from 0.
+func (w *Weights) UnmarshalYAML(unmarshal func(any) error) error {
+	var given map[string]*int
+	if err := unmarshal(&given); err != nil {
+		return err
+	}
+	*w = make(Weights, len(given))
+	for t, n := range given {
+		if n == nil {
+			n = new(1)
+		}
+		(*w)[t] = *n
+	}
+	return nil
 }
 
 // Limits bound each actor of a pool, with all that it starts.
@@ -214,10 +233,6 @@ func (p *Pool) setDefaults(name string) {
 	p.Type = strings.ToLower(p.Type) // as in the queue's name, so in every door
 	if len(p.Types) == 0 {
 		p.Types = map[string]int{p.Type: 1}
-	}
-	for t, w := range p.Types {
-		def(&w, 1)
-		p.Types[t] = w
 	}
 	if p.Max == nil {
 		n := runtime.NumCPU()

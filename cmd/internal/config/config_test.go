@@ -42,6 +42,14 @@ func TestEmptyRunsWithAPoolPerInterpreter(t *testing.T) {
 	}
 }
 
+// A weight that is left out is 1; one that is written as 0 is not (below).
+func TestAWeightThatIsLeftOut(t *testing.T) {
+	c, err := load(t, "pools:\n  all: {interpreter: sh, types: {a: , b: 2}}\n")
+	if w := c.Pools["all"].Types; err != nil || w["a"] != 1 || w["b"] != 2 || len(w) != 2 {
+		t.Errorf("%v %v", w, err)
+	}
+}
+
 func TestEveryKeyIsRead(t *testing.T) {
 	c, err := load(t, `
 redis: {url: "unix:///r.sock", prefix: "{hero2}"}
@@ -154,6 +162,7 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"jobs: {dead_mst: 1}\n":                                              {":[1:8]", `did you mean "dead_most"`},
 		"redis: {prefix: 'a:b'}\n":                                           {":1", "redis.prefix"},
 		"pools:\n  bash:\n    min: 5\n    max: 2\n    target_backlog: -1\n":  {"pools.bash.min", "pools.bash.target_backlog"},
+		"pools:\n  all: {types: {bash: 0}}\n":                                {":2", "pools.all.types", "weights of 1 to 20", "weight 0"},
 		"pools:\n  all: {types: {bash: 21}}\n":                               {":2", "pools.all.types", "weights of 1 to 20", "weight 21"},
 		"pools:\n  all: {types: {Bash: 1, v: 2}}\n":                          {":2", "pools.all.types", "Bash:1", "small letters"},
 		"pools:\n  all: {type: x, types: {a: 1, b: 2}}\n":                    {":2", "pools.all.types", "type among them", "serves a, b"},
