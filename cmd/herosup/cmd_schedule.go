@@ -54,7 +54,7 @@ NAME-<unix seconds>; the same due time never makes two.`,
 			}
 			e.Schedule, e.Cron, e.Type, e.Script, e.Headers = args[0], args[1], args[2], script, schedule.Headers(o.Header())
 			d := schedule.FromAdd(e)
-			if err := d.Check(); err != nil {
+			if err := d.CheckNew(); err != nil {
 				return &exitError{status: exitUsage, err: err, hint: hintOf(err)}
 			}
 			r, err := a.connect(cmd)
@@ -82,6 +82,7 @@ NAME-<unix seconds>; the same due time never makes two.`,
 	j.addInline(c)
 	a.outputFlag(c)
 	_ = c.Flags().MarkHidden("id") // it is refused; the flag says why
+	_ = c.Flags().MarkHidden("after")
 	f := c.Flags()
 	f.StringVar(&e.Timezone, "timezone", "", "`zone` of the IANA database, such as Europe/Berlin (default UTC)")
 	f.StringVar(&e.Missed, "missed", "", "times that passed with no daemon there: `once` makes one job for them, skip none (default once)")

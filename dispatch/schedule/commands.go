@@ -56,7 +56,7 @@ func (c *Component) command(ctx context.Context, m events.Message) {
 
 func (c *Component) add(ctx context.Context, m events.Message, e events.ScheduleAdd) (View, error) {
 	d := FromAdd(e)
-	if err := d.Check(); err != nil {
+	if err := d.CheckNew(); err != nil {
 		return View{}, refusal(err)
 	}
 	have := c.book.find(d.Name)

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -96,6 +97,18 @@ func (d *Definition) Check() error {
 		return wrong("missed", "want once or skip", fmt.Errorf("missed %q is not known", short(d.Missed)))
 	}
 	return d.checkJob()
+}
+
+// CheckNew is Check for a definition that comes by command. Its jobs can not wait for another: that one is known for a time after its
+// end, and from then on each of them would be refused. A definition that is kept since this was let through goes on.
+func (d *Definition) CheckNew() error {
+	for name := range d.Headers {
+		if strings.EqualFold(name, dispatch.HeaderPrerequisites) {
+			return wrong("headers", "let the script look whether it may run, or have one schedule's script submit what comes next",
+				errors.New("the jobs of a schedule can not wait for another job: that is forgotten some time after its end"))
+		}
+	}
+	return d.Check()
 }
 
 // checkJob looks at what will be submitted as the log's reader will.

@@ -203,6 +203,7 @@ func TestRefusals(t *testing.T) {
 			{with(func(e *events.ScheduleAdd) { e.Headers = map[string]string{"Hero-Timeout": "soon"} }), "bad_headers", "Hero-Timeout", "seconds"},
 			{with(func(e *events.ScheduleAdd) { e.Headers = map[string]string{"Hero-Job-Id": "x"} }), "bad_headers", "can not be set", "<schedule>-"},
 			{with(func(e *events.ScheduleAdd) { e.Headers = map[string]string{"Hero-Start-By": "2026-11-25T04:00:00Z"} }), "bad_headers", "more than one due time", "seconds"},
+			{with(func(e *events.ScheduleAdd) { e.Headers = map[string]string{"hero-prerequisites": "x"} }), "bad_headers", "can not wait for another job", "script"},
 			{with(func(e *events.ScheduleAdd) { e.Headers = map[string]string{"Nats-Msg-Id": "x"} }), "bad_headers", "Nats-Msg-Id", "Hero-"},
 			{with(func(e *events.ScheduleAdd) { e.Schedule = strings.Repeat("x", 49) }), "bad_name", "at most 48", ""},
 			{add("tick", "@daily"), "exists", "another", "--replace"},
