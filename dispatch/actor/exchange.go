@@ -10,8 +10,16 @@ import (
 // leaveTime bounds the goodbye of an idle actor at a stop: nothing is lost without it, only later found.
 const leaveTime = time.Second
 
-// exchange tells the results there are and asks for jobs for the free slots, in one round trip.
+// exchange tells the results there are and asks for jobs for the free slots, in one round trip: beside the loop, or, when that
+// can not be, here.
 func (l *loop) exchange() error {
+	if l.pairs() {
+		l.send()
+		return nil
+	}
+	if l.settle(); l.fatal != nil || l.hail {
+		return nil
+	}
 	told := l.results[:min(len(l.results), store.MaxExchange)]
 	want := 0
 	if l.takes() {
@@ -40,31 +48,46 @@ func (l *loop) known(told int) int {
 	return l.inHand() + len(l.results) - told
 }
 
+// answered takes the answer of a call that was alone.
 func (l *loop) answered(told []store.Ended, want int, res store.ExchangeResult) error {
+	n := len(told)
+	next, err := l.took(told, want, res)
+	if err != nil {
+		return err
+	}
+	l.results = append(l.results[:0], l.results[n:]...)
+	l.recall = false
+	if next == stepHello {
+		return l.hello()
+	}
+	return nil
+}
+
+// took takes what an answer says of the ends that were told, and the jobs that it brings.
+func (l *loop) took(told []store.Ended, want int, res store.ExchangeResult) (step, error) {
 	for i, r := range told {
 		switch counted, err := afterTold(res.Told[i]); {
 		case err != nil:
-			return err
+			return "", err
 		case !counted:
 			l.drop(r.Job, string(res.Told[i]))
 		}
 	}
-	l.results = append(l.results[:0], l.results[len(told):]...)
 	next, err := afterExchange(res.Code)
 	if err != nil {
-		return err
+		return "", err
 	}
-	l.recall, l.spoke = false, true
+	l.spoke = true
 	for _, j := range res.Jobs {
 		l.take(j.Claimed, j.Held)
 	}
 	l.ask = next == stepAsk
 	l.among = res.Code == store.Idle
-	if next == stepHello {
-		return l.hello()
+	l.plenty = want > 0 && res.Code == store.GotJob && len(res.Jobs) >= want
+	if next != stepHello {
+		l.hellos = 0
 	}
-	l.hellos = 0
-	return nil
+	return next, nil
 }
 
 // take keeps a job that came. What was in hand before may be known: it runs, or waits, or was told meanwhile.
@@ -92,6 +115,13 @@ func (l *loop) knows(h hold) bool {
 			return true
 		}
 	}
+	for _, c := range l.calls {
+		for _, r := range c.told {
+			if holdOf(r.Job) == h {
+				return true
+			}
+		}
+	}
 	_, cut := l.cut[h.id]
 	return cut
 }
@@ -105,6 +135,9 @@ func (l *loop) leave() error {
 		if err := l.woken(*w); err != nil {
 			return err
 		}
+	}
+	if l.settle(); l.fatal != nil || l.hail {
+		return nil
 	}
 	ctx, end := context.WithTimeout(l.last, leaveTime)
 	defer end()

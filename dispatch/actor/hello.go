@@ -8,8 +8,10 @@ import (
 	"herosup/dispatch/store"
 )
 
-// hello registers, for as long as it takes, and says to a Redis of a new epoch what is in hand since an earlier one.
+// hello registers, for as long as it takes, when no call is under way, and says to a Redis of a new epoch what is in hand since an earlier one.
 func (l *loop) hello() error {
+	l.settle()
+	l.hail = false
 	if l.hellos > 0 {
 		pause(l.until(), l.hellos-1)
 	}

@@ -39,6 +39,12 @@ type loop struct {
 	cut     map[string]struct{} // ids cut short by the stop: they stay in hand till this process is gone
 	wake    listener
 
+	calls   []*call    // exchanges under way beside the loop, two at most
+	replies chan reply // theirs
+	asked   int        // jobs that they asked for
+	plenty  bool       // the last answer gave all that was wanted: there may be more
+	hail    bool       // Redis does not know us, or carries another epoch: hello when no call is under way
+
 	unable bool  // a handler said so: no job is asked for
 	ask    bool  // there may be jobs for free slots
 	recall bool  // an answer or message may have been lost: ask for what is in hand and not known here
@@ -79,11 +85,13 @@ func (l *loop) run() error {
 		switch {
 		case l.fatal != nil:
 			err = l.fatal
-		case len(l.results) > 0, l.ask && l.takes() && l.free() > 0:
+		case l.hail:
+			err = l.hello()
+		case l.maySend() && (len(l.results) > 0 || l.ask && l.takes() && l.free() > 0):
 			err = l.exchange()
 		case l.stopping() && l.among:
 			err = l.leave()
-		case l.stopping() && len(l.running)+len(l.waiting) == 0:
+		case l.stopping() && len(l.running)+len(l.waiting)+len(l.calls) == 0:
 			return nil
 		default:
 			err = l.wait(beat.C)
@@ -92,7 +100,7 @@ func (l *loop) run() error {
 			err = l.hello()
 		}
 	}
-	if l.stopping() && len(l.results)+len(l.running) == 0 && errors.Is(err, context.Cause(l.caller)) {
+	if l.stopping() && len(l.results)+len(l.running)+len(l.calls) == 0 && errors.Is(err, context.Cause(l.caller)) {
 		return nil // the caller's end while we waited or tried; nothing is in hand
 	}
 	return l.abandon(err)
@@ -103,8 +111,8 @@ func (l *loop) stopping() bool { return l.caller.Err() != nil }
 // takes reports whether more jobs are wanted.
 func (l *loop) takes() bool { return !l.stopping() && !l.unable }
 
-// free is how many jobs there are slots for.
-func (l *loop) free() int { return l.cfg.Concurrency - len(l.running) - len(l.waiting) }
+// free is how many jobs there are slots for, beside those that were asked for.
+func (l *loop) free() int { return l.cfg.Concurrency - len(l.running) - len(l.waiting) - l.asked }
 
 // inHand is how many jobs Redis should find in our hand.
 func (l *loop) inHand() int {
@@ -156,6 +164,8 @@ func (l *loop) wait(beat <-chan time.Time) error {
 	case e := <-l.ends:
 		l.ended(e)
 		l.linger()
+	case r := <-l.replies:
+		l.replied(r)
 	case w := <-l.wake.heard:
 		return l.woken(w)
 	case <-beat:
@@ -171,7 +181,7 @@ func (l *loop) wait(beat <-chan time.Time) error {
 
 // until is the end that a call may be repeated to: a result is worth waiting for.
 func (l *loop) until() context.Context {
-	if len(l.results) > 0 || len(l.running) > 0 {
+	if len(l.results) > 0 || len(l.calls) > 0 || len(l.running) > 0 {
 		return l.last
 	}
 	return l.caller
@@ -182,6 +192,7 @@ func (l *loop) abandon(err error) error {
 	for _, s := range l.running {
 		s.end(err)
 	}
+	l.settle()
 	late := time.NewTimer(l.endGrace)
 	defer late.Stop()
 	for len(l.running) > 0 && l.last.Err() == nil {

@@ -37,7 +37,7 @@ type Taken struct {
 	Held bool // was in hand before this call
 }
 
-// Listening is Exchange's known while a WaitWake of the same actor is under way: jobs that were handed over come by it.
+// Listening is Exchange's known while a WaitWake or another Exchange of the same actor is under way: jobs may have come by it.
 const Listening = -1
 
 // Exchange tells which jobs ended and takes at most want others, in one round trip; at most MaxExchange of each. known

@@ -8,7 +8,7 @@
 -- More ARGV: for each end "<attempt> <status> <exit code or -> <id>", status with ":<type>" if that is not the actor's own, and the output, with the status error
 -- also the error, the reason and a number from 0 to 1, by which the pause before a retry is drawn.
 -- told has a letter for each: O for OK (also when it was told before), S for STALE, U for UNKNOWN; those two are told to people.
--- known is how many jobs the caller knows to be in its hand beside those, -1 while it listens to its wake list: if
+-- known is how many jobs the caller knows to be in its hand beside those, -1 while it listens to its wake list or has another call under way: if
 -- there are more, they all come. IDLE: it stands among the idle. JOB: it has all it wanted, or its hand is full.
 local told, ended, forgotten = '', {}, {}
 local i = 8
