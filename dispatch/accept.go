@@ -232,7 +232,6 @@ func (in *intake) refilled() {
 	if f.first {
 		return // nothing was lost
 	}
-	c.toDead(deadRestore{})
 	c.log.Info("redis refilled", "event", "RedisRefilled", "depth", f.jobs, "kept", f.kept, "silent", f.silent, "reason", f.reason)
 	c.publish(events.RedisRefilled{Epoch: int64(f.epoch), Jobs: f.jobs, Kept: f.kept, Silent: f.silent, Reason: f.reason})
 	select {

@@ -54,9 +54,8 @@ type deadEntry struct {
 
 // What the dead loop is told.
 type (
-	deadSaved   deadEntry // it is in the bucket now
-	deadGone    string    // take it out: revived, or removed
-	deadRestore struct{}  // Redis lost its data
+	deadSaved deadEntry // it is in the bucket now
+	deadGone  string    // take it out: revived, or removed
 )
 
 // buried is the index, published for readers: newest first. Never nil while running.
@@ -177,11 +176,11 @@ func (c *Component) runDead(ctx context.Context) error {
 	for {
 		select {
 		case v := <-c.dead:
-			b.take(ctx, v)
+			b.take(v)
 			for more := true; more; { // one snapshot for what came together
 				select {
 				case v := <-c.dead:
-					b.take(ctx, v)
+					b.take(v)
 				default:
 					more = false
 				}
@@ -202,14 +201,12 @@ func (c *Component) runDead(ctx context.Context) error {
 	}
 }
 
-func (b *burial) take(ctx context.Context, v any) {
+func (b *burial) take(v any) {
 	switch v := v.(type) {
 	case deadSaved:
 		b.put(deadEntry(v))
 	case deadGone:
 		b.forget(string(v))
-	case deadRestore:
-		b.restore(ctx)
 	}
 }
 
@@ -276,13 +273,21 @@ func (b *burial) purge(ctx context.Context) bool {
 	return true
 }
 
-// load reads the index.
+// load reads what lies in the bucket.
 func (b *burial) load(ctx context.Context) error {
+	return b.c.eachDead(ctx, func(d deadRecord, size int, revision uint64) error {
+		b.put(d.entry(size, revision))
+		return nil
+	})
+}
+
+// eachDead calls do for each job in the bucket of the dead, until that fails.
+func (c *Component) eachDead(ctx context.Context, do func(d deadRecord, size int, revision uint64) error) error {
 	ctx, cancel := context.WithTimeout(ctx, deadLoad)
 	defer cancel()
-	w, err := b.c.deadKV.WatchAll(ctx, jetstream.IgnoreDeletes())
+	w, err := c.deadKV.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
-		return err
+		return &logError{"read the dead jobs", err}
 	}
 	defer func() { _ = w.Stop() }()
 	for {
@@ -293,33 +298,40 @@ func (b *burial) load(ctx context.Context) error {
 			}
 			var d deadRecord
 			if err := json.Unmarshal(e.Value(), &d); err != nil || d.ID != e.Key() {
-				b.c.log.Warn("dead job that can not be read", "job", e.Key(), "err", err)
+				c.log.Warn("dead job that can not be read", "job", e.Key(), "err", err)
 				continue
 			}
-			b.put(d.entry(len(e.Value()), e.Revision()))
+			if err := do(d, len(e.Value()), e.Revision()); err != nil {
+				return err
+			}
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return &logError{"read the dead jobs", context.Cause(ctx)}
 		}
 	}
 }
 
-// restore brings the records of the dead back into a Redis that lost its data. A job
-// that the log has brought back already is not dead.
-func (b *burial) restore(ctx context.Context) {
-	for id := range b.byID {
-		d, err := b.c.deadJob(ctx, id)
-		if err != nil {
-			b.c.log.Warn("restore dead job", "job", id, "err", err)
-			continue
-		}
-		if !b.r.until(ctx, func(ctx context.Context) error {
-			_, err := b.c.d().Restore(ctx, id, d.Fields, d.At)
-			if errors.Is(err, store.ErrNoEpoch) { // lost again: that refill will restore
+// restoreDead brings the records of the dead back into a Redis that lost its data, before the log is read: others may wait
+// for them. One that the log revives since is revived then.
+func (c *Component) restoreDead(ctx context.Context, r *reporter) error {
+	for {
+		err := c.eachDead(ctx, func(d deadRecord, _ int, _ uint64) error {
+			err := limited(ctx, func(ctx context.Context) error {
+				_, err := c.d().Restore(ctx, d.ID, d.Fields, d.At)
+				return err
+			})
+			if refused := (*store.RefusedError)(nil); errors.As(err, &refused) && refused.Kind == wrongType {
+				c.log.Warn("restore dead job", "job", d.ID, "err", err) // another program has a key of ours
 				return nil
 			}
 			return err
-		}) {
-			return
+		})
+		switch {
+		case errors.Is(err, store.ErrNoEpoch): // lost again: that refill restores them
+			return nil
+		case r.told(ctx, err):
+			return nil
+		case !r.pause(ctx):
+			return context.Cause(ctx)
 		}
 	}
 }

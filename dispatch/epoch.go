@@ -160,6 +160,11 @@ func (c *Component) beginRefill(ctx context.Context, r *reporter, epoch uint64, 
 	c.log.Log(ctx, level, "refill redis from the log", "event", "RedisRefilled", "reason", reason)
 	c.toGates(ringAll{})
 	f.kept, f.silent = c.collect(ctx, r)
+	if !f.first {
+		if err := c.restoreDead(ctx, r); err != nil {
+			return start{}, err
+		}
+	}
 	return start{refill: f}, nil
 }
 

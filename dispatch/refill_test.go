@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -374,5 +375,35 @@ func TestAnotherDaemonTakesOverAfterTheLease(t *testing.T) {
 		b.up()
 		b.actor("bash_2", nil)
 		expect(b, func(e events.JobEnded) bool { return e.Job == id })
+	})
+}
+
+// A job that holds for a dead one holds still when Redis was emptied, and is released when that has run again.
+func TestWhatHoldsForADeadJobHoldsAfterARefill(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r).fast()
+		c := b.up()
+		var good atomic.Bool
+		b.actor("bash_1", func(_ context.Context, j store.Claimed) (store.Outcome, bool) {
+			return store.Outcome{Output: j.Script, Failed: j.ID == "first" && !good.Load(), Reason: "exit 3"}, true
+		})
+		b.publish(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", To: "idle"})
+		b.submit("x", Options{ID: "first", Retries: new(1)})
+		held := b.submit("x", Options{ID: "held", Prerequisites: []Prerequisite{{ID: "first", Rule: store.RuleHold}}})
+		expect(b, func(e events.JobDead) bool { return e.Job == "first" })
+		b.eventually("it is in the bucket, and in the log no more", func() bool { return len(c.buried()) == 1 && b.logged() == 1 })
+		if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		expect(b, any1[events.RedisRefilled])
+		b.eventually("it is back", func() bool { _, err := b.store.Job(b.soon(), held); return err == nil })
+		if rec, err := b.store.Job(b.soon(), held); err != nil || rec.Status != store.StatusWaiting {
+			t.Fatalf("what holds for it is %s, %v", rec.Status, err)
+		}
+		good.Store(true)
+		if r := b.request(events.JobRetry{Job: "first"}, nil); r != nil {
+			t.Fatal(r)
+		}
+		expect(b, func(e events.JobEnded) bool { return e.Job == held && e.Outcome == "finished" })
 	})
 }
