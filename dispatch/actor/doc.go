@@ -42,7 +42,7 @@
 //
 // # Stop
 //
-// When Run's context ends nothing more is asked for; an idle actor says so, in one more exchange. Jobs in hand are run to their end, also
+// When Run's context ends nothing more is asked for, and one more exchange says so. Jobs in hand are run to their end, also
 // those that came with an answer or a wake message of that moment, and their results are told; then Run returns nil. After StopGrace a job's context ends
 // (with ErrStopped); a success is still told, anything else is not: the job stays in hand and is given back when
 // this process is seen to have ended. A handler that does not return within endGrace after that is left behind, with

@@ -7,7 +7,7 @@ import (
 	"herosup/dispatch/store"
 )
 
-// leaveTime bounds the goodbye of an idle actor at a stop: nothing is lost without it, only later found.
+// leaveTime bounds the goodbye of an actor at a stop: nothing is lost without it, only later found.
 const leaveTime = time.Second
 
 // exchange tells the results there are and asks for jobs for the free slots, in one round trip: beside the loop, or, when that
@@ -20,6 +20,7 @@ func (l *loop) exchange() error {
 	if l.settle(); l.fatal != nil || l.hail {
 		return nil
 	}
+	l.fill() // what came begins now: Redis may be away for long
 	told := l.results[:min(len(l.results), store.MaxExchange)]
 	want := 0
 	if l.takes() {
@@ -56,7 +57,7 @@ func (l *loop) answered(told []store.Ended, want int, res store.ExchangeResult) 
 		return err
 	}
 	l.results = append(l.results[:0], l.results[n:]...)
-	l.recall = false
+	l.recall = l.recall && len(l.results) > 0 // those count as known, and may hide what came
 	if next == stepHello {
 		return l.hello()
 	}
@@ -81,9 +82,8 @@ func (l *loop) took(told []store.Ended, want int, res store.ExchangeResult) (ste
 	for _, j := range res.Jobs {
 		l.take(j.Claimed, j.Held)
 	}
-	l.ask = next == stepAsk
-	l.among = res.Code == store.Idle
 	l.plenty = want > 0 && res.Code == store.GotJob && len(res.Jobs) >= want
+	l.ask = next == stepAsk || l.plenty && l.free() > 0
 	if next != stepHello {
 		l.hellos = 0
 	}
@@ -126,10 +126,10 @@ func (l *loop) knows(h hold) bool {
 	return cut
 }
 
-// leave is an idle actor's goodbye: from its answer on no script gives it a job, and what was given in the last
+// leave is an actor's goodbye: from its answer on no script gives it a job, and what was given in the last
 // moment comes with it.
 func (l *loop) leave() error {
-	l.among = false
+	l.left = true
 	l.wake.stop()
 	if w := l.wake.left(); w != nil {
 		if err := l.woken(*w); err != nil {
@@ -142,7 +142,11 @@ func (l *loop) leave() error {
 	ctx, end := context.WithTimeout(l.last, leaveTime)
 	defer end()
 	l.recall = true
-	res, err := l.redis.Exchange(ctx, nil, l.known(0), 0)
+	var res store.ExchangeResult
+	err := l.link.repeat(ctx, false, func() (err error) {
+		res, err = l.redis.Exchange(ctx, nil, l.known(0), 0)
+		return err
+	})
 	if err != nil {
 		l.log.Debug("leave", "err", err)
 		return nil

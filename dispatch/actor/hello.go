@@ -11,6 +11,7 @@ import (
 // hello registers, for as long as it takes, when no call is under way, and says to a Redis of a new epoch what is in hand since an earlier one.
 func (l *loop) hello() error {
 	l.settle()
+	l.fill()
 	l.hail = false
 	if l.hellos > 0 {
 		pause(l.until(), l.hellos-1)
@@ -47,7 +48,7 @@ func (l *loop) registered(h store.Hello) error {
 		}
 		l.epoch = h.Epoch
 	}
-	l.ask, l.recall, l.among = true, true, false
+	l.ask, l.recall = true, true
 	l.log.Info("actor registered", "state", gate(h.Open), "depth", h.Held)
 	return nil
 }

@@ -101,6 +101,8 @@ func (l *loop) woken(h heard) error {
 	case h.wake.Kind == store.WakeCancel:
 		if s := l.running[holdOf(job)]; s != nil {
 			s.stop(ErrCancelled)
+		} else {
+			l.missed = len(l.calls) > 0
 		}
 	case job.Token.Epoch != l.epoch:
 		l.ask, l.recall = true, true // handed over before a rebuild: what is in hand now has a token of its own

@@ -48,7 +48,8 @@ type loop struct {
 	unable bool  // a handler said so: no job is asked for
 	ask    bool  // there may be jobs for free slots
 	recall bool  // an answer or message may have been lost: ask for what is in hand and not known here
-	among  bool  // stands among the idle, as far as we know
+	left   bool  // it has said goodbye
+	missed bool  // a cancel came of a job that we do not run: an answer under way may bring it
 	fatal  error // ends the loop once nothing runs
 	epoch  uint64
 	hellos int // since the last call that found us registered
@@ -89,7 +90,7 @@ func (l *loop) run() error {
 			err = l.hello()
 		case l.maySend() && (len(l.results) > 0 || l.ask && l.takes() && l.free() > 0):
 			err = l.exchange()
-		case l.stopping() && l.among:
+		case l.stopping() && !l.left:
 			err = l.leave()
 		case l.stopping() && len(l.running)+len(l.waiting)+len(l.calls) == 0:
 			return nil
@@ -172,6 +173,7 @@ func (l *loop) wait(beat <-chan time.Time) error {
 		return l.beat()
 	case <-stop:
 	case <-l.last.Done():
+		l.settle()
 		for h := range l.running {
 			return fmt.Errorf("the handler of job %s does not return; this process has to end", h.id)
 		}

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"errors"
+	"time"
 
 	"herosup/dispatch/store"
 )
@@ -10,14 +11,15 @@ import (
 // pairFrom slots or more that works a backlog off keeps two exchanges under way, each for half of its slots. Redis holds it to its
 // slots whatever the order in which they arrive; what a call of a pair can not do is say how many jobs are in hand, since the
 // other one changes that. Hence, after an error, or where Redis finds the hand fuller than it is, the other is
-// waited for and one call alone follows, which finds what an answer that was lost had given. Answers may be heard in another order than
-// they were given: one that is too old to be true (idle, closed) is followed by the ends of the jobs that the newer one gave, or by a ring.
+// waited for and one call alone follows, which finds what an answer that was lost had given. An answer is about half of the slots, and
+// may be heard after one that is newer: as long as slots are free behind the answer to one of two calls, it is asked once more.
 const pairFrom = 8
 
 // call is one exchange under way beside the loop. Its ends are no results until it fails.
 type call struct {
-	told []store.Ended
-	want int
+	told   []store.Ended
+	want   int
+	paired bool // the other one was under way meanwhile
 }
 
 // reply is what became of it.
@@ -41,9 +43,12 @@ func (l *loop) maySend() bool {
 func (l *loop) send() {
 	half := min((l.cfg.Concurrency+1)/2, store.MaxExchange)
 	n := min(len(l.results), half)
-	c := &call{told: append([]store.Ended(nil), l.results[:n]...), want: min(l.free(), half)}
+	c := &call{told: append([]store.Ended(nil), l.results[:n]...), want: max(0, min(l.free(), half))}
 	l.results = append(l.results[:0], l.results[n:]...)
 	l.calls = append(l.calls, c)
+	if len(l.calls) == 2 {
+		l.calls[0].paired, c.paired = true, true
+	}
 	l.asked += c.want
 	l.ask = false
 	go func() {
@@ -61,6 +66,9 @@ func (l *loop) replied(r reply) {
 		}
 	}
 	l.asked -= r.want
+	if len(l.calls) == 0 && l.missed {
+		l.missed, l.renewed = false, time.Time{} // the next beat finds it
+	}
 	if r.err != nil {
 		l.results = append(r.told, l.results...)
 		l.ask, l.recall, l.plenty = true, true, false // it may have given jobs
@@ -73,10 +81,11 @@ func (l *loop) replied(r reply) {
 	}
 	rung := l.ask // by a ring, perhaps, that this answer is older than
 	next, err := l.took(r.told, r.want, r.res)
-	l.ask = l.ask || rung
+	l.ask = l.ask || rung || r.paired && l.free() > 0
 	switch {
 	case err != nil:
 		l.fatal = err
+		l.results = append(r.told, l.results...)
 	case next == stepHello:
 		l.hail = true
 	case r.res.Code == store.GotJob && len(r.res.Jobs) < r.want:

@@ -205,5 +205,5 @@
 //
 // A Store owns its connections: Close ends them and all blocked calls. There are no
 // goroutines between calls. All methods of Store, Daemon and Actor may be called
-// concurrently; but calls of one Actor that take jobs should not overlap, save WaitWake (Listening).
+// concurrently; but where calls of one Actor that take jobs overlap, none can say what is in its hand (Listening).
 package store
