@@ -3,16 +3,19 @@ package actor
 import (
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 )
 
 // proxy stands before a server that can not come back with what it had, and goes away in its place: connections cut,
-// new ones refused. (A miniredis that was closed and restarted never answers a blocking command again.)
+// new ones refused. (A miniredis that was closed and restarted never answers a blocking command again.) On a unix socket:
+// nobody else takes its address meanwhile.
 type proxy struct {
 	t    *testing.T
 	to   string
-	addr string
+	path string
 	ln   net.Listener
 	wg   sync.WaitGroup
 	mu   sync.Mutex
@@ -22,19 +25,24 @@ type proxy struct {
 
 func newProxy(t *testing.T, to string) *proxy {
 	t.Helper()
-	p := &proxy{t: t, to: to, addr: "127.0.0.1:0"}
+	dir, err := os.MkdirTemp("", "hs") // short: a socket's path has 108 bytes at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	p := &proxy{t: t, to: to, path: filepath.Join(dir, "p.sock")}
 	p.back()
 	t.Cleanup(p.stop)
 	return p
 }
 
 func (p *proxy) back() {
-	ln, err := net.Listen("tcp", p.addr)
+	ln, err := net.Listen("unix", p.path)
 	if err != nil {
 		p.t.Error(err)
 		return
 	}
-	p.ln, p.addr = ln, ln.Addr().String()
+	p.ln = ln
 	p.mu.Lock()
 	p.away = false
 	p.mu.Unlock()

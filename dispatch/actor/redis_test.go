@@ -35,7 +35,7 @@ func miniServer(t *testing.T) server {
 	}
 	t.Cleanup(m.Close)
 	p := newProxy(t, m.Addr())
-	return server{url: "redis://" + p.addr, stop: p.stop, back: p.back}
+	return server{url: "unix://" + p.path, stop: p.stop, back: p.back}
 }
 
 func realServer(t testing.TB, more ...string) server {
