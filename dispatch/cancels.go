@@ -165,50 +165,108 @@ func (c *Component) signal(one *underWay, groups []store.Group, signals ...sysca
 	}
 }
 
-// cancelJob takes a job out, whatever its state.
-func (c *Component) cancelJob(ctx context.Context, m events.Message, e events.JobCancel) {
-	a, err := c.cancel(ctx, e.Job)
-	if err != nil {
-		c.refuse(m, c.endTrouble(e.Job, err))
-		return
+// moreCancels takes the cancels that wait behind one, without waiting, and the first request that is something else.
+func moreCancels(first events.Message, requests <-chan events.Message) (all []events.Message, other *events.Message) {
+	all = []events.Message{first}
+	for len(all) < store.MaxCancels {
+		select {
+		case m := <-requests:
+			if _, is := m.Event.(events.JobCancel); !is {
+				return all, &m
+			}
+			all = append(all, m)
+		default:
+			return all, nil
+		}
 	}
+	return all, nil
+}
+
+// cancelJobs takes jobs out, whatever their states: as many as asked for it at the same time go in the same round trips.
+// One that Redis does not know may lie in the log; the others do not wait for that.
+func (c *Component) cancelJobs(ctx context.Context, all []events.Message) {
+	ids := make([]string, len(all))
+	for i, m := range all {
+		e, _ := m.Event.(events.JobCancel)
+		ids[i] = e.Job
+	}
+	var out []store.CancelOutcome
+	if err := limited(ctx, func(ctx context.Context) (err error) {
+		out, err = c.d().CancelAll(ctx, ids)
+		return err
+	}); err != nil {
+		out = slices.Repeat([]store.CancelOutcome{{Err: err}}, len(all))
+	}
+	var over []string // now, or before
+	for i, a := range out {
+		if cancelled(a) {
+			over = append(over, ids[i])
+		}
+	}
+	recs := map[string]store.Record{} // without one it is answered all the same
+	if len(over) > 0 {
+		_ = limited(ctx, func(ctx context.Context) error {
+			found, err := c.store.WholeRecords(ctx, over)
+			for _, rec := range found {
+				recs[rec.ID] = rec
+			}
+			return err
+		})
+	}
+	for i, a := range out {
+		if a.Err != nil || a.Code != store.Unknown {
+			c.cancelOne(all[i], ids[i], a, recs)
+		}
+	}
+	for i, a := range out {
+		if a.Err == nil && a.Code == store.Unknown {
+			c.cancelOne(all[i], ids[i], c.cancelLogged(ctx, ids[i]), nil)
+		}
+	}
+}
+
+// cancelled tells whether a job has ended by a cancel, this one or an earlier.
+func cancelled(a store.CancelOutcome) bool {
+	return a.Err == nil && (a.Code == store.OK || a.Code == store.EndedCode && a.Reason == store.ReasonCancelled)
+}
+
+// cancelOne answers one cancel.
+func (c *Component) cancelOne(m events.Message, id string, a store.CancelOutcome, recs map[string]store.Record) {
 	switch {
+	case a.Err != nil:
+		c.refuse(m, c.endTrouble(id, a.Err))
 	case a.Code == store.Unknown:
-		c.refuse(m, unknownJob(e.Job))
+		c.refuse(m, unknownJob(id))
 	case a.Code == store.Running:
-		c.cancelRunning(m, e.Job, a)
-	case a.Code == store.EndedCode && a.Reason != store.ReasonCancelled:
+		c.cancelRunning(m, id, a.Cancelled)
+	case !cancelled(a):
 		c.refuse(m, &events.Refusal{
-			Status: http.StatusConflict, Code: "ended", Job: e.Job, Reason: fmt.Sprintf("job %s has ended already (%s)", e.Job, a.Status),
+			Status: http.StatusConflict, Code: "ended", Job: id, Reason: fmt.Sprintf("job %s has ended already (%s)", id, a.Status),
 			Hint: "there is nothing left to cancel",
 		})
-	default: // now, or before
-		rec, _, err := c.find(ctx, e.Job)
-		if err != nil {
-			rec = store.Record{ID: e.Job, Status: a.Status, Reason: a.Reason, Sequence: a.Sequence}
+	default:
+		rec, ok := recs[id]
+		if !ok {
+			rec = store.Record{ID: id, Status: a.Status, Reason: a.Reason, Sequence: a.Sequence}
 		}
 		c.answer(m, viewOf(rec, time.Now()))
 	}
 }
 
-// cancel marks or ends the job in Redis; one that is not there yet may lie in the log.
-func (c *Component) cancel(ctx context.Context, id string) (a store.Cancelled, err error) {
-	cancel := func() error {
-		return limited(ctx, func(ctx context.Context) (err error) {
-			a, err = c.d().Cancel(ctx, id)
+// cancelLogged cancels a job that Redis did not know: it may lie in the log.
+func (c *Component) cancelLogged(ctx context.Context, id string) (a store.CancelOutcome) {
+	switch _, _, err := c.look(ctx, id); {
+	case errors.Is(err, store.ErrNoJob):
+		a.Code = store.Unknown
+	case err != nil:
+		a.Err = err
+	default:
+		a.Err = limited(ctx, func(ctx context.Context) (err error) {
+			a.Cancelled, err = c.d().Cancel(ctx, id)
 			return err
 		})
 	}
-	if err = cancel(); err != nil || a.Code != store.Unknown {
-		return a, err
-	}
-	switch _, _, err = c.look(ctx, id); {
-	case err == nil:
-		err = cancel()
-	case errors.Is(err, store.ErrNoJob):
-		err = nil
-	}
-	return a, err
+	return a
 }
 
 // cancelRunning sees to the end of a running job; the request is answered then.

@@ -164,3 +164,52 @@ func runningScript(b *bed) (string, func()) {
 	<-scripts
 	return id, nil
 }
+
+// Cancels that come together go together, and other requests between them; each has its own answer.
+func TestCancelsTogether(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		polls(&b.cfg)
+		b.up()
+		const jobs = 2*store.MaxCancels + 50
+		ids := make([]string, jobs)
+		for i := range ids {
+			ids[i] = "j" + numeral(i)
+			b.submit("x", Options{ID: ids[i]})
+		}
+		b.eventually("all wait", func() bool { return count(b, any1[events.JobQueued]) == jobs })
+		type answer struct {
+			id   string
+			view JobView
+			r    *events.Refusal
+		}
+		answers := make(chan answer, jobs+2)
+		for i, id := range append(ids, "nobody", ids[0]) {
+			go func() {
+				a := answer{id: id}
+				var e events.Event = events.JobCancel{Job: id}
+				if i == jobs+1 {
+					e = events.JobShow{Job: id}
+				}
+				a.r = b.request(e, &a.view)
+				answers <- a
+			}()
+		}
+		for range jobs + 2 {
+			switch a := <-answers; {
+			case a.id == "nobody":
+				if a.r == nil || a.r.Status != http.StatusNotFound {
+					t.Errorf("of no job: %+v", a.r)
+				}
+			case a.r != nil || a.view.ID != a.id:
+				t.Errorf("%s: %+v %+v", a.id, a.r, a.view)
+			}
+		}
+		for _, id := range ids {
+			if life := told(b, id); life != "q c" {
+				b.eventually(id+" is told", func() bool { return told(b, id) == "q c" })
+			}
+		}
+		b.eventually("the log is empty", func() bool { return b.logged() == 0 })
+	})
+}

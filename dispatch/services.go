@@ -40,7 +40,15 @@ func (c *Component) runWorker(ctx context.Context, requests <-chan events.Messag
 	for {
 		select {
 		case m := <-requests:
-			c.request(ctx, m)
+			next := &m
+			if _, is := m.Event.(events.JobCancel); is {
+				var all []events.Message
+				all, next = moreCancels(m, requests)
+				c.cancelJobs(ctx, all)
+			}
+			if next != nil {
+				c.request(ctx, *next)
+			}
 		case id := <-c.lookups:
 			l := looked{id: id}
 			l.rec, l.told, l.err = c.find(ctx, id)
@@ -59,8 +67,6 @@ func (c *Component) request(ctx context.Context, m events.Message) {
 		c.awaitJob(ctx, m, e)
 	case events.JobCreate:
 		c.createJob(ctx, m, e)
-	case events.JobCancel:
-		c.cancelJob(ctx, m, e)
 	case events.JobRetry:
 		c.retryJob(ctx, m, e.Job)
 	case events.JobRemove:

@@ -157,3 +157,25 @@ func BenchmarkJobs(b *testing.B) {
 	r.until("all ends", func() bool { return len(r.ends) == n })
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "jobs/s")
 }
+
+// BenchmarkBulkCancel cancels b.N jobs that wait, by the command, their listing included:
+//
+//	go test -run xxx -bench BulkCancel -benchtime 20000x ./cmd/herosup
+func BenchmarkBulkCancel(b *testing.B) {
+	r := newRig(b, withServer, bashPool)
+	lines := r.command("submit", "--each-line", "nobody")
+	lines.Stdin = strings.NewReader(strings.Repeat("true\n", b.N))
+	if out, err := lines.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%.300s", err, out)
+	}
+	r.within(time.Minute, "all wait", func() bool { return len(r.queued) >= b.N })
+	b.ResetTimer()
+	cancel := r.command("cancel", "--type", "nobody", "--yes")
+	var said strings.Builder
+	cancel.Stderr = &said
+	if err := cancel.Run(); err != nil {
+		b.Fatalf("%v\n%.300s", err, said.String())
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	b.Log(strings.TrimSpace(said.String()))
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,13 +22,17 @@ import (
 	"herosup/dispatch/client"
 )
 
-// atOnce is how many jobs are acted on side by side.
-const atOnce = 16
+// How many jobs are acted on side by side. The daemon takes cancels that come together as one.
+const (
+	atOnce        = 16
+	cancelsAtOnce = 400
+)
 
 // treatment is something that is done to jobs: one by one, or to all of a filter.
 type treatment struct {
 	verb, done, short, long string
 	do                      func(c *client.Client, ctx context.Context, id string) error
+	atOnce                  int
 	// states are those that the jobs may be in; what a filter without a state means.
 	states []string
 }
@@ -35,7 +40,8 @@ type treatment struct {
 func (a *app) cancelCommand() *cobra.Command {
 	return a.treatmentCommand(treatment{
 		verb: "cancel", done: "cancelled", short: "End jobs that have not ended",
-		long: "A job that waits is taken out, one that runs is ended. One that has ended is left as it is.",
+		long:   "A job that waits is taken out, one that runs is ended. One that has ended is left as it is.",
+		atOnce: cancelsAtOnce,
 		// What would take the place of a cancelled one goes first.
 		states: []string{dispatch.StateDelayed, dispatch.StateBlocked, dispatch.StateWaiting, dispatch.StateRunning},
 		do: func(c *client.Client, ctx context.Context, id string) error {
@@ -49,6 +55,7 @@ func (a *app) retryCommand() *cobra.Command {
 	return a.treatmentCommand(treatment{
 		verb: "retry", done: "retried", short: "Queue dead or failed jobs again",
 		long:   "The job runs again under its id, its retries and crashes counted from zero, its history kept.",
+		atOnce: atOnce,
 		states: []string{dispatch.StateDead},
 		do: func(c *client.Client, ctx context.Context, id string) error {
 			_, err := c.Retry(ctx, id)
@@ -61,6 +68,7 @@ func (a *app) removeCommand() *cobra.Command {
 	return a.treatmentCommand(treatment{
 		verb: "rm", done: "removed", short: "Forget ended jobs: record, result, place in the dead list",
 		long:   "A job that has not ended is refused: cancel it first.",
+		atOnce: atOnce,
 		states: nil, // it must be said
 		do:     func(c *client.Client, ctx context.Context, id string) error { return c.Remove(ctx, id) },
 	})
@@ -96,17 +104,18 @@ first (--yes for scripts).`,
 				return err
 			}
 			defer d.close()
+			turns := [][]string{args}
 			if bulk {
-				if args, err = a.meant(cmd, d, t, f); err != nil {
+				if turns, err = a.meant(cmd, d, t, f); err != nil {
 					return err
 				}
-				if len(args) == 0 {
+				if n := len(slices.Concat(turns...)); n == 0 {
 					a.note(cmd, "there are no such jobs; nothing to do")
-				} else if err := a.confirm(cmd, yes, fmt.Sprintf("%s %d %s?", t.verb, len(args), f.words(len(args)))); err != nil {
+				} else if err := a.confirm(cmd, yes, fmt.Sprintf("%s %d %s?", t.verb, n, f.words(n))); err != nil {
 					return err
 				}
 			}
-			return a.treat(cmd, d, t, args, asJSON)
+			return a.treat(cmd, d, t, turns, asJSON)
 		},
 	}
 	f.add(a, c)
@@ -123,25 +132,26 @@ func exampleState(t treatment) string {
 	return dispatch.StateDead
 }
 
-// meant are the ids of all jobs of a filter: found first, acted on later.
-func (a *app) meant(cmd *cobra.Command, d *remote, t treatment, f filterFlags) ([]string, error) {
+// meant are the ids of all jobs of a filter: found first, acted on later, one state after the other.
+func (a *app) meant(cmd *cobra.Command, d *remote, t treatment, f filterFlags) (turns [][]string, err error) {
 	states := t.states
 	if f.State != "" {
 		states = []string{f.State}
 	}
-	var ids []string
 	m := a.meter(cmd)
 	defer m.stop()
 	for _, state := range states {
 		f.State = state
+		var ids []string
 		for j, err := range d.jobs.List(cmd.Context(), f.Filter, m.set) {
 			if err != nil {
 				return nil, err
 			}
 			ids = append(ids, j.ID)
 		}
+		turns = append(turns, ids)
 	}
-	return ids, nil
+	return turns, nil
 }
 
 // confirm asks a person; nobody there is a no that says how to say yes.
@@ -178,20 +188,26 @@ type treated struct {
 	Error *lineError `json:"error,omitempty"`
 }
 
-// treat acts on each job and tells what became of it.
-func (a *app) treat(cmd *cobra.Command, d *remote, t treatment, ids []string, asJSON bool) error {
+// treat acts on each job and tells what became of it. A turn begins when the one before it is over.
+func (a *app) treat(cmd *cobra.Command, d *remote, t treatment, turns [][]string, asJSON bool) error {
+	ids := slices.Concat(turns...)
 	r := &treatmentReport{out: cmd.OutOrStdout(), asJSON: asJSON, done: t.done, one: len(ids) == 1, list: []treated{}}
 	r.meter = a.meter(cmd)
 	begun := time.Now()
-	g, ctx := errgroup.WithContext(cmd.Context())
-	g.SetLimit(atOnce)
-	for _, id := range ids {
-		if ctx.Err() != nil {
+	var err error
+	for _, turn := range turns {
+		g, ctx := errgroup.WithContext(cmd.Context())
+		g.SetLimit(t.atOnce)
+		for _, id := range turn {
+			if ctx.Err() != nil {
+				break
+			}
+			g.Go(func() error { return r.tell(id, t.do(d.jobs, ctx, id)) })
+		}
+		if err = g.Wait(); err != nil {
 			break
 		}
-		g.Go(func() error { return r.tell(id, t.do(d.jobs, ctx, id)) })
 	}
-	err := g.Wait()
 	r.meter.stop()
 	if out := r.finish(); err == nil {
 		err = out

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Daemon is the store as the daemon sees it, under one epoch. Values are cheap and
@@ -55,24 +53,23 @@ func (d *Daemon) Accept(ctx context.Context, after uint64, jobs []Submission) ([
 		return nil, nil
 	}
 	sc := d.s.scripts["accept"]
-	var calls []acceptCall
+	var calls []scriptCall
+	var counts []int // of jobs in each
 	for rest := jobs; len(rest) > 0; {
-		c, err := d.acceptCall(after, rest[:alike(rest)])
-		if err == nil {
-			err = sc.check(c.keys, c.args)
-		}
+		n := alike(rest)
+		c, err := d.acceptCall(after, rest[:n])
 		if err != nil {
 			return nil, err
 		}
-		calls = append(calls, c)
-		if last := rest[c.jobs-1].Sequence; last != 0 {
+		calls, counts = append(calls, c), append(counts, n)
+		if last := rest[n-1].Sequence; last != 0 {
 			after = last
 		}
-		rest = rest[c.jobs:]
+		rest = rest[n:]
 	}
-	cmds, err := d.s.acceptAll(ctx, sc, calls, false)
-	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		cmds, err = d.s.acceptAll(ctx, sc, calls, true)
+	cmds, err := d.s.runAll(ctx, sc, calls)
+	if cmds == nil {
+		return nil, err
 	}
 	var out []Accepted
 	for i, c := range cmds {
@@ -91,10 +88,10 @@ func (d *Daemon) Accept(ctx context.Context, after uint64, jobs []Submission) ([
 			}
 			return out, nil
 		}
-		if len(as) == 0 || len(as) > calls[i].jobs {
-			return out, fmt.Errorf("accept %d jobs: %d answers", calls[i].jobs, len(as))
+		if len(as) == 0 || len(as) > counts[i] {
+			return out, fmt.Errorf("accept %d jobs: %d answers", counts[i], len(as))
 		}
-		if len(as) < calls[i].jobs { // it ended before a record that is none: begun with that one it says so
+		if len(as) < counts[i] { // it ended before a record that is none: begun with that one it says so
 			before := jobs[len(out)-1].Sequence
 			more, err := d.Accept(ctx, before, jobs[len(out):])
 			return append(out, more...), err
@@ -115,28 +112,21 @@ func alike(jobs []Submission) int {
 	return n
 }
 
-type acceptCall struct {
-	jobs int
-	keys []key
-	args []any
-}
-
-func (d *Daemon) acceptCall(after uint64, jobs []Submission) (acceptCall, error) {
+func (d *Daemon) acceptCall(after uint64, jobs []Submission) (scriptCall, error) {
 	k, jobType := d.s.keys, jobs[0].Type
-	c := acceptCall{
-		jobs: len(jobs),
+	c := scriptCall{
 		keys: d.s.jobKeys(jobType, k.position(), k.types(), k.delayed(jobType)),
 		args: append(make([]any, 0, 3+14*len(jobs)), d.s.jobArgs(d.epoch, jobType, dec(after))...),
 	}
 	for _, j := range jobs {
 		if err := errors.Join(bad("job id", j.ID), bad("script type", j.Type), checkRules(j)); err != nil {
-			return acceptCall{}, err
+			return scriptCall{}, err
 		}
 		env, created := "", ""
 		if len(j.Env) > 0 {
 			b, err := json.Marshal(j.Env)
 			if err != nil {
-				return acceptCall{}, fmt.Errorf("accept job %s: %w", j.ID, err)
+				return scriptCall{}, fmt.Errorf("accept job %s: %w", j.ID, err)
 			}
 			env = string(b)
 		}
@@ -158,21 +148,6 @@ func millis(t time.Time) string {
 		return ""
 	}
 	return strconv.FormatInt(t.Add(time.Millisecond-time.Nanosecond).UnixMilli(), 10)
-}
-
-// acceptAll sends one pipeline. load: the first as EVAL, which makes Redis know the script for the rest.
-func (s *Store) acceptAll(ctx context.Context, sc *script, calls []acceptCall, load bool) ([]*redis.Cmd, error) {
-	p := s.rdb.Pipeline()
-	cmds := make([]*redis.Cmd, len(calls))
-	for i, c := range calls {
-		if load && i == 0 {
-			cmds[i] = p.Eval(ctx, sc.source, names(c.keys), c.args...)
-		} else {
-			cmds[i] = p.EvalSha(ctx, sc.sha, names(c.keys), c.args...)
-		}
-	}
-	_, err := p.Exec(ctx)
-	return cmds, err
 }
 
 // readAccepted reads the answers of one call: a Gap alone, or one for each job that it came to.

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,6 +44,50 @@ var outCases = map[string]func(b *bed){
 		}
 		if n := len(must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))); n != 2 {
 			b.Errorf("%d entries", n)
+		}
+	},
+	"cancel of many, of several types and in every state, each as if alone": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("run", 1)
+		b.take(a)
+		b.job("w1", 2)
+		b.job("w2", 3)
+		b.accept(Submission{ID: "other", Type: "py", Script: "x", Sequence: 4})
+		b.accept(Submission{ID: "late", Type: "sh", Script: "x", Due: time.Now().Add(time.Hour), Sequence: 5})
+		b.job("odd", 6)
+		b.s.rdb.Set(b.ctx(), b.s.keys.reply("odd").name, "of another kind", 0)
+		ids := []string{"w1", "run", "nope", "other", "w1", "odd", "late", "w2"}
+		got := must[[]CancelOutcome](b)(b.d.CancelAll(b.ctx(), ids))
+		var codes []string
+		for _, c := range got {
+			codes = append(codes, string(c.Code))
+		}
+		if d := cmp.Diff([]string{"OK", "RUNNING", "UNKNOWN", "OK", "ENDED", "", "OK", "OK"}, codes); d != "" {
+			b.Error(d)
+		}
+		var refused *RefusedError
+		if !errors.As(got[5].Err, &refused) || refused.Kind != "WRONGTYPE" {
+			b.Errorf("a reply of another kind: %v", got[5].Err)
+		}
+		if rec := b.record("odd"); rec.Status.Ended() {
+			b.Errorf("refused, and %s", rec.Status)
+		}
+		if got[1].Incarnation != "i1" || got[7].Sequence != 3 || got[3].Type != "py" {
+			b.Errorf("%+v", got)
+		}
+		for _, id := range []string{"w1", "w2", "other", "late"} {
+			if rec := b.record(id); rec.Reason != ReasonCancelled || len(b.list(b.s.keys.reply(id))) != 1 {
+				b.Errorf("%s: %+v", id, rec)
+			}
+		}
+		if n := len(must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))); n != 4 {
+			b.Errorf("%d entries", n)
+		}
+		if k := strings.Count(b.kinds(), string(FactCancelled)); k != 4 {
+			b.Errorf("%d told: %s", k, b.kinds())
+		}
+		if _, err := b.d.CancelAll(b.ctx(), make([]string, MaxCancels+1)); err == nil {
+			b.Error("more than a call may name")
 		}
 	},
 	"cancel of a running, an ended and no job": func(b *bed) {

@@ -33,6 +33,25 @@ func (s *Store) Job(ctx context.Context, id string) (Record, error) {
 	return readRecord(id, m), nil
 }
 
+// WholeRecords reads several, each as Job does, in one round trip. Ids without a record are left out.
+func (s *Store) WholeRecords(ctx context.Context, ids []string) ([]Record, error) {
+	p := s.rdb.Pipeline()
+	cmds := make([]*redis.MapStringStringCmd, len(ids))
+	for i, id := range ids {
+		cmds[i] = p.HGetAll(ctx, s.keys.job(id).name)
+	}
+	if _, err := p.Exec(ctx); err != nil && !isAnswer(err) {
+		return nil, s.fault(ctx, err, nil)
+	}
+	var out []Record
+	for i, c := range cmds {
+		if m, err := c.Result(); err == nil && len(m) > 0 {
+			out = append(out, readRecord(ids[i], m))
+		}
+	}
+	return out, nil
+}
+
 func readRecord(id string, m map[string]string) Record {
 	r := Record{
 		ID: id, Type: typeOfRecord(m["type"], m["script_type"]), Status: Status(strings.ToLower(m["status"])),

@@ -438,10 +438,28 @@ func (w *world) promote(epoch uint64, typ string) string {
 	return fmt.Sprint("OK ", moved, " ", w.waiting(typ))
 }
 
-func (w *world) cancel(epoch uint64, id string) string {
+// cancel is one call for jobs of one type.
+func (w *world) cancel(epoch uint64, ids ...string) string {
 	if epoch != w.epoch {
 		return ""
 	}
+	typ, rare := "", false
+	if j := w.jobs[ids[0]]; j != nil {
+		typ = j.typ
+		w.begin(typ)
+	}
+	said := make([]string, len(ids))
+	for i, id := range ids {
+		said[i] = strings.TrimRight(w.cancelOne(id, &rare), " ")
+	}
+	if rare {
+		w.serve(typ)
+		w.serveOthers(typ)
+	}
+	return strings.Join(said, ", ")
+}
+
+func (w *world) cancelOne(id string, rare *bool) string {
 	j := w.jobs[id]
 	switch {
 	case j == nil:
@@ -455,14 +473,9 @@ func (w *world) cancel(epoch uint64, id string) string {
 		}
 		return fmt.Sprint("RUNNING started ", j.reason)
 	}
-	w.begin(j.typ)
-	rare := j.order != "" || j.awaited || j.alone
+	*rare = *rare || j.order != "" || j.awaited || j.alone
 	w.end(id, "cancelled", "error", ReasonCancelled)
 	w.leaveQueue(id)
-	if rare {
-		w.serve(j.typ)
-		w.serveOthers(j.typ)
-	}
 	return "OK error " + ReasonCancelled
 }
 

@@ -221,6 +221,39 @@ func (s *Store) run(ctx context.Context, name string, ks []key, args ...any) (re
 	return readReply(name, v)
 }
 
+// scriptCall is one call of several.
+type scriptCall struct {
+	keys []key
+	args []any
+}
+
+// runAll calls a script several times, in order, in one pipeline. Each has its own answer, and one that fails
+// stops none of the others. No answers: a call is not as its header says.
+func (s *Store) runAll(ctx context.Context, sc *script, calls []scriptCall) (cmds []*redis.Cmd, err error) {
+	for _, c := range calls {
+		if err := sc.check(c.keys, c.args); err != nil {
+			return nil, err
+		}
+	}
+	send := func(load bool) ([]*redis.Cmd, error) {
+		p := s.rdb.Pipeline()
+		cmds := make([]*redis.Cmd, len(calls))
+		for i, c := range calls {
+			if load && i == 0 { // which makes Redis know it for the rest
+				cmds[i] = p.Eval(ctx, sc.source, names(c.keys), c.args...)
+			} else {
+				cmds[i] = p.EvalSha(ctx, sc.sha, names(c.keys), c.args...)
+			}
+		}
+		_, err := p.Exec(ctx)
+		return cmds, err
+	}
+	if cmds, err = send(false); redis.HasErrorPrefix(err, "NOSCRIPT") {
+		cmds, err = send(true)
+	}
+	return cmds, err
+}
+
 // PublishScripts stores the scripts' sources under script:<version> for clients in other languages.
 func (s *Store) PublishScripts(ctx context.Context) error {
 	k := s.keys.script(scriptsVersion)

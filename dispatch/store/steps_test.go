@@ -449,14 +449,34 @@ func (m *machine) promoteOne(typ string) {
 	}, func() string { return m.w.promote(m.epoch, typ) }, func(_, _ string) {})
 }
 
-func (m *machine) cancel() { m.cancelOne(m.pickID()) }
+// cancel takes out a job, and up to three more of its type by the same call.
+func (m *machine) cancel() {
+	ids := []string{m.pickID()}
+	for range rapid.IntRange(0, 3).Draw(m.T, "more") {
+		id := m.pickID()
+		if a, b := m.w.jobs[ids[0]], m.w.jobs[id]; a != nil && b != nil && a.typ == b.typ {
+			ids = append(ids, id)
+		}
+	}
+	m.cancelAll(ids...)
+}
 
-func (m *machine) cancelOne(id string) {
+func (m *machine) cancelAll(ids ...string) {
 	m.twice("cancel", func() string {
-		r, err := m.d.Cancel(m.ctx, id)
-		return m.text(err, r.Code, r.Status, r.Reason)
-	}, func() string { return strings.TrimRight(m.w.cancel(m.epoch, id), " ") },
-		func(first, second string) { m.same(strings.Replace(first, "OK", "ENDED", 1), second) })
+		all, err := m.d.CancelAll(m.ctx, ids)
+		if err != nil {
+			return m.text(err)
+		}
+		said := make([]string, len(all))
+		for i, r := range all {
+			if errors.Is(r.Err, ErrNoEpoch) {
+				return m.text(r.Err)
+			}
+			said[i] = m.text(r.Err, r.Code, r.Status, r.Reason)
+		}
+		return strings.Join(said, ", ")
+	}, func() string { return m.w.cancel(m.epoch, ids...) },
+		func(first, second string) { m.same(strings.ReplaceAll(first, "OK", "ENDED"), second) })
 }
 
 // talk is what goes over wake lists beside jobs.
@@ -622,7 +642,7 @@ func (m *machine) drain() {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(waits)) { // an end that nobody needs to wait for
-		m.cancelOne(id)
+		m.cancelAll(id)
 	}
 	m.workAll(hands) // what that released
 	m.settleAll()
