@@ -106,9 +106,27 @@ func TestAJobThatRunsAloneFillsItsActor(t *testing.T) {
 	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); d.Want != 2 {
 		t.Errorf("want %d after it was told anew", d.Want)
 	}
+	// Facts were lost: no job is known by name, but that this one runs alone.
+	v.Missed()
+	v.Fold(suspects, epoch.Add(time.Second))
+	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); d.Want != 2 || !strings.Contains(d.Steps[0].Why, "1 running (1 alone)") {
+		t.Errorf("want %d after a loss: %+v", d.Want, d.Steps[0])
+	}
 	v.Fold(events.JobEnded{Type: "bash", Job: "s", Actor: "bash_1", Attempt: 2}, epoch.Add(time.Second))
 	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); d.Want != 1 {
 		t.Errorf("want %d after its end", d.Want)
+	}
+	v.Fold(events.JobStarted{Type: "bash", Job: "t", Actor: "bash_1", Attempt: 1}, epoch.Add(time.Second))
+	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); strings.Contains(d.Steps[0].Why, "alone") {
+		t.Errorf("another one runs alone: %+v", d.Steps[0])
+	}
+	started.Actor, started.Attempt = "bash_2", 3
+	v.Fold(events.ActorStateChanged{Pool: "bash", Actor: "bash_2", From: "starting", To: "running"}, epoch)
+	v.Fold(started, epoch.Add(time.Second))
+	v.Missed()
+	v.Fold(events.JobStarted{Type: "bash", Job: "u", Actor: "bash_2", Attempt: 1}, epoch.Add(time.Second)) // its end was not heard of
+	if d := Decide(v.Snapshot("bash", epoch.Add(time.Second))); strings.Contains(d.Steps[0].Why, "alone") {
+		t.Errorf("what has ended runs alone: %+v", d.Steps[0])
 	}
 }
 

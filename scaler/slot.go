@@ -11,6 +11,7 @@ type slot struct {
 	jobs      map[string]bool // that it holds, by id; at most maxHand
 	unnamed   int             // more that it holds, whose starts were not seen
 	alone     string          // the last that was told to run alone
+	lonely    bool            // that is one of unnamed, as far as we know
 	// asked is when a start was sent of which no fact came yet, leaving the same
 	// for a stop; zero when none.
 	asked   time.Time
@@ -77,6 +78,7 @@ func (s *slot) work(job string) {
 	if s.jobs == nil {
 		s.jobs = map[string]bool{}
 	}
+	s.lonely = false // another one: it has ended; or this is it
 	if len(s.jobs) < maxHand {
 		s.jobs[job] = true
 	}
@@ -115,7 +117,13 @@ func (s *slot) emptied(at time.Time) {
 }
 
 // forgetNames: an end may have been missed, and another job begun.
-func (s *slot) forgetNames() { s.jobs, s.unnamed = nil, min(len(s.jobs)+s.unnamed, maxHand) }
+func (s *slot) forgetNames() {
+	s.lonely = s.runsAlone()
+	s.jobs, s.unnamed = nil, min(len(s.jobs)+s.unnamed, maxHand)
+}
+
+// runsAlone: it takes nothing beside what it holds.
+func (s *slot) runsAlone() bool { return s.jobs[s.alone] || s.lonely && s.unnamed > 0 }
 
 func (s *slot) free(at time.Time) { s.jobs, s.unnamed, s.idleSince = nil, 0, at }
 
@@ -131,7 +139,7 @@ const RefusalPause = time.Second
 // actor is the slot as Decide sees it. What was asked for counts as done until
 // patience is over.
 func (s *slot) actor(n int, now time.Time, patience time.Duration) Actor {
-	a := Actor{Slot: n, State: s.state, Jobs: s.holds(), Alone: s.jobs[s.alone], Since: s.idleSince, Recall: s.recall, Blocked: s.blocked}
+	a := Actor{Slot: n, State: s.state, Jobs: s.holds(), Alone: s.runsAlone(), Since: s.idleSince, Recall: s.recall, Blocked: s.blocked}
 	if s.state == Starting || a.waits() {
 		a.Since = s.changed
 	}
