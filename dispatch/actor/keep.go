@@ -1,6 +1,8 @@
 package actor
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"herosup/dispatch/store"
@@ -37,10 +39,13 @@ func (l *loop) inHandSince() (jobs []store.InHand, settle []func(epoch uint64, o
 	add := func(j store.Claimed, ran time.Duration, f func(epoch uint64, ours bool)) {
 		jobs, settle = append(jobs, store.InHand{Claimed: j, Ran: ran}), append(settle, f)
 	}
-	for h, s := range l.running {
+	// The oldest first, as they stand in Redis: if we die, what was first is first again.
+	byAge := func(a, b *slot) int { return a.begun.Compare(b.begun) }
+	for _, s := range slices.SortedFunc(maps.Values(l.running), byAge) {
 		if s.lost {
 			continue
 		}
+		h := holdOf(s.job)
 		add(s.job, time.Since(s.begun), func(epoch uint64, ours bool) {
 			if !ours {
 				s.end(ErrLost)

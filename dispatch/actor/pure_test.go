@@ -3,6 +3,8 @@ package actor
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,5 +157,28 @@ func TestScriptHandlerWantsItsInterpreter(t *testing.T) {
 		if _, err := ScriptHandler(ScriptConfig{Interpreter: argv}); err == nil {
 			t.Errorf("%v is taken", argv)
 		}
+	}
+}
+
+// What is in hand is told in the order in which it came: Redis keeps it, and gives it back in that order if we die.
+func TestWhatIsInHandIsToldInOrder(t *testing.T) {
+	l := &loop{running: map[hold]*slot{}}
+	now := time.Now()
+	var want []string
+	for i := range 50 {
+		s := &slot{job: store.Claimed{ID: fmt.Sprint("j", i)}, begun: now.Add(time.Duration(i) * time.Millisecond), lost: i == 7}
+		l.running[holdOf(s.job)] = s
+		if !s.lost {
+			want = append(want, s.job.ID)
+		}
+	}
+	l.waiting = []store.Claimed{{ID: "next"}}
+	jobs, settle := l.inHandSince()
+	var got []string
+	for _, j := range jobs {
+		got = append(got, j.ID)
+	}
+	if !slices.Equal(got, append(want, "next")) || len(settle) != len(jobs) {
+		t.Error(got)
 	}
 }

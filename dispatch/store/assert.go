@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,18 +25,33 @@ type InHand struct {
 // the daemon waits a moment for it before it fills Redis. A code for each: OK, it stays in the hand, and its token is the one it had with the
 // epoch of the Hello; or Stale: another has it, or it has ended. Unregistered: say hello again. It may be repeated.
 func (a *Actor) Assert(ctx context.Context, jobs []InHand) ([]Code, Code, error) {
-	codes := make([]Code, 0, len(jobs))
+	codes := make([]Code, len(jobs))
+	jobs, places := a.byType(jobs)
 	for {
 		n := a.assertable(jobs)
 		some, code, err := a.assert(ctx, jobs[:n], n == len(jobs))
 		if err != nil || code != OK {
 			return nil, code, err
 		}
-		codes = append(codes, some...)
-		if jobs = jobs[n:]; len(jobs) == 0 {
+		for i, c := range some {
+			codes[places[i]] = c
+		}
+		if jobs, places = jobs[n:], places[n:]; len(jobs) == 0 {
 			return codes, OK, nil
 		}
 	}
+}
+
+// byType puts jobs of one type together, or each change of the type would cost a call. places are where they were.
+func (a *Actor) byType(jobs []InHand) (sorted []InHand, places []int) {
+	for i := range jobs {
+		places = append(places, i)
+	}
+	slices.SortStableFunc(places, func(i, j int) int { return strings.Compare(a.typeOf(jobs[i]), a.typeOf(jobs[j])) })
+	for _, i := range places {
+		sorted = append(sorted, jobs[i])
+	}
+	return sorted, places
 }
 
 // assertable is how many of the jobs go into one call: all of them of one type.

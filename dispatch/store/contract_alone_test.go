@@ -106,6 +106,9 @@ var aloneCases = map[string]func(b *bed){
 		b.wantGot("JOB s1", a, b.end("s0", false))
 		b.wantGot("IDLE j1", a, b.end("s1", false))
 		b.wantStatus("s0", StatusFinished, "")
+		if r := b.record("s0"); r.Alone { // it killed nobody
+			b.Errorf("%+v", r)
+		}
 		if b.exists(b.s.keys.alone("sh")) || b.exists(b.s.keys.clearing("sh")) {
 			b.Error("a list is left")
 		}

@@ -257,3 +257,41 @@ func TestAssertInParts(t *testing.T) {
 		}
 	}
 }
+
+// An actor of several types asserts in one call for each, whatever the order of its jobs, and hears of each what it asked about it.
+func TestAssertTypeByType(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, srv *server) {
+		b := newBed(t, srv)
+		calls := recordCodes(b.s)
+		a := must[*Actor](b)(b.s.Actor("p_1", "sh", "i1"))
+		if err := errors.Join(a.SetSlots(40), a.Serve(map[string]int{"sh": 1, "py": 1, "lua": 1})); err != nil {
+			t.Fatal(err)
+		}
+		must[Hello](b)(a.Hello(b.ctx()))
+		var jobs []InHand
+		for i := range 30 {
+			jobs = append(jobs, InHand{Claimed: Claimed{
+				ID: fmt.Sprint("j", i), Type: []string{"sh", "py", "lua"}[i%3], Script: "x", Token: Token{Epoch: 1, Attempt: 1, Incarnation: "i1"},
+			}})
+		}
+		must[uint64](b)(raise(b, 2))
+		b.wantCode(must[Hello](b)(a.Hello(b.ctx())).Code, OK)
+		jobs[4].Token.Epoch = 2 // of this epoch, and not in its hand
+		codes, code, err := a.Assert(b.ctx(), jobs)
+		if err != nil || code != OK || len(codes) != len(jobs) {
+			t.Fatalf("%v %s %v", codes, code, err)
+		}
+		for i, c := range codes {
+			if want := map[bool]Code{true: Stale, false: OK}[i == 4]; c != want {
+				t.Errorf("%s: %s, want %s", jobs[i].ID, c, want)
+			}
+		}
+		if n := calls.counts["assert OK"]; n != 3 {
+			t.Errorf("%d calls", n)
+		}
+		if r := b.record("j7"); r.Type != "py" || r.Token.Epoch != 2 {
+			t.Errorf("%+v", r)
+		}
+	})
+}

@@ -125,6 +125,9 @@ func (w *world) end(id string, kind, status, reason string) {
 		actor = "" // nobody had it
 	}
 	w.fact(kind, id, actor, j.attempt)
+	if status == "finished" {
+		j.alone = false
+	}
 	w.begun(id) // one that is run again by hand is not late
 	if j.level != 0 {
 		w.leaveLevel(id)

@@ -109,6 +109,9 @@ end
 
 -- What the end of a job with opts brings beside its record.
 function rare.after_end(id, opts, good)
+  if good and flag(opts, 'a') then -- it kills nobody; if it is run again by hand, not alone
+    opts = rare.unset(id, opts, 'a') or ''
+  end
   if opt(opts, 'b') then
     redis.call('ZREM', c_prefix .. ':startby:' .. a_type, id)
     opts = rare.unset(id, opts, 'b') or '' -- one that is run again by hand is not late
