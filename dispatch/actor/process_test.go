@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -29,9 +30,18 @@ func process(args []string) {
 	s, err := store.Open(store.Options{URL: args[0]}, log)
 	if err == nil {
 		defer s.Close()
-		var h Handler
-		if h, err = ScriptHandler(ScriptConfig{Interpreter: args[3:]}); err == nil {
-			err = Run(ctx, Config{Store: s, Name: args[1], Type: args[2], Handler: h, Log: log})
+		cfg := Config{Store: s, Name: args[1], Type: args[2], Log: log}
+		if args[3] == noScript {
+			cfg.Handler = func(ctx context.Context, j Job) Outcome {
+				<-time.After(2 * time.Millisecond) // or the backlog is gone before it can be killed
+				return echo(ctx, j)
+			}
+			cfg.Concurrency, err = strconv.Atoi(args[4])
+		} else {
+			cfg.Handler, err = ScriptHandler(ScriptConfig{Interpreter: args[3:]})
+		}
+		if err == nil {
+			err = Run(ctx, cfg)
 		}
 	}
 	if err != nil {
@@ -40,11 +50,17 @@ func process(args []string) {
 	}
 }
 
+// noScript in an interpreter's place: jobs end soon; the number of slots follows.
+const noScript = "-"
+
 // spawn starts an actor process; its exit is checked at the end unless it was killed.
-func (b *bed) spawn(name string) *exec.Cmd {
+func (b *bed) spawn(name string, handler ...string) *exec.Cmd {
 	b.Helper()
+	if len(handler) == 0 {
+		handler = []string{"bash"}
+	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), processMode+"="+strings.Join([]string{b.url, name, "t", "bash"}, " "))
+	cmd.Env = append(os.Environ(), processMode+"="+strings.Join(append([]string{b.url, name, "t"}, handler...), " "))
 	cmd.Stderr = &b.logs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -136,6 +152,67 @@ func TestKillOfAnActorInMidJob(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 	})
+}
+
+// SIGKILL of an actor of many slots at any moment of a backlog, when two calls may be under way, and of Redis, which keeps what it said:
+// each job ends once.
+func TestKillsInABacklog(t *testing.T) {
+	srv := realServer(t)
+	b := newBed(t, srv)
+	const jobs = 4000
+	var batch []store.Submission
+	for i := range jobs {
+		batch = append(batch, store.Submission{ID: fmt.Sprint("job-", i), Type: "t", Script: "x", Sequence: uint64(i + 1)})
+	}
+	for some := range slices.Chunk(batch, store.MaxBatch) {
+		if _, err := b.d.Accept(t.Context(), 0, some); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's
+	hit, unended := 0, jobs
+	for n := 1; n <= 8 && b.count(store.FactEnded) < jobs*3/4; n++ {
+		cmd := b.spawn("p_1", noScript, "10")
+		goal := b.count(store.FactEnded) + r.IntN(300) + 1
+		b.await("some have ended", func(store.Fact) bool { return b.count(store.FactEnded) >= goal })
+		who := b.facts[len(b.facts)-1].Incarnation
+		if n%3 == 0 { // under the actor's calls
+			srv.stop()
+			srv.back()
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		rec := patient(b, func() (store.Recovered, error) { return b.d.Recover(b.Context(), who, true, 3) })
+		hit += len(rec.Jobs)
+	}
+	b.spawn("p_1", noScript, "10")
+	ends := map[string]int{}
+	for seen := 0; unended > 0; {
+		b.await("an end", func(store.Fact) bool { return len(b.facts) > seen })
+		for ; seen < len(b.facts); seen++ {
+			if f := b.facts[seen]; f.Kind == store.FactEnded {
+				ends[f.Job]++
+				unended--
+			}
+		}
+	}
+	again := 0
+	for _, s := range batch {
+		rec := b.record(s.ID)
+		again += rec.Attempts - 1
+		if ends[s.ID] != 1 || rec.Status != store.StatusFinished {
+			t.Errorf("%s ended %d times: %+v", s.ID, ends[s.ID], rec)
+		}
+	}
+	if again > hit {
+		t.Errorf("%d attempts more than jobs, and %d jobs were hit", again, hit)
+	}
+	if hit == 0 {
+		t.Error("no kill hit a job")
+	}
+	t.Logf("%d jobs were hit", hit)
 }
 
 // SIGTERM ends an idle actor at once and with exit 0, a busy one after its job.
