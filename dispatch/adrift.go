@@ -66,6 +66,7 @@ func (c *Component) putBack(ctx context.Context, jobs []store.Record) error {
 			return err
 		}
 		if code == store.OK {
+			kick(c.measureNow) // it left no fact
 			c.log.Warn("job in no list, put back", "job", j.ID, "script_type", j.Type, "state", string(j.Status))
 		}
 	}

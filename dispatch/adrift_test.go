@@ -50,3 +50,22 @@ func TestJobsInNoListAreFound(t *testing.T) {
 		}
 	})
 }
+
+// A queue that was deleted, and measured as empty, is measured again when its jobs are back in it: nobody else tells of them,
+// and without actors nobody takes them.
+func TestJobsPutBackAreMeasured(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	b.cfg.MeasureEvery, b.cfg.AdriftEvery, b.cfg.AdriftAge = 200*time.Millisecond, time.Second, 500*time.Millisecond
+	b.up()
+	id := b.submit("x", Options{})
+	expect(b, func(e events.QueueMeasured) bool { return e.Ready == 1 })
+	if err := b.rdb.Del(b.soon(), "hero:q:work:type:bash").Err(); err != nil {
+		t.Fatal(err)
+	}
+	empties := count(b, func(e events.QueueMeasured) bool { return e.Ready == 0 })
+	expectNth(b, empties+1, func(e events.QueueMeasured) bool { return e.Ready == 0 })
+	before := count(b, func(e events.QueueMeasured) bool { return e.Ready == 1 })
+	expectNth(b, before+1, func(e events.QueueMeasured) bool { return e.Ready == 1 })
+	b.actor("bash_1", nil)
+	expect(b, func(e events.JobEnded) bool { return e.Job == id })
+}
