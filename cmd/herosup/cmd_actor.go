@@ -78,7 +78,7 @@ func (a *app) actorCommand() *cobra.Command {
 		Long: `Takes jobs of one type, or of several in turns, from Redis and gives each script to
 an interpreter, on its standard input or, where an argument is {script.EXT}, in a file. The script sees
 CALLER_ID, CONTEXT_ID, HERO_JOB_ID and HERO_ATTEMPT (in Rhai the first two, as
-constants). This is what pools run that name no command of their own.
+constants), and of the actor's environment what ` + actor.PassEnv + ` names: a pool's env. This is what pools run that name no command of their own.
 
 With --hero it gives jobs to a program of the original Hero protocol, which takes them
 with BLPOP from a private Redis; {redis} in its arguments stands for the URL of that.`,
@@ -137,6 +137,11 @@ with BLPOP from a private Redis; {redis} in its arguments stands for the URL of 
 // handler runs each job with the interpreter given, or with the one known for its type. able looks for them, where they may be by
 // now: one that is missing is the pool's condition, and an actor of it waits.
 func (f *actorFlags) handler(interpreter string, grace time.Duration) (h actor.Handler, able func() error, err error) {
+	set, err := actor.ReadSettings(os.Getenv)
+	if err != nil {
+		return nil, nil, usagef("%w", err)
+	}
+	env := set.ScriptEnv(os.Getenv)
 	words, err := shellquote.Split(interpreter)
 	if err != nil || interpreter != "" && len(words) == 0 {
 		return nil, nil, usagef("--interpreter %q can not be split into words", interpreter)
@@ -156,7 +161,7 @@ func (f *actorFlags) handler(interpreter string, grace time.Duration) (h actor.H
 					return fmt.Errorf("%w; %s", err, actorHint(t))
 				}
 			}
-			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Grace: grace, Log: os.Stdout})
+			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Env: env, Grace: grace, Log: os.Stdout})
 			if err != nil {
 				return err
 			}

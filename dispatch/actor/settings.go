@@ -30,6 +30,8 @@ type Settings struct {
 	KeepAge  time.Duration
 	// KeepResult bounds their results; nil: as the records.
 	KeepResult *time.Duration
+	// Pass names the variables of the actor's own environment that its scripts get: the pool's. Others they do not see.
+	Pass []string
 }
 
 // The variables. A password is never among arguments, which every user of the machine can read.
@@ -43,6 +45,7 @@ const (
 	KeepMostEnv         = "HERO_KEEP_MOST"
 	KeepAgeEnv          = "HERO_KEEP_AGE"
 	KeepResultEnv       = "HERO_KEEP_RESULT" // empty: as the records
+	PassEnv             = "HERO_PASS"        // names with commas between
 	PasswordEnv         = "HEROSUP_REDIS_PASSWORD"
 	SentinelPasswordEnv = "HEROSUP_REDIS_SENTINEL_PASSWORD"
 )
@@ -58,6 +61,7 @@ func (s Settings) Env() map[string]string {
 		RetryBackoffEnv: s.RetryBackoff[0].String() + "," + s.RetryBackoff[1].String(),
 		DeadMostEnv:     strconv.Itoa(s.DeadMost), DeadAgeEnv: s.DeadAge.String(),
 		KeepMostEnv: strconv.Itoa(s.KeepMost), KeepAgeEnv: s.KeepAge.String(), KeepResultEnv: result,
+		PassEnv: strings.Join(s.Pass, ","),
 	}
 }
 
@@ -82,6 +86,7 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 			s.KeepResult = new(time.Duration)
 			return into(s.KeepResult, time.ParseDuration)(text)
 		}},
+		{PassEnv, getenv(PassEnv), func(text string) error { s.Pass = strings.Split(text, ","); return nil }},
 	} {
 		if v.text == "" {
 			continue
@@ -91,6 +96,15 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		}
 	}
 	return s, cmp.Or(faults...)
+}
+
+// ScriptEnv is what scripts get of the actor's own environment.
+func (s Settings) ScriptEnv(getenv func(string) string) map[string]string {
+	env := make(map[string]string, len(s.Pass))
+	for _, name := range s.Pass {
+		env[name] = getenv(name)
+	}
+	return env
 }
 
 func (s *Settings) readTypes(text string) (err error) {

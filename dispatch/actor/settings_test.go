@@ -14,6 +14,7 @@ func TestSettingsThroughTheEnvironment(t *testing.T) {
 		{
 			Type: "bash", Types: map[string]int{"bash": 1, "python": 3}, Concurrency: 4, Prefix: "{h}",
 			RetryBackoff: [2]time.Duration{time.Millisecond, time.Hour}, DeadMost: 5, DeadAge: time.Minute, KeepMost: 7, KeepAge: time.Second, KeepResult: new(time.Duration),
+			Pass: []string{"LANG", "WORD"},
 		},
 		{Type: "odd", Types: map[string]int{"odd": 1}, Concurrency: 1},
 	} {

@@ -191,6 +191,7 @@ func (d *Daemon) actorSettings(p config.Pool) actor.Settings {
 		Type: p.Type, Types: p.Types, Concurrency: p.Concurrency, Prefix: d.cfg.Redis.Prefix,
 		RetryBackoff: [2]time.Duration(j.RetryBackoff), DeadMost: j.DeadMost, DeadAge: j.DeadAge,
 		KeepMost: j.KeepMost, KeepAge: j.KeepAge, KeepResult: j.KeepResult,
+		Pass: slices.Sorted(maps.Keys(p.Env)),
 	}
 }
 
