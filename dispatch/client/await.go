@@ -38,7 +38,7 @@ const (
 
 // Await returns the result of a job: at once if it has ended, else at its end. It
 // asks again while the daemon is away, until ctx ends. The error is a *Refusal if
-// there is no such job.
+// there is no such job (404), or its result is not kept any more (410, result_gone).
 func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	if err := named(id); err != nil {
 		return Result{Job: id}, err
