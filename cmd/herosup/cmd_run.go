@@ -54,7 +54,11 @@ survives a restart of the daemon. Interrupting it does not end the job.`,
 				if errors.As(err, &r) {
 					return err
 				}
-				return hinted(statusOf(cmd.Context(), err), fmt.Errorf("wait for job %s: %w", o.ID, err), "the job goes on; its result: herosup describe job "+o.ID)
+				hint := "the job goes on; its result: herosup describe job " + o.ID
+				if errors.Is(err, client.ErrUnconfirmed) {
+					hint = "submit it again under --id " + o.ID + ": the same job again is the same job"
+				}
+				return hinted(statusOf(cmd.Context(), err), fmt.Errorf("wait for job %s: %w", o.ID, err), hint)
 			}
 			return d.printResult(cmd, result, asJSON)
 		},

@@ -31,6 +31,18 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// A time that is up before the log has the job leaves it open whether it was accepted, and that is said.
+func TestRunThatWasNotConfirmed(t *testing.T) {
+	_, c := bed(t, embedded.Submitter)
+	cause := errors.New("no more patience")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Nanosecond, cause)
+	defer cancel()
+	r, err := c.Run(ctx, "echo", "print 42", client.Options{})
+	if !errors.Is(err, client.ErrUnconfirmed) || !errors.Is(err, cause) || r.Job == "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // The bus goes away and comes back on its port, and dispatch with it, while a job is
 // awaited: the same call returns its result.
 func TestRunSurvivesTheDaemon(t *testing.T) {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -116,7 +117,7 @@ func refusalOf(e events.CommandRejected) *Refusal {
 
 // Run submits a script and returns its result. It outlives restarts of the daemon
 // and of the bus for as long as ctx lets it: the job is submitted under an id of its
-// own and asked for by that. The end of ctx does not end the job.
+// own and asked for by that. The end of ctx does not end the job; ErrUnconfirmed if that came before the log had it, as far as is known.
 func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Result, error) {
 	send := c.Submit
 	if o.ID != "" || len(o.Prerequisites) > 0 {
@@ -136,7 +137,7 @@ func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Re
 			return Result{Job: o.ID}, err
 		}
 		if err := pause(ctx); err != nil {
-			return Result{Job: o.ID}, err
+			return Result{Job: o.ID}, fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		}
 	}
 	return c.Await(ctx, o.ID)
