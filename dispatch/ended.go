@@ -69,8 +69,11 @@ func (c *Component) runEnded(ctx context.Context) error {
 func (e *ender) forget(ctx context.Context) error {
 	for {
 		gone := 0
-		if err := limited(ctx, func(ctx context.Context) (err error) {
-			gone, err = e.c.d().ForgetResults(ctx)
+		if err := limited(ctx, func(ctx context.Context) error {
+			some, err := e.c.store.SomeResultsGo(ctx)
+			if err == nil && some {
+				gone, err = e.c.d().ForgetResults(ctx)
+			}
 			return err
 		}); err != nil || gone == 0 {
 			return err

@@ -64,6 +64,13 @@ func (d *Daemon) Settle(ctx context.Context, entries []EndedEntry) (int, error) 
 	return r.num(1), r.err
 }
 
+// SomeResultsGo reports whether there are results that go before their records: for who asks each few seconds, one command.
+func (s *Store) SomeResultsGo(ctx context.Context) (bool, error) {
+	k := s.keys.results()
+	n, err := s.rdb.Exists(ctx, k.name).Result()
+	return n > 0, s.fault(ctx, err, []key{k})
+}
+
 // ForgetResults lets results go whose time is over, at most 500; it says how many.
 func (d *Daemon) ForgetResults(ctx context.Context) (int, error) {
 	k := d.s.keys
