@@ -168,6 +168,15 @@ func (c *Component) awaitJob(ctx context.Context, m events.Message, e events.Job
 	case errors.Is(err, store.ErrNoJob):
 		c.deny(m, unknownJob(e.Job))
 	default: // also with Redis away: it is answered when it is back
+		if rec.ID == "" && upTo == 0 { // else it would not be known from the first moment of a refill
+			if err := limited(ctx, func(ctx context.Context) (err error) {
+				upTo, err = c.lastLogged(ctx)
+				return err
+			}); err != nil {
+				c.deny(m, c.endTrouble(e.Job, err))
+				return
+			}
+		}
 		c.toWaiters(waiter{id: e.Job, m: m, upTo: upTo})
 	}
 }

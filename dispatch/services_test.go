@@ -316,6 +316,31 @@ func TestServicesWithoutRedis(t *testing.T) {
 	}
 }
 
+// Who waits for a job while Redis is away is not told that there is none by a Redis that came back empty and is not filled yet: the wait
+// is for what the log had by then.
+func TestAWaitWithoutRedisIsForTheLog(t *testing.T) {
+	r := miniRedis(t)
+	b := newBed(t, r)
+	up := b.up()
+	id := b.submit("x", Options{})
+	queued := expect(b, func(e events.JobQueued) bool { return e.Job == id })
+	if err := up.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	c := b.fresh()
+	c.stream = up.stream
+	go c.awaitJob(b.soon(), events.Message{}, events.JobAwait{Job: id})
+	select {
+	case v := <-c.waits:
+		if w, ok := v.(waiter); !ok || w.upTo != queued.Sequence {
+			t.Errorf("%+v, want it to wait for %d", v, queued.Sequence)
+		}
+	case <-time.After(patience):
+		t.Fatal("nobody waits")
+	}
+}
+
 // The waiters are bounded.
 func TestTooManyWaiters(t *testing.T) {
 	b := newBed(t, miniRedis(t))
