@@ -41,6 +41,7 @@ func (l *loop) inherit(services map[string]zinit.Service) error {
 		l.endTests(marked[name])
 		l.foreign[u] = f
 		if spec.Memory != 0 {
+			_, _ = l.spawner.cgroups.ready()    // it may have a group already
 			l.spawner.cgroups.outOfMemory(name) // what was killed before is not this life's
 		}
 		l.watch(u, f)

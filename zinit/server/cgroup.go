@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"herosup/zinit"
 
@@ -26,14 +27,17 @@ import (
 //	                                  hold no process
 //	<ours>/zinit-<instance>/<service>
 type cgroups struct {
-	records records
+	prepare func() (root string, err error)
 
-	once sync.Once
-	root string // <ours>/zinit-<instance>
-	err  error  // why there is none
+	making sync.Mutex             // one prepares at a time
+	root   atomic.Pointer[string] // <ours>/zinit-<instance>; nil until it is there
 
 	mu    sync.Mutex
 	kills map[string]int // by service: those of the kernel that are known
+}
+
+func newCgroups(prepare func() (root string, err error)) *cgroups {
+	return &cgroups{prepare: prepare, kills: make(map[string]int)}
 }
 
 // controllers that a service's bounds need.
@@ -45,10 +49,11 @@ func (c *cgroups) place(service string, e zinit.Extension) (*os.File, error) {
 	if e.Memory == 0 && e.CPU == 0 {
 		return nil, nil
 	}
-	if err := c.ready(); err != nil {
+	root, err := c.ready()
+	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(c.root, service)
+	dir := filepath.Join(root, service)
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("cgroup: %w", err)
 	}
@@ -65,19 +70,28 @@ func (c *cgroups) place(service string, e zinit.Extension) (*os.File, error) {
 	return f, nil
 }
 
-// ready finds where groups are made, or why they can not be.
-func (c *cgroups) ready() error {
-	c.once.Do(func() { c.root, c.err = c.prepare() })
-	return c.err
+// ready is where groups are made, or why they can not be for now: what is in the way
+// may go, so the next who asks tries again.
+func (c *cgroups) ready() (root string, err error) {
+	c.making.Lock()
+	defer c.making.Unlock()
+	if there := c.root.Load(); there != nil {
+		return *there, nil
+	}
+	if root, err = c.prepare(); err == nil {
+		c.root.Store(&root)
+	}
+	return root, err
 }
 
 // outOfMemory reports whether the kernel has killed processes of the service for want
 // of memory since this was asked last.
 func (c *cgroups) outOfMemory(service string) bool {
-	if c.ready() != nil {
+	root := c.root.Load()
+	if root == nil {
 		return false
 	}
-	b, err := os.ReadFile(filepath.Join(c.root, service, "memory.events"))
+	b, err := os.ReadFile(filepath.Join(*root, service, "memory.events"))
 	if err != nil {
 		return false // it has none
 	}
@@ -122,7 +136,7 @@ func settings(e zinit.Extension) []setting {
 
 // remove takes the group of a service away once nothing is in it.
 func (c *cgroups) remove(service string) {
-	if c.root != "" && os.Remove(filepath.Join(c.root, service)) == nil { // rmdir: fails while it is in use
+	if root := c.root.Load(); root != nil && os.Remove(filepath.Join(*root, service)) == nil { // rmdir: fails while it is in use
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.kills, service) // the next group counts anew
@@ -131,29 +145,30 @@ func (c *cgroups) remove(service string) {
 
 // removeAll is for the end.
 func (c *cgroups) removeAll() {
-	if c.root == "" {
+	root := c.root.Load()
+	if root == nil {
 		return
 	}
-	entries, _ := os.ReadDir(c.root)
+	entries, _ := os.ReadDir(*root)
 	for _, e := range entries {
 		if e.IsDir() {
-			_ = os.Remove(filepath.Join(c.root, e.Name()))
+			_ = os.Remove(filepath.Join(*root, e.Name()))
 		}
 	}
-	_ = os.Remove(c.root)
+	_ = os.Remove(*root)
 }
 
-// prepare has the kernel hand the controllers down to groups below ours.
-func (c *cgroups) prepare() (root string, err error) {
+// prepareCgroups has the kernel hand the controllers down to groups below ours.
+func (r records) prepareCgroups() (root string, err error) {
 	own, err := controlled("self")
 	if err != nil {
 		return "", err
 	}
-	root = filepath.Join(own, "zinit-"+c.records.instance)
+	root = filepath.Join(own, "zinit-"+r.instance)
 	if err := os.Mkdir(root, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", fmt.Errorf("cgroup: %w", err)
 	}
-	if err := c.handDownFrom(own); err != nil {
+	if err := r.handDownFrom(own); err != nil {
 		return "", err
 	}
 	if err := handDown(root); err != nil {
@@ -167,7 +182,7 @@ const moves = 10
 
 // handDownFrom has our own group hand its controllers down, for which it may hold no
 // process: ours go into a group below it.
-func (c *cgroups) handDownFrom(own string) error {
+func (r records) handDownFrom(own string) error {
 	leaf := filepath.Join(own, "zinit-server")
 	err := handDown(own)
 	for range moves {
@@ -177,7 +192,7 @@ func (c *cgroups) handDownFrom(own string) error {
 		if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("cgroup: %w", err)
 		}
-		moved, others, moveErr := c.moveOurs(own, leaf)
+		moved, others, moveErr := r.moveOurs(own, leaf)
 		if err = handDown(own); err == nil || moved > 0 && errors.Is(err, unix.EBUSY) {
 			continue
 		}
@@ -191,12 +206,12 @@ func (c *cgroups) handDownFrom(own string) error {
 
 // moveOurs moves what we are, have started or adopted from one group to another, and
 // tells who else is there.
-func (c *cgroups) moveOurs(from, to string) (moved int, others []int, err error) {
+func (r records) moveOurs(from, to string) (moved int, others []int, err error) {
 	all, err := allProcs()
 	if err != nil {
 		return 0, nil, err
 	}
-	marked, err := c.records.marked()
+	marked, err := r.marked()
 	if err != nil {
 		return 0, nil, err
 	}

@@ -98,7 +98,7 @@ func serveAll(ctx context.Context, cfg Config, rec records) (clean bool, err err
 	outputs.stock.fill()
 	wg.Go(func() { outputs.stock.run(work) })
 	rec.stock = outputs.stock
-	groups := &cgroups{records: rec, kills: make(map[string]int)}
+	groups := newCgroups(rec.prepareCgroups)
 	defer groups.removeAll()
 	l := newLoop(work, cfg, &spawner{null: null, outputs: outputs, logs: log, cgroups: groups}, rec, k)
 	wg.Go(func() { l.notes.run(work) })
