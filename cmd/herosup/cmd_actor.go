@@ -119,7 +119,16 @@ with BLPOP from a private Redis; {redis} in its arguments stands for the URL of 
 			if original {
 				return f.runOriginal(cmd, a, args, grace)
 			}
-			h, able, err := f.handler(interpreter, grace)
+			log, err := a.logger(cmd, "info", "auto")
+			if err != nil {
+				return err
+			}
+			out := os.Stdout
+			if err := runner.CheckLog(out); err != nil {
+				out = nil
+				log.Warn("of a long output only the first and the last part are kept", "actor", f.id, "err", err)
+			}
+			h, able, err := f.handler(interpreter, grace, out)
 			if err != nil {
 				return err
 			}
@@ -136,7 +145,7 @@ with BLPOP from a private Redis; {redis} in its arguments stands for the URL of 
 
 // handler runs each job with the interpreter given, or with the one known for its type. able looks for them, where they may be by
 // now: one that is missing is the pool's condition, and an actor of it waits.
-func (f *actorFlags) handler(interpreter string, grace time.Duration) (h actor.Handler, able func() error, err error) {
+func (f *actorFlags) handler(interpreter string, grace time.Duration, log *os.File) (h actor.Handler, able func() error, err error) {
 	set, err := actor.ReadSettings(os.Getenv)
 	if err != nil {
 		return nil, nil, usagef("%w", err)
@@ -161,7 +170,7 @@ func (f *actorFlags) handler(interpreter string, grace time.Duration) (h actor.H
 					return fmt.Errorf("%w; %s", err, actorHint(t))
 				}
 			}
-			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Env: env, Grace: grace, Log: os.Stdout})
+			h, err := actor.ScriptHandler(actor.ScriptConfig{Interpreter: argv, Env: env, Grace: grace, Log: log})
 			if err != nil {
 				return err
 			}

@@ -6,18 +6,17 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
 	// maxCopy bounds what of one output goes into the log: half of the ring that zinit keeps for all its services.
 	maxCopy = 2 << 20
-	// copyWait is how long the end of a script waits for a log that is behind.
+	// copyWait is how long the end of a script waits for a log that is behind, and lastLine the part of it that is kept for
+	// the line that counts what the log did not take.
 	copyWait = time.Second
-	// copyPiece is what a pipe takes at once that can be written to at all (PIPE_BUF).
+	lastLine = copyWait / 10
+	// copyPiece is what a pipe takes as a whole or not at all (PIPE_BUF).
 	copyPiece = 4096
-	copyLook  = 20 * time.Millisecond
 )
 
 // copier writes an output that is too long for its record into a log, as lines behind a prefix. Whoever reads the
@@ -26,7 +25,9 @@ const (
 type copier struct {
 	to     *os.File
 	prefix string
+	log    *os.File      // to, opened once more
 	done   chan struct{} // closed when the goroutine has ended; nil until there is one
+	closed bool          // the log can not be opened
 
 	mu    sync.Mutex
 	there *sync.Cond
@@ -39,7 +40,15 @@ type copier struct {
 
 // take is called with all of the output, piece by piece.
 func (c *copier) take(p []byte) {
+	if c.closed {
+		return
+	}
 	if c.done == nil {
+		var err error
+		if c.log, err = openLog(c.to); err != nil {
+			c.closed = true // as CheckLog said, or its reader is gone
+			return
+		}
 		c.there, c.done = sync.NewCond(&c.mu), make(chan struct{})
 		go c.write()
 	}
@@ -59,6 +68,7 @@ func (c *copier) end() (whole bool) {
 	}
 	c.mu.Lock()
 	c.ended = time.Now()
+	_ = c.log.SetWriteDeadline(c.ended.Add(copyWait - lastLine)) // a plain file has none, and never waits
 	c.there.Signal()
 	c.mu.Unlock()
 	<-c.done
@@ -67,6 +77,7 @@ func (c *copier) end() (whole bool) {
 
 func (c *copier) write() {
 	defer close(c.done)
+	defer c.log.Close()
 	for {
 		line, last := c.next()
 		if line != nil && !c.put(line) {
@@ -80,6 +91,7 @@ func (c *copier) write() {
 		}
 	}
 	if n := c.over + int64(c.lost); n > 0 {
+		_ = c.log.SetWriteDeadline(c.ended.Add(copyWait))
 		c.put(fmt.Appendf(nil, "... the last %d bytes are not in this log ...", n))
 	}
 }
@@ -108,38 +120,8 @@ func (c *copier) next() (line []byte, last bool) {
 	}
 }
 
-// put writes a line once the log takes it; false: it does not, and the time is up.
+// put writes a line once the log takes it; false: it does not, and the time is up, or nobody reads it any more.
 func (c *copier) put(line []byte) bool {
-	for {
-		ready, gone := c.ready()
-		if gone {
-			return false
-		}
-		if ready {
-			break
-		}
-		c.mu.Lock()
-		ended := c.ended
-		c.mu.Unlock()
-		if !ended.IsZero() && time.Since(ended) > copyWait {
-			return false
-		}
-	}
-	_, err := c.to.Write(append(append([]byte(c.prefix), line...), '\n'))
+	_, err := c.log.Write(append(append([]byte(c.prefix), line...), '\n'))
 	return err == nil
-}
-
-// ready waits a moment until a piece can be written without waiting. gone: there is no reader any more, and to write to a standard
-// output that has none would end this process (os/signal, SIGPIPE).
-func (c *copier) ready() (ready, gone bool) {
-	raw, err := c.to.SyscallConn()
-	if err != nil {
-		return false, true
-	}
-	_ = raw.Control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-		_, _ = unix.Poll(p, int(copyLook.Milliseconds()))
-		ready, gone = p[0].Revents&unix.POLLOUT != 0, p[0].Revents&^unix.POLLOUT != 0
-	})
-	return ready, gone
 }

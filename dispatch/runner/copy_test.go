@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // logged runs a bash script with a log, and gives what came into that. unread: nobody reads it before the script has ended.
@@ -92,7 +96,40 @@ func TestALogThatIsStuck(t *testing.T) {
 	}
 }
 
-// One whose reader is gone is not written to: as a standard output that would end the actor.
+// Many slots share a log that takes nothing: each ends, whoever gets its last free page.
+func TestALogThatIsStuckForMany(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	line := []byte(strings.Repeat("x", 3000) + "\n")
+	ended := make(chan bool)
+	for range 10 {
+		go func() {
+			c := &copier{to: w, prefix: "j1| "}
+			for range 100 {
+				c.take(line)
+			}
+			ended <- c.end()
+		}()
+	}
+	stuck := time.AfterFunc(10*copyWait, func() {
+		t.Error("an end waits for the log")
+		_ = r.Close()
+	})
+	for range 10 {
+		if <-ended {
+			t.Error("all of it is said to be in a log that has no room for it")
+		}
+	}
+	if stuck.Stop() {
+		_ = r.Close()
+	}
+}
+
+// One whose reader goes, or is gone, holds up nothing and ends nobody, and the record does not promise it.
 func TestALogThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
@@ -100,12 +137,57 @@ func TestALogThatNobodyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
+	c := &copier{to: w}
+	c.take([]byte("read\n"))
+	if line, err := bufio.NewReader(r).ReadString('\n'); line != "read\n" {
+		t.Errorf("%q %v", line, err)
+	}
 	_ = r.Close()
-	if _, gone := (&copier{to: w}).ready(); !gone {
-		t.Error("it would be written to")
+	c.take([]byte("unread\n"))
+	if c.end() {
+		t.Error("the log is said to have it")
 	}
 	res := Run(t.Context(), Spec{Interpreter: []string{"bash"}, Script: "printf %20000d 1", OutputLimit: 1000, Log: w})
 	if !res.Finished() || strings.Contains(res.Output, "actor's log") {
 		t.Errorf("%+v", res)
+	}
+}
+
+// A file gets it where its other writers have got to.
+func TestALogThatIsAFile(t *testing.T) {
+	t.Parallel()
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, _ = f.WriteString("before\n")
+	res := Run(t.Context(), Spec{Interpreter: []string{"bash"}, Script: "printf %2000d 1", OutputLimit: 1000, Log: f, LogPrefix: "j1| "})
+	_, _ = f.WriteString("behind\n")
+	log, err := os.ReadFile(f.Name())
+	if want := fmt.Sprintf("before\nj1| %2000d\nbehind\n", 1); string(log) != want || !strings.Contains(res.Output, "all of it went to the actor's log") {
+		t.Errorf("%v %+v %.100q", err, res, log)
+	}
+}
+
+// What can not be opened once more gets nothing, and can be told before.
+func TestALogThatIsASocket(t *testing.T) {
+	t.Parallel()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
+	defer theirs.Close()
+	if err := CheckLog(ours); err == nil {
+		t.Error("a socket is said to be a log")
+	}
+	res := Run(t.Context(), Spec{Interpreter: []string{"bash"}, Script: "printf %20000d 1", OutputLimit: 1000, Log: ours})
+	if !res.Finished() || strings.Contains(res.Output, "actor's log") {
+		t.Errorf("%+v", res)
+	}
+	_ = ours.Close()
+	if b, err := io.ReadAll(theirs); len(b) > 0 {
+		t.Errorf("%d bytes in it, %v", len(b), err)
 	}
 }

@@ -78,7 +78,8 @@
 //
 // Of the standard output the first and the last half of OutputLimit are kept, with a mark between them; of the standard error the end. A
 // longer output goes into Spec.Log, too, from its first byte on, while the script runs: the process manager's log, whose own
-// bounds hold for it. The script does not wait for the log, and its end does for a second at most.
+// bounds hold for it. The script does not wait for the log, and its end does for a second at most. A log that this user can
+// not open once more, by /proc/self/fd, gets nothing: a socket, or a pipe that another user made (CheckLog).
 //
 // # Ownership
 //

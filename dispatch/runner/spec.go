@@ -54,7 +54,7 @@ type Spec struct {
 	// OutputLimit bounds the bytes of output that are kept: the first and the last half. 0 is DefaultOutput.
 	OutputLimit int
 	// Log gets an output that is over OutputLimit, each of its lines behind LogPrefix: the first 2 MiB of it, while it is
-	// written. A log that takes nothing holds up the end by a second at most. nil: none does.
+	// written. A log that takes nothing holds up the end by a second at most. nil, or one that fails CheckLog: none does.
 	Log       *os.File
 	LogPrefix string
 	// Record is called once, before the script's first instruction, with the process group and the identity of its
