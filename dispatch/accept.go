@@ -92,7 +92,7 @@ func (in *intake) accept(ctx context.Context, items []item, repeated bool) (done
 		done++
 		in.c.told.set(it.sub.Sequence)
 		if f := in.from.refill; f != nil && (it.sub.Sequence >= f.until || it.last) {
-			in.refilled()
+			in.refilled(ctx)
 		}
 	}
 	return done, err
@@ -222,7 +222,7 @@ func (c *Component) deleteLogged(ctx context.Context, seq uint64) error {
 
 // refilled ends a refill: everything that was in the log when the epoch was raised
 // is in Redis.
-func (in *intake) refilled() {
+func (in *intake) refilled(ctx context.Context) {
 	f, c := in.from.refill, in.c
 	in.from.refill = nil
 	for _, k := range []chan struct{}{c.measureNow, c.delayedNow, c.endedNow, c.sweepNow} {
@@ -231,6 +231,9 @@ func (in *intake) refilled() {
 	c.toWaiters(recheckAll{}) // what had ended may be forgotten
 	if f.first {
 		return // nothing was lost
+	}
+	if err := limited(ctx, func(ctx context.Context) error { return c.keepRefill(ctx, 0) }); err != nil {
+		c.log.Warn("the next start refills once more", "err", err)
 	}
 	c.log.Info("redis refilled", "event", "RedisRefilled", "depth", f.jobs, "kept", f.kept, "silent", f.silent, "reason", f.reason)
 	c.publish(events.RedisRefilled{Epoch: int64(f.epoch), Jobs: f.jobs, Kept: f.kept, Silent: f.silent, Reason: f.reason})

@@ -43,7 +43,9 @@
 //	                            the next refill.
 //	Redis forgot everything     the epoch is missing. It is raised, in the bucket
 //	                            HERO_STATE first, and the log read from its first
-//	                            message.
+//	                            message. Until it is read to what was its end then,
+//	                            the bucket says so: the start after a daemon that was
+//	                            killed in the middle reads it from the first again.
 //	Redis has an old copy       see below: its epoch is taken away, and then as above.
 //	in no list                  a queue deleted by hand, a key evicted: a round over
 //	                            the records each AdriftEvery puts it back, into its

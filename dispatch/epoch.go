@@ -13,8 +13,15 @@ import (
 	"herosup/events"
 )
 
-// epochKey is the key in the bucket events.StateBucket; its value is decimal.
-const epochKey = "epoch"
+// Keys in the bucket events.StateBucket; their values are epochs, decimal. refillKey stands while Redis, under that epoch, is
+// filled from the log: who finds it at the start begins anew.
+const (
+	epochKey  = "epoch"
+	refillKey = "refill"
+)
+
+// firstStart is the reason of a refill that has nothing to bring back.
+const firstStart = "first start"
 
 // start is where the reading of the log begins.
 type start struct {
@@ -36,10 +43,13 @@ type refill struct {
 // settleEpoch finds out at the start whether Redis is the one that was left, and
 // where to go on in the log.
 func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error) {
-	var mine, theirs uint64
+	var mine, filling, theirs uint64
 	for {
 		err := limited(ctx, func(ctx context.Context) (err error) {
 			if mine, _, err = c.keptEpoch(ctx); err != nil {
+				return err
+			}
+			if filling, _, err = c.keptNumber(ctx, refillKey); err != nil {
 				return err
 			}
 			theirs, err = c.store.Epoch(ctx)
@@ -56,6 +66,9 @@ func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error)
 		return c.rebuild(ctx, r, mine, theirs)
 	}
 	c.useEpoch(mine)
+	if filling == mine {
+		return c.beginRefill(ctx, r, mine, fmt.Sprintf("the daemon before ended while it filled epoch %d", mine))
+	}
 	return c.resume(ctx, r)
 }
 
@@ -96,14 +109,15 @@ func (c *Component) checkEpoch(ctx context.Context, r *reporter) (s start, ok bo
 // the next start sees that they differ and raises it once more, while an epoch
 // that only Redis has could come again after the loss of both. From the moment
 // Redis carries it, actors may register and work; the log is read from its first
-// message.
+// message, and the bucket says so before, or who starts after our death would take
+// a Redis filled in part for a whole one.
 func (c *Component) rebuild(ctx context.Context, r *reporter, mine, theirs uint64) (start, error) {
 	reason := fmt.Sprintf("Redis carries epoch %d, this daemon's is %d", theirs, mine)
 	switch {
 	case c.oldCopy.Load() != nil:
 		reason = "Redis came back with an old copy: " + *c.oldCopy.Swap(nil)
 	case mine == 0 && theirs == 0:
-		reason = "first start"
+		reason = firstStart
 	case theirs == 0:
 		reason = "Redis came without its data (no epoch)"
 	}
@@ -126,6 +140,11 @@ func (c *Component) rebuild(ctx context.Context, r *reporter, mine, theirs uint6
 			if kept, err = c.keepEpoch(ctx, next); err != nil || kept > next {
 				return err
 			}
+			if reason != firstStart {
+				if err := c.keepRefill(ctx, next); err != nil {
+					return err
+				}
+			}
 			code, theirs, err = c.store.RaiseEpoch(ctx, next)
 			return err
 		})
@@ -143,7 +162,7 @@ func (c *Component) rebuild(ctx context.Context, r *reporter, mine, theirs uint6
 }
 
 func (c *Component) beginRefill(ctx context.Context, r *reporter, epoch uint64, reason string) (start, error) {
-	f := &refill{epoch: epoch, reason: reason, first: reason == "first start"}
+	f := &refill{epoch: epoch, reason: reason, first: reason == firstStart}
 	if !r.until(ctx, func(ctx context.Context) (err error) {
 		if err := c.store.PublishScripts(ctx); err != nil {
 			return err
@@ -178,22 +197,26 @@ func (c *Component) useEpoch(epoch uint64) {
 
 // keptEpoch reads the bucket: 0 for none.
 func (c *Component) keptEpoch(ctx context.Context) (epoch, revision uint64, err error) {
+	return c.keptNumber(ctx, epochKey)
+}
+
+func (c *Component) keptNumber(ctx context.Context, key string) (n, revision uint64, err error) {
 	kv, err := c.js.KeyValue(ctx, events.StateBucket)
 	if err != nil {
 		return 0, 0, &logError{"open bucket " + events.StateBucket, err}
 	}
-	e, err := kv.Get(ctx, epochKey)
+	e, err := kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return 0, 0, nil
 	}
 	if err != nil {
-		return 0, 0, &logError{"read epoch", err}
+		return 0, 0, &logError{"read " + key, err}
 	}
-	epoch, err = strconv.ParseUint(string(e.Value()), 10, 64)
+	n, err = strconv.ParseUint(string(e.Value()), 10, 64)
 	if err != nil {
-		return 0, 0, &logError{"read epoch", fmt.Errorf("%q in bucket %s is no number", e.Value(), events.StateBucket)}
+		return 0, 0, &logError{"read " + key, fmt.Errorf("%q in bucket %s is no number", e.Value(), events.StateBucket)}
 	}
-	return epoch, e.Revision(), nil
+	return n, e.Revision(), nil
 }
 
 // keepEpoch writes it, unless a higher one is there: that is returned then.
@@ -216,6 +239,23 @@ func (c *Component) keepEpoch(ctx context.Context, epoch uint64) (uint64, error)
 		return 0, &logError{"keep epoch", err}
 	}
 	return epoch, nil
+}
+
+// keepRefill writes down that Redis is being filled under an epoch; 0: it is done.
+func (c *Component) keepRefill(ctx context.Context, epoch uint64) error {
+	kv, err := c.js.KeyValue(ctx, events.StateBucket)
+	if err != nil {
+		return &logError{"open bucket " + events.StateBucket, err}
+	}
+	if epoch == 0 {
+		err = kv.Delete(ctx, refillKey)
+	} else {
+		_, err = kv.PutString(ctx, refillKey, strconv.FormatUint(epoch, 10))
+	}
+	if err != nil {
+		return &logError{"keep refill", err}
+	}
+	return nil
 }
 
 // lastLogged is the sequence of the last message that the log holds; 0 for none.

@@ -102,7 +102,7 @@ func (in *intake) read(ctx context.Context) error {
 		<-closed
 	}()
 	if f := in.from.refill; f != nil && f.until == 0 {
-		in.refilled()
+		in.refilled(ctx)
 	}
 	for {
 		select {

@@ -407,3 +407,55 @@ func TestWhatHoldsForADeadJobHoldsAfterARefill(t *testing.T) {
 		expect(b, func(e events.JobEnded) bool { return e.Job == held && e.Outcome == "finished" })
 	})
 }
+
+// A daemon that ends in the middle of a refill leaves a Redis that carries the bucket's epoch and lacks most. The next one
+// fills it from the first message, and the one after that goes on as ever.
+func TestARefillThatWasCutShortIsDoneAgain(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r).fast()
+		first := b.up()
+		worker := b.actor("bash_1", nil)
+		b.publish(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", To: "idle"})
+		b.submit("x", Options{ID: "first"})
+		needs := b.submit("x", Options{ID: "second", Delay: time.Hour, Prerequisites: []Prerequisite{{ID: "first"}}})
+		expect(b, func(e events.JobEnded) bool { return e.Job == "first" })
+		b.eventually("it is settled", func() bool { return b.logged() == 1 })
+		worker.die()
+		// One that lives and does not say what it has in hand: the refill waits for it before it reads the log.
+		silent, err := r.open(b).Actor("bash_2", "bash", b.spawn().inc.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.eventually("it is registered", func() bool {
+			h, err := silent.Hello(b.soon())
+			return err == nil && h.Code == store.OK
+		})
+		expectNth(b, 2, any1[events.ActorRegistered])
+		if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		b.eventually("the epoch is raised", func() bool {
+			epoch, err := b.store.Epoch(b.soon())
+			return err == nil && epoch == 2
+		})
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		second := b.up()
+		if f := expect(b, any1[events.RedisRefilled]); f.Epoch != 2 || f.Jobs != 1 {
+			t.Errorf("refilled: %+v", f)
+		}
+		if rec, err := b.store.Job(b.soon(), needs); err != nil || rec.Status != store.StatusDispatched || b.logged() != 1 {
+			t.Errorf("the accepted job: %s, %v; %d in the log", rec.Status, err, b.logged())
+		}
+		if err := second.stop(); err != nil {
+			t.Fatal(err)
+		}
+		b.up()
+		last := b.submit("x", Options{Delay: time.Hour})
+		expect(b, func(e events.JobQueued) bool { return e.Job == last })
+		if n := count(b, any1[events.RedisRefilled]); n != 1 {
+			t.Errorf("refilled %d times", n)
+		}
+	})
+}
