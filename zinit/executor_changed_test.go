@@ -1,8 +1,10 @@
 package zinit_test
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"herosup/events"
@@ -59,5 +61,54 @@ func TestExecutorRestartsWithTheNewDefinition(t *testing.T) {
 			b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
 			expect[events.ProcessExited](b, events.ProcessReady{})
 		})
+	}
+}
+
+// A restart for which there is no program any more fails with that reason, and what runs
+// works on: its definition may have changed or not.
+func TestExecutorKeepsWhatCouldNotComeBack(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "actor")
+	with := func(words ...string) config {
+		return func(c *zinit.ExecutorConfig) {
+			withChild(t, words...)(c)
+			p := c.Pools[pool]
+			p.Exec[0] = program
+			c.Pools[pool] = p
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := func() {
+		if err := os.Symlink(self, program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link()
+	b := newExecutorBed(t, with("say", "hello"))
+	life := b.up()
+	for _, words := range [][]string{{"say", "hello"}, {"args"}} {
+		b.stop()
+		b.execute(with(words...))
+		if got := expect[events.ProcessObserved](b); got.Incarnation != life {
+			t.Fatalf("observed: %+v, want %s", got, life)
+		}
+		if err := os.Remove(program); err != nil {
+			t.Fatal(err)
+		}
+		b.order(events.RestartProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+		got := expect[events.ProcessStartFailed](b)
+		if want := "program " + program + " does not exist"; got.Reason != want {
+			t.Errorf("%q: got %q, want %q", words, got.Reason, want)
+		}
+		if b.quiet(); !life.Alive() {
+			t.Fatalf("%q: the actor was ended", words)
+		}
+		link()
+	}
+	kill(t, life.PID, syscall.SIGKILL)
+	if got := expect[events.ProcessExited](b); got.ByUs {
+		t.Errorf("its end was of nobody's order: %+v", got)
 	}
 }

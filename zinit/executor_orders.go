@@ -141,7 +141,8 @@ func (x *Executor) notDone(m events.Message, p *process, verb string, err error)
 
 // restart ends the process and leaves the target up, so that zinit itself starts
 // the next. A service that is not there, or was stopped, is started; so is one whose
-// definition has changed since zinit was given it, with the new one.
+// definition has changed since zinit was given it, with the new one. One whose program is
+// gone is left to work: no other could take its place.
 func (x *Executor) restart(ctx context.Context, p *process, m events.Message) {
 	name, life, last := x.cfg.Prefix+p.actor, p.life, make(chan Status, 1)
 	want := x.cfg.Pools[p.pool].service(p.actor)
@@ -150,6 +151,9 @@ func (x *Executor) restart(ctx context.Context, p *process, m events.Message) {
 		st, err := x.cfg.Client.Status(ctx, name)
 		down := errors.Is(err, ServiceNotFound) || err == nil && st.Target == Down
 		if err == nil && !down {
+			if bad := runnable(want.Exec[0]); bad != nil {
+				return result{apply: func() { x.notRestarted(ctx, p, m, life, local{bad}) }}
+			}
 			switch same, unknown := x.cfg.Client.isDefined(ctx, name, want); {
 			case unknown != nil:
 				err = unknown
@@ -177,6 +181,20 @@ func (x *Executor) restart(ctx context.Context, p *process, m events.Message) {
 			x.next(ctx, p)
 		}}
 	})
+}
+
+// notRestarted ends a restart that has touched nothing, because nothing could follow the
+// life that there is: that one goes on.
+func (x *Executor) notRestarted(ctx context.Context, p *process, m events.Message, life events.Incarnation, err error) {
+	x.done(p, m, err)
+	if p.life == life {
+		p.byUs = false
+	}
+	if !p.lives() {
+		x.poll(ctx, p)
+	}
+	x.publish(events.ProcessStartFailed{Pool: p.pool, Actor: p.actor, Reason: oneLine(err)}, events.CausedBy(m))
+	x.next(ctx, p)
 }
 
 // endOne ends one life of a service: TERM, CONT so that a stopped process sees
