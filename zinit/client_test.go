@@ -288,3 +288,24 @@ func TestCreateRefusesBeforeItAsks(t *testing.T) {
 		t.Errorf("%v was sent", got)
 	}
 }
+
+// A stop has the service's own grace, as its file says, and the time of any stop beyond.
+func TestStopTime(t *testing.T) {
+	p := newPeer(t, func(r wire.Request) (string, bool) {
+		switch string(r.Params) {
+		case `["file"]`:
+			return answered(r, `{"exec":"x","shutdown_timeout":3600}`), false
+		case `["ours"]`:
+			return answered(r, `{"exec":"x","shutdown_timeout":3600,"stop_timeout":"2h"}`), false
+		}
+		return failed(r, `{"code":-32000,"message":"not found"}`), false
+	})
+	c := client(t, p, Options{StopTimeout: time.Minute})
+	for name, want := range map[string]time.Duration{
+		"file": time.Minute + time.Hour, "ours": time.Minute + 2*time.Hour, "none": time.Minute,
+	} {
+		if got := c.stopTime(t.Context(), name); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}

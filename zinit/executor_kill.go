@@ -105,7 +105,7 @@ func drop(ctx context.Context, z *Client, name string, last chan<- Status) error
 // halted stops a service. Its last status, which tells how its process ended, goes into
 // last (nil: nobody asks) before zinit forgets it.
 func halted(ctx context.Context, z *Client, name string, last chan<- Status) error {
-	if err := ignoring(z.Stop(ctx, name), ServiceNotFound); err != nil {
+	if err := ignoring(z.stopInItsTime(ctx, name), ServiceNotFound); err != nil {
 		return err
 	}
 	st, err := z.Status(ctx, name)

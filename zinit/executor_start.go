@@ -36,7 +36,7 @@ func (x *Executor) bringUp(ctx context.Context, name string, want Service) (even
 		}
 		// A file is read when a service is taken up, so what is there of an
 		// earlier one goes first, whatever it says.
-		if err = errors.Join(ignoring(z.Stop(ctx, name), ServiceNotFound), z.Remove(ctx, name)); err == nil {
+		if err = errors.Join(ignoring(z.stopInItsTime(ctx, name), ServiceNotFound), z.Remove(ctx, name)); err == nil {
 			err = z.TakeUp(ctx, name, want)
 		}
 	}

@@ -32,7 +32,36 @@ func (c *Client) Start(ctx context.Context, name string) error {
 // whole process group is gone, the original after a second or more even if
 // something survived. Bounded by Options.StopTimeout.
 func (c *Client) Stop(ctx context.Context, name string) error {
-	return c.call(ctx, method{name: "service_stop", names: true}, c.opts.StopTimeout, nil, name)
+	return c.stop(ctx, name, c.opts.StopTimeout)
+}
+
+func (c *Client) stop(ctx context.Context, name string, within time.Duration) error {
+	return c.call(ctx, method{name: "service_stop", names: true}, within, nil, name)
+}
+
+// stopInItsTime is Stop for a service whose own grace may be longer than Options.StopTimeout.
+// A zinit that lets the time pass but answers other calls is there, and is waited for.
+func (c *Client) stopInItsTime(ctx context.Context, name string) error {
+	within := c.stopTime(ctx, name)
+	for {
+		err := c.stop(ctx, name, within)
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		if _, silent := c.List(ctx); silent != nil {
+			return err
+		}
+	}
+}
+
+// stopTime is what a stop may take. With a zinit of the text dialect the KILL at the end of
+// the grace is the client's, and a stop that is told again would begin a new grace.
+func (c *Client) stopTime(ctx context.Context, name string) time.Duration {
+	have, err := c.Get(ctx, name)
+	if err != nil {
+		return c.opts.StopTimeout
+	}
+	return c.opts.StopTimeout + max(have.Grace(), have.StopGrace())
 }
 
 // Kill sends a signal ("SIGTERM") to the service's process group and leaves its
