@@ -459,3 +459,43 @@ func TestARefillThatWasCutShortIsDoneAgain(t *testing.T) {
 		}
 	})
 }
+
+// The daemon died between keeping a dead job and deleting its message, and Redis was emptied: the job is dead still, and its
+// message leaves the log, or it would run again when it has been retried and settled.
+func TestTheMessageOfARestoredDeadJobLeavesTheLog(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r).fast()
+		c := b.up()
+		b.actor("bash_1", func(context.Context, store.Claimed) (store.Outcome, bool) {
+			return store.Outcome{Failed: true, Reason: "exit 3"}, true
+		})
+		b.publish(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", To: "idle"})
+		b.submit("x", Options{ID: "first", Retries: new(1)})
+		expect(b, func(e events.JobDead) bool { return e.Job == "first" })
+		b.eventually("it is in the bucket, and in the log no more", func() bool { return len(c.buried()) == 1 && b.logged() == 0 })
+		if err := c.stop(); err != nil {
+			t.Fatal(err)
+		}
+		d, err := c.deadJob(b.soon(), "first")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Fields["sequence"] = numeral(int(b.raw("bash", map[string][]string{HeaderJobID: {"first"}, HeaderRetries: {"1"}}, "x")))
+		value, err := d.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.deadKV.Put(b.soon(), "first", value); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		c = b.up()
+		expect(b, any1[events.RedisRefilled])
+		b.eventually("its message is deleted", func() bool { return b.logged() == 0 })
+		if rec, err := b.store.Job(b.soon(), "first"); err != nil || rec.DeadAt.IsZero() || len(c.buried()) != 1 {
+			t.Errorf("%+v %v, %d kept", rec, err, len(c.buried()))
+		}
+	})
+}

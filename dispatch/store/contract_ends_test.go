@@ -365,6 +365,30 @@ var keepCases = map[string]func(b *bed){
 		b.wantCode(must[Removed](b)(b.d.Remove(b.ctx(), "gone", 0)).Code, OK)
 		b.wantCode(must[Removed](b)(b.d.Remove(b.ctx(), "gone", 0)).Code, Unknown)
 	},
+	"a dead record that came back while the log has its message leaves it once more": func(b *bed) {
+		b.take(b.actor("p_1", "i1"+b.job("j1", 5).Handed))
+		must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 1))
+		fields, at := must[map[string]string](b)(b.s.Fields(b.ctx(), "j1")), b.record("j1").DeadAt
+		b.s.rdb.Del(b.ctx(), b.s.keys.job("j1").name)
+		b.s.rdb.Del(b.ctx(), b.s.keys.ended().name)
+		b.s.rdb.Del(b.ctx(), b.s.keys.dead().name)
+		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), "j1", fields, at)), OK)
+		for range 2 { // read once more, it is told once
+			b.wantCode(b.accept(Submission{ID: "j1", Type: "sh", Script: "echo j1", Sequence: 5, Refilled: true})[0].Code, Same)
+		}
+		left := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))
+		if !slices.Equal(left, []EndedEntry{{Sequence: 5, ID: "j1", Outcome: EndedDead}}) {
+			b.Fatalf("ended: %+v", left)
+		}
+		ttl := func() time.Duration { return b.s.rdb.TTL(b.ctx(), b.s.keys.job("j1").name).Val() }
+		if ttl() > 0 {
+			b.Error("it expires before its message is deleted")
+		}
+		must[int](b)(b.d.Settle(b.ctx(), left))
+		if ttl() <= 0 {
+			b.Error("it does not expire")
+		}
+	},
 	"a dead record comes back as it was": func(b *bed) {
 		b.take(b.actor("p_1", "i1"+b.job("j1", 5).Handed))
 		must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 1))

@@ -60,7 +60,7 @@ local function completed(id, j, retries, created, opts)
 end
 
 -- A submission whose id has a record.
-local function known(id, sequence, script, again, retries, created, opts)
+local function known(id, sequence, script, again, retries, created, opts, refilled)
   local j = read(id)
   local code, adopted = 'CONFLICT', 0
   local types = redis.call('HMGET', job_key(id), 'type', 'script_type')
@@ -91,6 +91,10 @@ local function known(id, sequence, script, again, retries, created, opts)
         redis.call('RPUSH', k_ended, sequence .. ' ' .. id .. ' ' .. j.status)
         redis.call('PERSIST', job_key(id))
       end
+    elseif refilled == '1' and j.ended and j.sequence == sequence and redis.call('TTL', job_key(id)) >= 0 then
+      -- A dead one that was restored, and whose message was not deleted before Redis forgot that it has to be.
+      redis.call('RPUSH', k_ended, sequence .. ' ' .. id .. ' ' .. (redis.call('ZSCORE', k_dead, id) and 'dead' or j.status))
+      redis.call('PERSIST', job_key(id))
     end
   end
   reached(sequence)
@@ -171,7 +175,7 @@ for i = 4, #ARGV, 14 do
     end
     break
   elseif f[1] or f[2] then
-    known(id, sequence, ARGV[i + 2], again, ARGV[i + 6], ARGV[i + 8], ARGV[i + 10])
+    known(id, sequence, ARGV[i + 2], again, ARGV[i + 6], ARGV[i + 8], ARGV[i + 10], ARGV[i + 12])
   else
     new(id, sequence, unpack(ARGV, i + 2, i + 12))
   end
