@@ -125,7 +125,11 @@ func (b *batches) begin(m events.Message, e events.JobBatch) {
 		}
 		x.ids[i] = job.ID
 		jobType, header, script := FromCreate(job)
-		if r := CheckSubmission(jobType, header, script); r != nil {
+		r := CheckSubmission(jobType, header, script)
+		if fault := m.Misspelt[i]; fault != nil {
+			r = events.Malformed(fault)
+		}
+		if r != nil {
 			r.Job = job.ID
 			b.refuse(x, i, r)
 			continue

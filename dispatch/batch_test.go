@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"herosup/events"
 )
 
@@ -69,6 +71,37 @@ func TestBatch(t *testing.T) {
 		}
 	}
 	b.eventually("the second message left the log", func() bool { return b.logged() == 4 })
+}
+
+// A member that job.create is refused for is refused here for its job alone, with the same words.
+func TestBatchWithAMisspeltMember(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	polls(&b.cfg)
+	b.up()
+	bad := `{"id":"bad","script_type":"bash","script":"2","retrys":3}`
+	_, alone := b.ask("hero.cmd.job.create", nil, bad)
+	if alone == nil {
+		t.Fatal("job.create takes it")
+	}
+	body := `{"more":1,"Jobs":[{"script_type":"bash","script":"1","worker_id":"w"},` + bad + `,{"script_type":"bash","script":"3"}]}`
+	m, refused := b.ask("hero.cmd.job.batch", nil, body)
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	var a BatchAnswer
+	if err := json.Unmarshal(m.Data, &a); err != nil {
+		t.Fatal(err)
+	}
+	if a.Accepted != 2 || len(a.Refused) != 1 {
+		t.Fatalf("%+v", a)
+	}
+	alone.Job = "bad" // which a batch has read
+	if d := cmp.Diff(BatchRefusal{Index: 1, Refusal: *alone}, a.Refused[0]); d != "" {
+		t.Error(d)
+	}
+	if got := strings.Join(b.scripts(), ""); got != "13" {
+		t.Errorf("the log has %q", got)
+	}
 }
 
 // Batches that were sent one after another without waiting lie so in the log.

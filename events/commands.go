@@ -40,7 +40,7 @@ type JobCreate struct {
 const MaxBatch = 1000
 
 // JobBatch: submit many jobs at once, in their order. It is answered when the log
-// has them; a job that is refused does not hold up the others.
+// has them; a job that is refused, for what JobCreate is refused for, too, does not hold up the others.
 type JobBatch struct {
 	// Jobs are at most MaxBatch, and 8 MiB as JSON.
 	Jobs []JobCreate `json:"jobs"`

@@ -2,6 +2,7 @@ package events
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,6 +24,8 @@ type Message struct {
 	Missed uint64
 	// Header carries the options of raw commands (Hero-*); may be nil.
 	Header nats.Header
+	// Misspelt are, of a JobBatch, the jobs that JobCreate would be refused for, by place: see Malformed.
+	Misspelt map[int]error
 
 	answer *answer // nil when the sender asked for none
 }
@@ -39,8 +42,7 @@ func decode(prefix string, m *nats.Msg) (Message, uint64, error) {
 	if !k.Raw && (k.Branch != Command || isEnvelope(m.Data)) {
 		e, n, short := scanCanonical(m.Data)
 		if short && e.Type == k.Type() {
-			if event, err := k.decode(tokens, e.Data); err == nil {
-				msg.Event = event
+			if err := msg.read(k, tokens, e.Data); err == nil {
 				msg.open(e)
 				return msg, n, nil
 			} // else its data are not all that they seem
@@ -54,8 +56,24 @@ func decode(prefix string, m *nats.Msg) (Message, uint64, error) {
 		msg.open(e)
 		data = e.Data
 	}
-	msg.Event, err = k.decode(tokens, data)
+	err = msg.read(k, tokens, data)
 	return msg, seq, err
+}
+
+// read reads the event, and what is wrong with a part of it alone.
+func (m *Message) read(k *Kind, tokens []string, data []byte) (err error) {
+	batch := k.typ == reflect.TypeFor[JobBatch]()
+	if batch {
+		if e, ok := readBatch(data); ok {
+			m.Event = e
+			return nil
+		}
+	}
+	m.Event, err = k.decode(tokens, data)
+	if batch && err == nil {
+		m.Misspelt = misspelt(data)
+	}
+	return err
 }
 
 // open takes over what the envelope says.
