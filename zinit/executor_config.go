@@ -19,6 +19,8 @@ type ExecutorConfig struct {
 	// Prefix begins the names of all our services; the rest is the actor's id.
 	// Required: nothing outside it is ever touched.
 	Prefix string
+	// Folder is the state folder: part of the mark by which an actor is known that zinit has lost sight of.
+	Folder string
 	// Pools says how an actor of each pool is run.
 	Pools map[string]Template
 	// PollEvery is the longest pause between two looks at a service whose next
@@ -84,7 +86,7 @@ func (c ExecutorConfig) complete() (ExecutorConfig, error) {
 		if env == nil {
 			env = map[string]string{}
 		}
-		env[markVar] = c.Prefix + "{actor}"
+		env[markVar] = marked(c.Prefix+"{actor}", c.Folder)
 		t.Env = env
 		pools[name] = t
 		if err := t.service(name + "_1").Validate(); err != nil {

@@ -55,19 +55,19 @@ func (x *Executor) endEarlier(ctx context.Context, all []sight) {
 	x.work(ctx, func(ctx context.Context) result {
 		now := map[string]sight{}
 		for _, s := range all {
-			now[x.cfg.Prefix+s.actor] = s
+			now[marked(x.cfg.Prefix+s.actor, x.cfg.Folder)] = s
 		}
-		marked, err := markedProcesses()
+		all, err := markedProcesses()
 		if err != nil {
 			x.log.Warn("no look at what zinit may have lost sight of", "err", err)
 		}
-		for life, service := range marked {
-			s, ours := now[service]
+		for life, mark := range all {
+			s, ours := now[mark]
 			if ours && isEarlier(life, s.life) {
 				x.log.Warn("an actor that zinit has lost sight of is ended", "actor", s.actor, "process", life.String())
 				grace := x.cfg.Pools[poolOf(s.actor)].service(s.actor).Grace()
-				x.workers.Go(func() { _ = endEarlier(ctx, service, s.life, grace) })
-				delete(now, service) // one for all of its processes
+				x.workers.Go(func() { _ = endEarlier(ctx, mark, s.life, grace) })
+				delete(now, mark) // one for all of its processes
 			}
 		}
 		return result{apply: func() {}}

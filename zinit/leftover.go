@@ -3,9 +3,12 @@ package zinit
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,9 +20,23 @@ import (
 )
 
 // markVar names, in the environment of an actor's processes, the service that they are
-// of. A zinit that was killed and adopts nothing does not know the actor any more that it
-// has started; its mark, which no other state folder's actors have, shows whose it is.
+// of, and the state folder: a copy of that has the same services, and is another's. A zinit
+// that was killed and adopts nothing does not know the actor any more that it has started; its
+// mark shows whose it is. Whatever is to live on beside the actors begins without one (Unmarked).
 const markVar = "HEROSUP_SERVICE"
+
+// marked is the value of the variable.
+func marked(service, folder string) string { return service + markEnd(folder) }
+
+func markEnd(folder string) string {
+	sum := sha256.Sum256([]byte(folder))
+	return "@" + hex.EncodeToString(sum[:6])
+}
+
+// Unmarked is an environment without the mark of an actor, in whose place it may have been inherited from one.
+func Unmarked(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, markVar+"=") })
+}
 
 // The pace of ending what no zinit knows.
 const (
@@ -30,12 +47,13 @@ const (
 	emptyLooks = 3
 )
 
-// EndLeftovers ends every process of ours that carries the mark of a service whose name
+// EndLeftovers ends every process of ours that carries the mark of a service of this state folder whose name
 // begins with prefix: the stop signal, and KILL when grace is over. It is for when all
-// those services are stopped, and so their zinit knows of no such process.
-func EndLeftovers(ctx context.Context, prefix string, grace time.Duration) error {
-	return endLeftovers(ctx, grace, func(service string, _ events.Incarnation) bool {
-		return strings.HasPrefix(service, prefix)
+// those services are stopped, and so their zinit knows of no such process. Who calls it is spared, and whom it was
+// started by.
+func EndLeftovers(ctx context.Context, prefix, folder string, grace time.Duration) error {
+	return endLeftovers(ctx, grace, func(mark string, _ events.Incarnation) bool {
+		return strings.HasPrefix(mark, prefix) && strings.HasSuffix(mark, markEnd(folder))
 	})
 }
 
@@ -46,22 +64,22 @@ func isEarlier(life, now events.Incarnation) bool {
 }
 
 // endEarlier ends what is left of earlier lives of a service.
-func endEarlier(ctx context.Context, service string, now events.Incarnation, grace time.Duration) error {
+func endEarlier(ctx context.Context, mark string, now events.Incarnation, grace time.Duration) error {
 	return endLeftovers(ctx, grace, func(of string, life events.Incarnation) bool {
-		return of == service && isEarlier(life, now)
+		return of == mark && isEarlier(life, now)
 	})
 }
 
-func endLeftovers(ctx context.Context, grace time.Duration, isOne func(service string, life events.Incarnation) bool) error {
+func endLeftovers(ctx context.Context, grace time.Duration, isOne func(mark string, life events.Incarnation) bool) error {
 	kill, told, empty := time.Now().Add(grace), map[events.Incarnation]bool{}, 0
 	for wait := firstLeftoverLook; ; wait = min(2*wait, maxLeftoverLook) {
-		marked, err := markedProcesses()
+		all, err := markedProcesses()
 		if err != nil {
 			return fmt.Errorf("look for what no zinit knows: %w", err)
 		}
 		var left []int
-		for life, service := range marked {
-			if !isOne(service, life) {
+		for life, mark := range all {
+			if !isOne(mark, life) {
 				continue
 			}
 			left = append(left, life.PID)
@@ -92,16 +110,22 @@ func endLeftovers(ctx context.Context, grace time.Duration, isOne func(service s
 }
 
 // markedProcesses are those that live and whose environment may be read, with their
-// marks; without this one, which may have been started by an actor.
+// marks; without this one and those that it was started by, which may have a mark from an actor that started them,
+// and without those of another PID namespace: a container has folders of its own.
 func markedProcesses() (map[events.Incarnation]string, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
 	}
+	here, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return nil, err
+	}
+	spared := lineage(os.Getpid())
 	found := map[events.Incarnation]string{}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
+		if err != nil || spared[pid] {
 			continue
 		}
 		life, err := events.IncarnationOf(pid)
@@ -113,12 +137,30 @@ func markedProcesses() (map[events.Incarnation]string, error) {
 			continue
 		}
 		for entry := range bytes.SplitSeq(b, []byte{0}) {
-			if service, ok := bytes.CutPrefix(entry, []byte(markVar+"=")); ok {
-				found[life] = string(service)
+			mark, ok := bytes.CutPrefix(entry, []byte(markVar+"="))
+			if there, err := os.Readlink("/proc/" + e.Name() + "/ns/pid"); ok && err == nil && there == here {
+				found[life] = string(mark)
 			}
 		}
 	}
 	return found, nil
+}
+
+// lineage is a process, its parent, and so on.
+func lineage(pid int) map[int]bool {
+	all := map[int]bool{}
+	for pid > 0 && !all[pid] {
+		all[pid] = true
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			break
+		}
+		rest := stat[bytes.LastIndexByte(stat, ')')+1:] // the name before it may hold anything
+		if f := bytes.Fields(rest); len(f) > 1 {
+			pid, _ = strconv.Atoi(string(f[1]))
+		}
+	}
+	return all
 }
 
 // signalLife signals this very process, not another with its number.

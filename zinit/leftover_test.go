@@ -37,23 +37,25 @@ func stray(t *testing.T, mark string, argv ...string) events.Incarnation {
 
 // What carries our mark is ended, whether it hears TERM or not, and nothing else is.
 func TestEndLeftovers(t *testing.T) {
-	const ours = "herosup-0badcafe-"
+	const ours, folder = "herosup-0badcafe-", "/state"
+	mark := func(actor string) string { return zinit.Marked(ours+actor, folder) }
 	deaf := filepath.Join(t.TempDir(), "deaf")
 	ending := map[string]events.Incarnation{
-		"polite":  stray(t, ours+"work_1", "sleep", "1000"),
-		"deaf":    stray(t, ours+"work_1", "sh", "-c", "trap '' TERM; touch "+deaf+"; while true; do sleep 0.1; done"),
-		"another": stray(t, ours+"other_2", "sleep", "1000"),
+		"polite":  stray(t, mark("work_1"), "sleep", "1000"),
+		"deaf":    stray(t, mark("work_1"), "sh", "-c", "trap '' TERM; touch "+deaf+"; while true; do sleep 0.1; done"),
+		"another": stray(t, mark("other_2"), "sleep", "1000"),
 	}
 	kill(t, ending["another"].PID, syscall.SIGSTOP)
 	zinittest.Eventually(t, "it is deaf", func() error { _, err := os.Stat(deaf); return err })
 	staying := map[string]events.Incarnation{
 		"unmarked":            stray(t, "", "sleep", "1000"),
-		"another Herosup's":   stray(t, "herosup-11111111-work_1", "sleep", "1000"),
-		"one that begins so":  stray(t, "herosup-0badcafe", "sleep", "1000"),
-		"one with it in args": stray(t, "", "sh", "-c", "sleep 1000; HEROSUP_SERVICE="+ours+"work_1"),
+		"another Herosup's":   stray(t, zinit.Marked("herosup-11111111-work_1", folder), "sleep", "1000"),
+		"one of a copy":       stray(t, zinit.Marked(ours+"work_1", "/copy"), "sleep", "1000"),
+		"one that begins so":  stray(t, zinit.Marked("herosup-0badcafe", folder), "sleep", "1000"),
+		"one with it in args": stray(t, "", "sh", "-c", "sleep 1000; HEROSUP_SERVICE="+mark("work_1")),
 	}
 	began := time.Now()
-	if err := zinit.EndLeftovers(t.Context(), ours, 300*time.Millisecond); err != nil {
+	if err := zinit.EndLeftovers(t.Context(), ours, folder, 300*time.Millisecond); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(began); took < 300*time.Millisecond {
@@ -75,10 +77,11 @@ func TestEndLeftovers(t *testing.T) {
 // before that one: what the actor itself has started stays.
 func TestExecutorEndsEarlierLives(t *testing.T) {
 	b := newBed(t)
-	earlier, another := stray(t, prefix+actor, "sleep", "1000"), stray(t, prefix+"work_7", "sleep", "1000")
+	mark := zinit.Marked(prefix+actor, "")
+	earlier, another := stray(t, mark, "sleep", "1000"), stray(t, zinit.Marked(prefix+"work_7", ""), "sleep", "1000")
 	<-time.After(30 * time.Millisecond) // begins are told apart by the kernel's ticks
 	svc := zinittest.Child(t, "escape")
-	svc.Env["HEROSUP_SERVICE"] = prefix + actor
+	svc.Env["HEROSUP_SERVICE"] = mark
 	b.takeUp(prefix+actor, svc)
 	zinittest.Eventually(t, "its child", func() error {
 		lines, err := b.client.CurrentLogs(t.Context(), prefix+actor)
@@ -87,7 +90,7 @@ func TestExecutorEndsEarlierLives(t *testing.T) {
 		}
 		return err
 	})
-	later := stray(t, prefix+actor, "sleep", "1000")
+	later := stray(t, mark, "sleep", "1000")
 	b.execute(withChild(t, "escape"))
 	life := expect[events.ProcessObserved](b).Incarnation
 	zinittest.Eventually(t, "the end of the earlier one", func() error {

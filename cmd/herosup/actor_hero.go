@@ -11,6 +11,7 @@ import (
 
 	"herosup/cmd/internal/hero"
 	"herosup/dispatch/actor"
+	"herosup/zinit"
 )
 
 // runOriginal is an actor that gives its jobs to a program of the original protocol.
@@ -33,9 +34,9 @@ func (f *actorFlags) runOriginal(cmd *cobra.Command, a *app, argv []string, grac
 	return runErr
 }
 
-// programEnv is ours without what opens the daemon's Redis: the program has one of its own.
+// programEnv is ours without what opens the daemon's Redis: the program has one of its own; and without the actor's mark.
 func programEnv() (env []string) {
-	for _, v := range os.Environ() {
+	for _, v := range zinit.Unmarked(os.Environ()) {
 		if name, _, _ := strings.Cut(v, "="); name != actor.PasswordEnv && name != actor.SentinelPasswordEnv {
 			env = append(env, v)
 		}

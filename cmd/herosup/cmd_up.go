@@ -67,6 +67,9 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 			if check {
 				return printPools(cmd, cfg)
 			}
+			if err := unmarked(); err != nil {
+				return err
+			}
 			dir, err := a.folder()
 			if err != nil {
 				return err

@@ -23,6 +23,9 @@ func (a *app) zinitInitCommand(socket *string) *cobra.Command {
 			if dir == "" || *socket == "" {
 				return usagef("give --config and --socket")
 			}
+			if err := unmarked(); err != nil {
+				return err
+			}
 			log, err := a.logger(cmd, "info", "auto")
 			if err != nil {
 				return err

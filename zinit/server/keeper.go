@@ -170,7 +170,7 @@ func (k *keeper) start() (*foreign, error) {
 	defer func() { _ = null.Close() }()
 	var pidfd int
 	pid, err := syscall.ForkExec(path, k.command, &syscall.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
+		Dir: "/", Env: zinit.Unmarked(os.Environ()), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
 		// A session of its own: what ends the server by its terminal or its group
 		// must not end the keeper.
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},

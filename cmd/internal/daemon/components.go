@@ -48,7 +48,7 @@ func (d *Daemon) startParts(ctx context.Context) error {
 	}
 	if err := d.startPart(ctx, "zinit", func(b *events.Bus) (component, error) {
 		return zinit.NewExecutor(zinit.ExecutorConfig{
-			Client: d.zinit, Prefix: d.folder.ServicePrefix(), Pools: templates, PollEvery: d.poll,
+			Client: d.zinit, Prefix: d.folder.ServicePrefix(), Folder: d.folder.Dir, Pools: templates, PollEvery: d.poll,
 		}, b, d.log.With("component", "zinit"))
 	}); err != nil {
 		return err

@@ -57,7 +57,7 @@ func StopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bo
 	}
 	names = each("stop", z.Stop)
 	if len(faults) == 0 { // otherwise some are zinit's, and not left over
-		if err := zinit.EndLeftovers(ctx, f.ServicePrefix(), zinit.DefaultShutdownTimeout); err != nil {
+		if err := zinit.EndLeftovers(ctx, f.ServicePrefix(), f.Dir, zinit.DefaultShutdownTimeout); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -65,7 +65,7 @@ func StopServices(ctx context.Context, f *state.Folder, z *zinit.Client, ours bo
 		faults = append(faults, err)
 	}
 	each("remove", z.Remove)
-	if len(faults) > 0 || !ours {
+	if len(faults) > 0 || !ours || !keepsFolder(f) {
 		return errors.Join(faults...)
 	}
 	if err := z.Shutdown(ctx); err != nil {

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"herosup/cmd/internal/state"
 	"herosup/zinit"
+	"herosup/zinit/wire"
 )
 
 // OwnZinit as the setting starts our own without looking for another.
@@ -36,11 +39,22 @@ func (d *Daemon) findZinit(ctx context.Context) (*zinit.Client, string, bool, er
 		return nil, d.cfg.Zinit.Socket, false, err
 	}
 	if z != nil {
-		return z, z.Socket(), z.Socket() == own, nil
+		return z, z.Socket(), z.Socket() == own && keepsFolder(d.folder), nil
 	}
 	z, err = StartZinit(ctx, d.folder, d.self)
 	d.startedZinit = err == nil
 	return z, own, true, err
+}
+
+// keepsFolder reports whether what listens at our socket is a zinit over our folder. Another one there, or one that is the
+// first process of a machine, is not ours to end.
+func keepsFolder(f *state.Folder) bool {
+	pid, err := wire.PeerPID(f.Socket("zinit"))
+	if err != nil || pid == 1 {
+		return false
+	}
+	args, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	return err == nil && slices.Contains(strings.Split(string(args), "\x00"), f.Path("zinit"))
 }
 
 // LookForZinit finds a process manager that answers: the one that the setting
@@ -87,7 +101,7 @@ func StartZinit(ctx context.Context, f *state.Folder, self string) (*zinit.Clien
 	defer out.Close()
 	cmd := exec.Command(self, "zinit", "init", "--config", dir, "--socket", socket, "--log-format", "text")
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Dir = "/"
+	cmd.Dir, cmd.Env = "/", zinit.Unmarked(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start zinit: %w", err)
