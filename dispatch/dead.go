@@ -28,8 +28,6 @@ const (
 	deadText = 128 << 10
 	// deadEvery is the pace of dropping those that are too old.
 	deadEvery = time.Minute
-	// deadLoad bounds the reading of the index at the start.
-	deadLoad = time.Minute
 )
 
 // deadRecord is the value in the bucket, as JSON.
@@ -275,35 +273,54 @@ func (b *burial) purge(ctx context.Context) bool {
 
 // load reads what lies in the bucket.
 func (b *burial) load(ctx context.Context) error {
-	return b.c.eachDead(ctx, func(d deadRecord, size int, revision uint64) error {
+	return b.c.eachDead(ctx, 0, func(d deadRecord, size int, revision uint64) error {
 		b.put(d.entry(size, revision))
 		return nil
 	})
 }
 
-// eachDead calls do for each job in the bucket of the dead, until that fails.
-func (c *Component) eachDead(ctx context.Context, do func(d deadRecord, size int, revision uint64) error) error {
-	ctx, cancel := context.WithTimeout(ctx, deadLoad)
-	defer cancel()
-	w, err := c.deadKV.WatchAll(ctx, jetstream.IgnoreDeletes())
+// eachDead calls do for each job in the bucket of the dead, from a revision on and in their order, until that fails.
+func (c *Component) eachDead(ctx context.Context, from uint64, do func(d deadRecord, size int, revision uint64) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(callTimeout, func() { cancel(fmt.Errorf("nothing came for %s", callTimeout)) })
+	defer silence.Stop()
+	w, err := c.deadKV.WatchAll(ctx, jetstream.IgnoreDeletes(), jetstream.ResumeFromRevision(from))
 	if err != nil {
-		return &logError{"read the dead jobs", err}
+		return &logError{"read the dead jobs", cmp.Or(context.Cause(ctx), err)}
 	}
-	defer func() { _ = w.Stop() }()
+	defer func() {
+		_ = w.Stop()
+		for range w.Updates() { // or its goroutine waits for a reader for ever
+		}
+	}()
+	return eachEntry(ctx, w.Updates(), silence, func(e jetstream.KeyValueEntry) error {
+		var d deadRecord
+		if err := json.Unmarshal(e.Value(), &d); err != nil || d.ID != e.Key() {
+			c.log.Warn("dead job that can not be read", "job", e.Key(), "err", err)
+			return nil
+		}
+		return do(d, len(e.Value()), e.Revision())
+	})
+}
+
+// eachEntry reads to the mark (nil) that all was read. What bounds it is the silence between two entries: how many there are,
+// and how long do takes with each, is no fault of the reader.
+func eachEntry(ctx context.Context, updates <-chan jetstream.KeyValueEntry, silence *time.Timer, do func(jetstream.KeyValueEntry) error) error {
 	for {
 		select {
-		case e := <-w.Updates():
-			if e == nil { // that was all
+		case e, ok := <-updates:
+			if !ok {
+				return &logError{"read the dead jobs", cmp.Or(context.Cause(ctx), errReader)}
+			}
+			if e == nil {
 				return nil
 			}
-			var d deadRecord
-			if err := json.Unmarshal(e.Value(), &d); err != nil || d.ID != e.Key() {
-				c.log.Warn("dead job that can not be read", "job", e.Key(), "err", err)
-				continue
-			}
-			if err := do(d, len(e.Value()), e.Revision()); err != nil {
+			silence.Stop()
+			if err := do(e); err != nil {
 				return err
 			}
+			silence.Reset(callTimeout)
 		case <-ctx.Done():
 			return &logError{"read the dead jobs", context.Cause(ctx)}
 		}
@@ -311,17 +328,20 @@ func (c *Component) eachDead(ctx context.Context, do func(d deadRecord, size int
 }
 
 // restoreDead brings the records of the dead back into a Redis that lost its data, before the log is read: others may wait
-// for them. One that the log revives since is revived then.
+// for them. One that the log revives since is revived then. A repeat goes on behind the last that is back.
 func (c *Component) restoreDead(ctx context.Context, r *reporter) error {
-	for {
-		err := c.eachDead(ctx, func(d deadRecord, _ int, _ uint64) error {
+	for from := uint64(0); ; {
+		err := c.eachDead(ctx, from, func(d deadRecord, _ int, revision uint64) error {
 			err := limited(ctx, func(ctx context.Context) error {
 				_, err := c.d().Restore(ctx, d.ID, d.Fields, d.At)
 				return err
 			})
 			if refused := (*store.RefusedError)(nil); errors.As(err, &refused) && refused.Kind == wrongType {
 				c.log.Warn("restore dead job", "job", d.ID, "err", err) // another program has a key of ours
-				return nil
+				err = nil
+			}
+			if err == nil {
+				from = revision + 1
 			}
 			return err
 		})
