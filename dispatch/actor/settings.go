@@ -30,7 +30,7 @@ type Settings struct {
 	KeepAge  time.Duration
 	// KeepResult bounds their results; nil: as the records.
 	KeepResult *time.Duration
-	// Pass names the variables of the actor's own environment that its scripts get: the pool's. Others they do not see.
+	// Pass names the variables of the actor's own environment that its scripts get: the pool's, without Redis's passwords. Others they do not see.
 	Pass []string
 }
 

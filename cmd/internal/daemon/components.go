@@ -191,8 +191,14 @@ func (d *Daemon) actorSettings(p config.Pool) actor.Settings {
 		Type: p.Type, Types: p.Types, Concurrency: p.Concurrency, Prefix: d.cfg.Redis.Prefix,
 		RetryBackoff: [2]time.Duration(j.RetryBackoff), DeadMost: j.DeadMost, DeadAge: j.DeadAge,
 		KeepMost: j.KeepMost, KeepAge: j.KeepAge, KeepResult: j.KeepResult,
-		Pass: slices.Sorted(maps.Keys(p.Env)),
+		Pass: passed(p.Env),
 	}
+}
+
+// passed are the variables of a pool's env that its scripts see: all but the actor's own passwords.
+func passed(env map[string]string) []string {
+	names := slices.Sorted(maps.Keys(env))
+	return slices.DeleteFunc(names, func(n string) bool { return n == actor.PasswordEnv || n == actor.SentinelPasswordEnv })
 }
 
 // redisForActors is the URL that may stand in an argument list, which every user
