@@ -90,6 +90,29 @@ var outCases = map[string]func(b *bed){
 			b.Error("more than a call may name")
 		}
 	},
+	"cancel of many, where what one that runs needs is of another kind": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("run", 1)
+		j := b.take(a)
+		b.job("w1", 2)
+		b.job("w2", 3)
+		for _, k := range []key{b.s.keys.wake("p_1"), b.s.keys.groups()} {
+			b.s.rdb.Set(b.ctx(), k.name, "of another kind", 0)
+		}
+		got := must[[]CancelOutcome](b)(b.d.CancelAll(b.ctx(), []string{"w1", "run", "w2"}))
+		for i, want := range []Code{OK, Running, OK} {
+			if got[i].Err != nil || got[i].Code != want {
+				b.Errorf("%+v, want %s", got[i], want)
+			}
+		}
+		if k := strings.Count(b.kinds(), string(FactCancelled)); k != 2 {
+			b.Errorf("%d told: %s", k, b.kinds())
+		}
+		if n := len(must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))); n != 2 {
+			b.Errorf("%d entries", n)
+		}
+		b.wantCode(must[[]Code](b)(a.Renew(b.ctx(), j))[0], CancelCode)
+	},
 	"cancel of a running, an ended and no job": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("j1", 1)

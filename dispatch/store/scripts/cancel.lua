@@ -7,17 +7,20 @@
 -- BOUND 50 jobs, 100 hand-overs, 100 spent ids, 500 jobs that wait for them; a queue of 1,000 is searched for each; in a longer one claim skips the id when it comes
 -- More KEYS: the jobs' records.
 -- More ARGV: the jobs' ids.
--- A key of another kind where a job's reply goes fails all of it before anything is written.
+-- A key of another kind where a job's reply goes fails all of it before anything is written; one where an actor's wake list or the groups are
+-- is passed over, since others may have ended by then.
 local function running(id, j)
   local group = ''
   if j.holder ~= '' then -- else an actor of the original protocol has it, which nobody can tell
     if redis.call('HSETNX', job_key(id), 'cancel', now) == 1 then
       local wake = c_prefix .. ':wake:' .. j.actor
-      if redis.call('LLEN', wake) < 100 then -- else its next renewal tells it
+      local waiting = redis.pcall('LLEN', wake)
+      if type(waiting) == 'number' and waiting < 100 then -- else its next renewal tells it
         redis.call('RPUSH', wake, cjson.encode({ v = 1, kind = 'cancel', id = id, attempt = j.attempt, epoch = j.epoch, incarnation = j.holder }))
       end
     end
-    group = redis.call('HGET', k_groups, j.holder .. ' ' .. id) or ''
+    group = redis.pcall('HGET', k_groups, j.holder .. ' ' .. id)
+    group = type(group) == 'string' and group or ''
   end
   return { 'RUNNING', j.status, '', j.actor, j.sequence or '0', j.holder, j.attempt, group }
 end
