@@ -188,7 +188,7 @@ func TestMark(t *testing.T) {
 // Only what this log brought, and what has not ended by its record, is compared with it.
 func TestWhatOfACopyIsUnderWay(t *testing.T) {
 	t.Parallel()
-	log := logSpan{created: time.UnixMilli(1000), last: 9}
+	log := logSpan{created: time.UnixMilli(1000), first: 1, last: 9}
 	at := func(seq uint64, status store.Status, queued int64) store.Record {
 		return store.Record{ID: "j" + numeral(int(seq)), Type: "sh", Sequence: seq, Status: status, QueuedAt: time.UnixMilli(queued)}
 	}
@@ -201,6 +201,8 @@ func TestWhatOfACopyIsUnderWay(t *testing.T) {
 		at(5, store.StatusError, 2000),
 		at(6, store.StatusStarted, 999), // by an earlier log
 		at(10, store.StatusStarted, 2000),
+		{ID: "odd id", Type: "sh", Sequence: 7, Status: store.StatusStarted, QueuedAt: time.UnixMilli(2000)},
+		{ID: "j8", Type: "Odd Type", Sequence: 8, Status: store.StatusStarted, QueuedAt: time.UnixMilli(2000)},
 	})
 	var ids []string
 	for _, j := range got {
@@ -209,6 +211,40 @@ func TestWhatOfACopyIsUnderWay(t *testing.T) {
 	if want := []string{"j1", "j2", "j3"}; !slices.Equal(ids, want) {
 		t.Errorf("%v, want %v", ids, want)
 	}
+	log.first = 8 // a log that was made anew goes on with the numbers
+	if got := log.underWay([]store.Record{at(7, store.StatusStarted, 2000), at(8, store.StatusStarted, 2000)}); len(got) != 1 || got[0].ID != "j8" {
+		t.Errorf("of a log from 8 on: %+v", got)
+	}
+}
+
+// A job whose queue is another program's key can not be dropped: the others are, and the refill goes on.
+func TestAForeignQueueHoldsNoRefillUp(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r).fast()
+		b.up()
+		b.submit("x", Options{ID: "gone", Delay: time.Hour})
+		was := expect(b, func(e events.JobQueued) bool { return e.Job == "gone" })
+		if r := b.request(events.JobCancel{Job: "gone"}, nil); r != nil {
+			t.Fatal(r)
+		}
+		b.eventually("it is settled", func() bool { return b.logged() == 0 })
+		for id, jobType := range map[string]string{"j1": "odd", "j2": "bash"} {
+			if err := b.rdb.HSet(b.soon(), "hero:job:"+id, "status", "dispatched", "script", "x", "script_type", jobType, "type", jobType,
+				"sequence", was.Sequence, "queued_ms", time.Now().UnixMilli()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.rdb.Set(b.soon(), "hero:q:work:type:odd", "x", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.rdb.Del(b.soon(), "hero:epoch").Err(); err != nil {
+			t.Fatal(err)
+		}
+		expect(b, any1[events.RedisRefilled])
+		if _, err := b.store.Job(b.soon(), "j2"); !errors.Is(err, store.ErrNoJob) {
+			t.Errorf("the other one: %v", err)
+		}
+	})
 }
 
 // Ends that are known and whose messages are only not deleted yet count as settled; where the log is empty, all do.

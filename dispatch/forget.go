@@ -3,6 +3,7 @@ package dispatch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"herosup/dispatch/store"
+	"herosup/events"
 )
 
 // maxForgotten bounds the jobs of an old copy that are compared with the log; of more, those that were settled since run again.
@@ -18,13 +20,16 @@ const maxForgotten = 1_000_000
 // logSpan is what of a log there can be anything said about: what it had at a time.
 type logSpan struct {
 	created time.Time // what was queued before is of another log
+	first   uint64    // sequence that it began with
 	last    uint64    // sequence of the last message it ever had
 }
 
-// underWay are the jobs of a page that came by this log and have not ended, as their records say.
+// underWay are the jobs of a page that came by this log and have not ended, as their records say. The log has none whose id or type
+// is no token: such a record is another's.
 func (l logSpan) underWay(page []store.Record) (out []store.Forgotten) {
 	for _, j := range page {
-		if j.Sequence > 0 && j.Sequence <= l.last && !j.Status.Ended() && !j.QueuedAt.Before(l.created) {
+		if j.Sequence >= max(l.first, 1) && j.Sequence <= l.last && !j.Status.Ended() && !j.QueuedAt.Before(l.created) &&
+			events.CheckToken("job id", j.ID) == nil && events.CheckToken("script type", j.Type) == nil {
 			out = append(out, store.Forgotten{ID: j.ID, Type: j.Type, Sequence: j.Sequence})
 		}
 	}
@@ -40,7 +45,7 @@ func (c *Component) forgetSettled(ctx context.Context, r *reporter) error {
 		if err != nil {
 			return &logError{"look at the log", err}
 		}
-		span = logSpan{info.Created, info.State.LastSeq}
+		span = logSpan{info.Created, info.Config.FirstSeq, info.State.LastSeq}
 		return nil
 	}) {
 		return context.Cause(ctx)
@@ -85,11 +90,19 @@ func (c *Component) forgetSettled(ctx context.Context, r *reporter) error {
 	for jobType, all := range byType {
 		for some := range slices.Chunk(all, store.MaxForget) {
 			var n int
+			var foreign *store.RefusedError
 			if !r.until(ctx, func(ctx context.Context) (err error) {
 				_, n, err = c.store.Forget(ctx, jobType, some)
+				if errors.As(err, &foreign) && foreign.Kind == wrongType {
+					return nil // repeating it does not help, and the others are not to wait for it
+				}
 				return err
 			}) {
 				return context.Cause(ctx)
+			}
+			if foreign != nil && foreign.Kind == wrongType {
+				c.log.Warn("jobs of an old copy of redis may run again", "script_type", jobType, "err", foreign)
+				break
 			}
 			forgotten += n
 		}
