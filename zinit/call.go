@@ -17,6 +17,8 @@ type method struct {
 	// names says that the first parameter is the name of a service that has to
 	// be known to zinit.
 	names bool
+	// waits says that the answer comes when processes have ended.
+	waits bool
 }
 
 // call runs m within timeout and decodes its result into out (nil: ignored).
@@ -53,12 +55,16 @@ func about(params []any) string {
 // send has the request answered in the dialect that zinit spoke last, or in the
 // one that its answer is of.
 func (c *Client) send(ctx context.Context, m method, params []any) (json.RawMessage, error) {
-	k, err := c.take(ctx)
+	turns := c.turns
+	if m.waits {
+		turns = c.stops
+	}
+	k, err := c.take(ctx, turns)
 	if err != nil {
 		return nil, err
 	}
 	l := &line{c: c, conn: k, kept: k != nil}
-	defer func() { c.put(l.conn) }()
+	defer func() { c.put(l.conn, turns) }()
 	for tried := 1; ; tried++ {
 		var result json.RawMessage
 		switch c.spoken() {

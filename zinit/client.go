@@ -16,9 +16,11 @@ const (
 	// DefaultStopTimeout is how long a stop or a shutdown may take: a service's
 	// default grace and the end of its group, with room.
 	DefaultStopTimeout = 30 * time.Second
-	// MaxCalls is how many calls run at a time; the next waits. A zinit takes
-	// 100 connections, which all of its clients share.
+	// MaxCalls is how many calls run at a time, and MaxStops how many that wait for
+	// processes to end; the next waits. A zinit takes 100 connections, which all of its
+	// clients share.
 	MaxCalls = 16
+	MaxStops = 64
 )
 
 // Options are the settings of a Client. The zero value has the defaults.
@@ -36,9 +38,9 @@ type Options struct {
 }
 
 // Client speaks to one zinit. It is for concurrent use; it starts no goroutine
-// and holds at most MaxCalls connections, which it makes when a call needs one
-// and keeps for the next. A call has its connection for itself, so a stop that
-// takes its time holds up no other.
+// and holds at most MaxCalls and MaxStops connections, which it makes when a call needs one
+// and keeps, MaxCalls of them, for the next. A call has its connection for itself, so a stop that
+// takes its time holds up no other, and MaxStops of them no other call.
 //
 // It needs no care after zinit was away: a call that finds its kept connection
 // broken dials again, once. A request that was sent on it before it broke is
@@ -51,8 +53,8 @@ type Client struct {
 	dialect atomic.Value // a Dialect: the last that was heard
 	memory  *crateMemory
 
-	turns chan struct{} // a token per running call
-	idle  chan *conn    // kept connections, never more than turns holds
+	turns, stops chan struct{} // a token per running call, and per one that waits for processes
+	idle         chan *conn    // kept connections
 
 	close  sync.Once
 	closed chan struct{}
@@ -70,6 +72,7 @@ func NewClient(socket string, o Options) *Client {
 		socket: socket,
 		opts:   o,
 		turns:  make(chan struct{}, MaxCalls),
+		stops:  make(chan struct{}, MaxStops),
 		idle:   make(chan *conn, MaxCalls),
 		closed: make(chan struct{}),
 		memory: newCrateMemory(),
@@ -130,14 +133,14 @@ func (c *Client) drain() {
 
 // take returns a kept connection or nil, once it is this call's turn. The
 // caller ends its turn with put.
-func (c *Client) take(ctx context.Context) (*conn, error) {
+func (c *Client) take(ctx context.Context, turns chan struct{}) (*conn, error) {
 	select {
 	case <-c.closed:
 		return nil, ErrClosed
 	default:
 	}
 	select {
-	case c.turns <- struct{}{}:
+	case turns <- struct{}{}:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -150,11 +153,15 @@ func (c *Client) take(ctx context.Context) (*conn, error) {
 }
 
 // put ends a turn and keeps k, unless it is nil, for the next.
-func (c *Client) put(k *conn) {
+func (c *Client) put(k *conn, turns chan struct{}) {
 	if k != nil {
-		c.idle <- k // there is room: it holds as many as there are turns
+		select {
+		case c.idle <- k:
+		default: // of many stops
+			k.close()
+		}
 	}
-	<-c.turns
+	<-turns
 	select {
 	case <-c.closed:
 		c.drain() // Close may have drained before k was put there

@@ -176,26 +176,39 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// A stop that takes its time holds up nobody else.
+// Stops that take their time hold up nobody else, however many they are.
 func TestSlowStopHoldsUpNobody(t *testing.T) {
-	release := make(chan struct{})
+	release, begun := make(chan struct{}), make(chan struct{}, 2*MaxCalls)
+	let := sync.OnceFunc(func() { close(release) })
+	defer let()
 	p := newPeer(t, func(r wire.Request) (string, bool) {
 		if r.Method == "service_stop" {
+			begun <- struct{}{}
 			<-release
 		}
 		return answered(r, `{}`), false
 	})
 	c := client(t, p, Options{Timeout: 5 * time.Second, StopTimeout: 10 * time.Second})
-	stopped := make(chan error, 1)
-	go func() { stopped <- c.Stop(t.Context(), "a") }()
+	stopped := make(chan error, 2*MaxCalls)
+	for range 2 * MaxCalls {
+		go func() { stopped <- c.Stop(t.Context(), "a") }()
+	}
+	for range MaxCalls { // so many at least are under way
+		<-begun
+	}
 	for range 3 {
 		if _, err := c.List(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	close(release)
-	if err := <-stopped; err != nil {
-		t.Error(err)
+	let()
+	for range 2 * MaxCalls {
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(c.idle); n > MaxCalls {
+		t.Errorf("%d connections are kept, want %d at most", n, MaxCalls)
 	}
 }
 

@@ -36,7 +36,7 @@ func (c *Client) Stop(ctx context.Context, name string) error {
 }
 
 func (c *Client) stop(ctx context.Context, name string, within time.Duration) error {
-	return c.call(ctx, method{name: "service_stop", names: true}, within, nil, name)
+	return c.call(ctx, method{name: "service_stop", names: true, waits: true}, within, nil, name)
 }
 
 // stopInItsTime is Stop for a service whose own grace may be longer than Options.StopTimeout.
@@ -182,7 +182,7 @@ func (c *Client) Stats(ctx context.Context, name string) (Stats, error) {
 // original outside of a container that powers the machine off. Bounded by
 // Options.StopTimeout.
 func (c *Client) Shutdown(ctx context.Context) error {
-	return c.call(ctx, method{name: "system_shutdown"}, c.opts.StopTimeout, nil)
+	return c.call(ctx, method{name: "system_shutdown", waits: true}, c.opts.StopTimeout, nil)
 }
 
 // Reboot is Shutdown, and the machine starts anew: with the original outside of a
