@@ -218,10 +218,15 @@ func (c *Component) cancelJobs(ctx context.Context, all []events.Message) {
 			c.cancelOne(all[i], ids[i], a, recs)
 		}
 	}
+	var unknown []int
+	var in []string
 	for i, a := range out {
 		if a.Err == nil && a.Code == store.Unknown {
-			c.cancelOne(all[i], ids[i], c.cancelLogged(ctx, ids[i]), nil)
+			unknown, in = append(unknown, i), append(in, ids[i])
 		}
+	}
+	for n, a := range c.cancelLogged(ctx, in) {
+		c.cancelOne(all[unknown[n]], in[n], a, nil)
 	}
 }
 
@@ -253,20 +258,31 @@ func (c *Component) cancelOne(m events.Message, id string, a store.CancelOutcome
 	}
 }
 
-// cancelLogged cancels a job that Redis did not know: it may lie in the log.
-func (c *Component) cancelLogged(ctx context.Context, id string) (a store.CancelOutcome) {
-	switch _, _, err := c.look(ctx, id); {
-	case errors.Is(err, store.ErrNoJob):
-		a.Code = store.Unknown
-	case err != nil:
-		a.Err = err
-	default:
-		a.Err = limited(ctx, func(ctx context.Context) (err error) {
-			a.Cancelled, err = c.d().Cancel(ctx, id)
+// cancelLogged cancels jobs that Redis did not know: they may lie in the log, which is waited for once for all of them.
+func (c *Component) cancelLogged(ctx context.Context, ids []string) (out []store.CancelOutcome) {
+	if len(ids) == 0 {
+		return nil
+	}
+	upTo, err := c.catchUp(ctx)
+	told := c.told.seq.Load() // before they are looked for
+	if err == nil {
+		err = limited(ctx, func(ctx context.Context) (err error) {
+			out, err = c.d().CancelAll(ctx, ids)
 			return err
 		})
 	}
-	return a
+	if err != nil {
+		return slices.Repeat([]store.CancelOutcome{{Err: err}}, len(ids))
+	}
+	for i, a := range out {
+		switch {
+		case errors.Is(a.Err, store.ErrNoEpoch):
+			c.askRebuild()
+		case a.Err == nil && a.Code == store.Unknown && told < upTo:
+			out[i].Err = errUnread
+		}
+	}
+	return out
 }
 
 // cancelRunning sees to the end of a running job; the request is answered then.

@@ -213,3 +213,23 @@ func TestCancelsTogether(t *testing.T) {
 		b.eventually("the log is empty", func() bool { return b.logged() == 0 })
 	})
 }
+
+// Cancels of many jobs that nobody knows wait for a log that is not read to its end together, and not one behind the other.
+func TestCancelsOfUnknownJobsTogether(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	polls(&b.cfg)
+	c := b.up()
+	b.submit("x", Options{ID: "known", Delay: time.Hour})
+	b.eventually("it is told", func() bool { _, err := b.store.Job(b.soon(), "known"); return err == nil })
+	c.told.set(0) // as while the log is read again
+	const jobs = 60
+	answers := make(chan *events.Refusal, jobs)
+	for i := range jobs {
+		go func() { answers <- b.request(events.JobCancel{Job: "no" + numeral(i)}, nil) }()
+	}
+	for range jobs {
+		if r := <-answers; r == nil || r.Status != http.StatusServiceUnavailable {
+			t.Fatalf("%+v", r)
+		}
+	}
+}

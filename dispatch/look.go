@@ -13,27 +13,35 @@ var errUnread = errors.New("the log is not read to its end yet")
 // look finds a job's record. ErrNoJob is certain: what the log held when we came is
 // told. With errUnread upTo is the log's end.
 func (c *Component) look(ctx context.Context, id string) (rec store.Record, upTo uint64, err error) {
-	rec, told, err := c.find(ctx, id)
+	rec, _, err = c.find(ctx, id)
 	if !errors.Is(err, store.ErrNoJob) {
 		return rec, rec.Sequence, err
 	}
-	if err := limited(ctx, func(ctx context.Context) (err error) {
-		upTo, err = c.lastLogged(ctx)
-		return err
-	}); err != nil {
+	if upTo, err = c.catchUp(ctx); err != nil {
 		return rec, 0, err
 	}
-	if told < upTo {
-		wait, cancel := context.WithTimeout(ctx, unreadWait)
-		defer cancel()
-		c.told.wait(wait, upTo)
-	}
 	// Also if all was told: what is not in the log any more may have come, ended and gone since we looked.
-	rec, told, err = c.find(ctx, id)
+	rec, told, err := c.find(ctx, id)
 	if errors.Is(err, store.ErrNoJob) && told < upTo {
 		err = errUnread
 	}
 	return rec, upTo, err
+}
+
+// catchUp waits until what the log holds now is told, for a time: upTo is its end.
+func (c *Component) catchUp(ctx context.Context) (upTo uint64, err error) {
+	if err := limited(ctx, func(ctx context.Context) (err error) {
+		upTo, err = c.lastLogged(ctx)
+		return err
+	}); err != nil {
+		return 0, err
+	}
+	if c.told.seq.Load() < upTo {
+		wait, cancel := context.WithTimeout(ctx, unreadWait)
+		defer cancel()
+		c.told.wait(wait, upTo)
+	}
+	return upTo, nil
 }
 
 // find reads a record. told is how much of the log was told before that: what was
