@@ -103,7 +103,7 @@ func (b *bed) execute(cfg ...config) {
 func (b *bed) executeSoon(cfg ...config) (ready <-chan struct{}) {
 	b.t.Helper()
 	client := zinit.NewClient(b.zinit.Socket, b.options)
-	c := zinit.ExecutorConfig{Client: client, Prefix: prefix}
+	c := zinit.ExecutorConfig{Client: client, Prefix: prefix, Folder: b.folder()}
 	withChild(b.t, "say", "hello")(&c)
 	for _, f := range cfg {
 		f(&c)
@@ -223,3 +223,6 @@ func (b *bed) gone() {
 		return nil
 	})
 }
+
+// folder stands for a state folder of the bed's own: other tests have actors of the same names.
+func (b *bed) folder() string { return b.client.Socket() }

@@ -77,8 +77,8 @@ func TestEndLeftovers(t *testing.T) {
 // before that one: what the actor itself has started stays.
 func TestExecutorEndsEarlierLives(t *testing.T) {
 	b := newBed(t)
-	mark := zinit.Marked(prefix+actor, "")
-	earlier, another := stray(t, mark, "sleep", "1000"), stray(t, zinit.Marked(prefix+"work_7", ""), "sleep", "1000")
+	mark := zinit.Marked(prefix+actor, b.folder())
+	earlier, another := stray(t, mark, "sleep", "1000"), stray(t, zinit.Marked(prefix+"work_7", b.folder()), "sleep", "1000")
 	<-time.After(30 * time.Millisecond) // begins are told apart by the kernel's ticks
 	svc := zinittest.Child(t, "escape")
 	svc.Env["HEROSUP_SERVICE"] = mark

@@ -70,6 +70,10 @@ func TestActorsAreKeptWithoutNATS(t *testing.T) {
 		return r.d.ask(t.Context(), events.JobShow{Job: "after"}, &dispatch.JobView{}) == nil
 	})
 	r.until("a job that came after", func() bool { return r.isEnded("after") })
+	r.poll("an answer of the daemon to commands: its connections come back one by one", func() bool {
+		_, err := r.d.bus.Conn().Request("$SRV.PING.daemon", nil, time.Second)
+		return err == nil
+	})
 	if v := r.record("before"); strings.TrimSpace(v.Output) != "ran" || v.Attempts != 2 {
 		t.Errorf("a job that ran without NATS: %d attempts, output %q", v.Attempts, v.Output)
 	}

@@ -48,16 +48,15 @@ func (d *Daemon) startRedis(ctx context.Context, z *zinit.Client) (redisd.Choice
 // is kept as it is: it holds data. (The program's copy may be another version
 // of ours: then the old one goes on until it is stopped.)
 func (d *Daemon) runService(ctx context.Context, z *zinit.Client, name string, want zinit.Service) error {
-	st, err := z.Status(ctx, name)
-	if err == nil && st.PID != 0 {
-		if have, err := z.Get(ctx, name); err == nil && slices.Equal(have.Exec[1:], want.Exec[1:]) {
+	if st, err := z.Status(ctx, name); err == nil {
+		have, err := z.Get(ctx, name)
+		switch {
+		case err != nil:
+		case st.PID != 0 && slices.Equal(have.Exec[1:], want.Exec[1:]):
 			return nil
+		case st.PID == 0 && slices.Equal(have.Exec, want.Exec):
+			return z.Start(ctx, name) // not taken up anew: the crate's zinit removes none beside those that run
 		}
-		if err := z.Stop(ctx, name); err != nil {
-			return err
-		}
-	}
-	if err == nil {
 		if err := z.Stop(ctx, name); err != nil {
 			return err
 		}
