@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"herosup/dispatch/store"
@@ -34,6 +35,9 @@ func (l *loop) exchange() error {
 		}
 		return err
 	})
+	if l.stopping() && errors.Is(err, context.Cause(l.caller)) {
+		return nil // it may have given jobs: the goodbye asks
+	}
 	if err != nil {
 		return err
 	}
