@@ -15,6 +15,7 @@ var idle = flag.Duration("idle", 10*time.Second, "how long the idle system is lo
 // counts, what scripts run inside included. Most of a short look is what the daemon's nets cost each second; what an actor costs comes
 // each five minutes (its wait is renewed) and each ten (it is asked for a sign of life).
 func TestAnIdleSystemIsQuiet(t *testing.T) {
+	notRaced(t)
 	const actors, most = 100, 10 // a second
 	r := newRig(t, withServer, fmt.Sprintf("  bash: {max: %d, min: %d}\n", actors, actors))
 	r.until("all are idle", func() bool { return r.count("idle") == actors })
