@@ -221,7 +221,7 @@ func TestCancelsOfUnknownJobsTogether(t *testing.T) {
 	c := b.up()
 	b.submit("x", Options{ID: "known", Delay: time.Hour})
 	b.eventually("it is told", func() bool { return c.told.seq.Load() > 0 }) // behind that nothing moves it any more
-	c.told.set(0) // as while the log is read again
+	c.told.set(0)                                                            // as while the log is read again
 	const jobs = 60
 	answers := make(chan *events.Refusal, jobs)
 	for i := range jobs {
