@@ -14,7 +14,7 @@
 //	             \-> none left: wait for an end, and on the wake list for a job, a ring or a ping
 //
 // While a round trip is under way ends gather, and go together with the next: so a busy actor costs
-// Redis one call for all that ended meanwhile, and with one slot one call a job. With eight slots or more, and while answers bring all
+// Redis one call for all that ended meanwhile, and with one slot one call a job. With 32 slots or more, and while answers bring all
 // that was asked for, two calls are under way, each for half of the slots (pair.go): Redis works while the slots do. There is no prefetch: what no slot is free
 // for stays in the queue. Waiting on the wake list is a second connection, and only an actor with a free slot does it. Each
 // third of the lease, while anything runs, one renewal names all that runs. A script adds the record of its process group.

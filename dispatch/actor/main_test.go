@@ -15,6 +15,7 @@ import (
 const processMode = "HEROSUP_TEST_ACTOR"
 
 func TestMain(m *testing.M) {
+	pairFrom = 8
 	if args := os.Getenv(processMode); args != "" {
 		process(strings.Fields(args))
 		return
