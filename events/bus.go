@@ -77,11 +77,13 @@ func (b *Bus) Prefix() string { return b.prefix }
 func (b *Bus) Source() string { return b.source }
 
 // Close ends the connection and everything subscribed on it. What was published
-// before is sent first, within a second.
+// before is sent first, within a second, if the server is there.
 func (b *Bus) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = b.Flush(ctx) // a lost connection has nothing left to send
+	if b.nc.IsConnected() && b.local.nc.IsConnected() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = b.Flush(ctx) // lost now: it has nothing left to send
+	}
 	b.local.forget(b)
 	b.nc.Close()
 }

@@ -118,6 +118,9 @@ type ActorRestart struct {
 	Actor    string  `json:"actor" subject:"0"`
 	Deadline Seconds `json:"deadline,omitempty"`
 	Reason   string  `json:"reason,omitempty"`
+	// Hung: it gives no sign of life. Then it is killed, and also when nothing can take its place: what it
+	// holds has to run elsewhere.
+	Hung bool `json:"hung,omitempty"`
 }
 
 // ActorPing: ask an idle actor for a sign of life.

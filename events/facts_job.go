@@ -132,7 +132,8 @@ type JobRemoved struct {
 }
 
 // JobStale: an attempt told its end when the job was not its own any more (another
-// attempt has or had it, or its record is gone). Nothing was changed by it. At most 20 a
+// attempt has or had it, or its record is gone), or was under way when Redis came back without
+// its data and was not left to its actor: it has to be dropped. Nothing was changed by it. At most 20 a
 // second are told.
 type JobStale struct {
 	Type        string      `json:"type" subject:"0"`
@@ -140,7 +141,7 @@ type JobStale struct {
 	Actor       string      `json:"actor"`
 	Incarnation Incarnation `json:"incarnation"`
 	Attempt     int         `json:"attempt"`
-	// Outcome is what it said: Finished or Errored.
+	// Outcome is what it said: Finished or Errored; empty of one that was under way.
 	Outcome string `json:"outcome"`
 	// Reason is "superseded" or "no record".
 	Reason string `json:"reason"`

@@ -58,9 +58,15 @@ type ProcessBlocked struct {
 	Reason string `json:"reason"`
 }
 
-// ProcessStartFailed: no process came of a start order.
+// ProcessStartFailed: no process came of a start order, or of a restart.
 type ProcessStartFailed struct {
 	Pool   string `json:"pool" subject:"0"`
 	Actor  string `json:"actor" subject:"1"`
 	Reason string `json:"reason"`
+	// Kept is the process that a restart would have replaced: nothing could take its
+	// place, so it was left alone and works on. Zero when none is left.
+	Kept Incarnation `json:"kept,omitzero"`
+	// Missing: its program, or that one's interpreter, is not on this machine (any more). That is the
+	// pool's condition and no failure of the actor's.
+	Missing bool `json:"missing,omitempty"`
 }

@@ -5,6 +5,10 @@ type SystemStarted struct {
 	PID     int    `json:"pid"`
 	Version string `json:"version"`
 	State   string `json:"state"`
+	// Moved are the services that the zinit at From had, of the daemon before: they were
+	// stopped there, to be started by the zinit that is used now.
+	Moved []string `json:"moved,omitempty"`
+	From  string   `json:"from,omitempty"`
 }
 
 // SystemStopping: the daemon goes down. Actors go on unless StopActors.

@@ -15,7 +15,8 @@ type StartProcess struct {
 // Incarnation, here and in KillProcess and RestartProcess, is the life that is
 // meant, zero when none is known: an order may be obeyed late, and must not hit
 // the next life, which may hold a job. If another runs, nothing is done and
-// ProcessStarted tells which.
+// ProcessStarted tells which. A stop without one only keeps the next life from
+// coming: one that is there all the same is told as well.
 type StopProcess struct {
 	Node        string      `json:"node" subject:"0"`
 	Actor       string      `json:"actor" subject:"1"`
@@ -32,9 +33,15 @@ type KillProcess struct {
 	Incarnation Incarnation `json:"incarnation,omitzero"`
 	// Down: it shall stay down. Otherwise the process manager starts it again.
 	Down bool `json:"down"`
+	// Replace, without Down: it is a restart that waits no longer. As with
+	// RestartProcess what comes next is the actor as it is configured now, and if
+	// nothing could, this process is left alone.
+	Replace bool `json:"replace,omitempty"`
 }
 
-// RestartProcess: TERM, KILL after the timeout, and start again.
+// RestartProcess: TERM, KILL after the timeout, and start again, as it is configured
+// now. If nothing could take its place the process is left alone, which
+// ProcessStartFailed tells (Kept).
 type RestartProcess struct {
 	Node  string `json:"node" subject:"0"`
 	Actor string `json:"actor" subject:"1"`

@@ -35,14 +35,25 @@ const (
 	historyBytes  = 256 << 20
 )
 
-// EnsureStreams makes the streams and the buckets, or brings their settings up to
-// date; of how many replicas they have it leaves what is there. The context must
-// have a deadline: a server with a full disk gives no answer at all.
-func EnsureStreams(ctx context.Context, b *Bus) error { return EnsureReplicas(ctx, b, 0) }
+// EnsureStreams makes the streams and the buckets on the embedded server, or brings their
+// settings up to date. The context must have a deadline: a server with a full disk gives
+// no answer at all.
+//
+// What the history takes goes to the disk in one write for all of some milliseconds,
+// nats-server's persist mode async: a fact is published without waiting for its place in it as
+// it is, and one write for each cost the daemon a seventh of its time. A daemon that is killed
+// loses the last of its history with that, and nothing else: the log of jobs is written at once.
+func EnsureStreams(ctx context.Context, b *Bus) error {
+	return ensureStreams(ctx, b, 0, jetstream.AsyncPersistMode)
+}
 
-// EnsureReplicas is EnsureStreams with so many replicas of each; 0 leaves what is
-// there, and makes one.
+// EnsureReplicas is EnsureStreams on a server of one's own, with so many replicas of each;
+// 0 leaves what is there, and makes one. Streams that are written late can not be replicated later, so none is here.
 func EnsureReplicas(ctx context.Context, b *Bus, replicas int) error {
+	return ensureStreams(ctx, b, replicas, jetstream.DefaultPersistMode)
+}
+
+func ensureStreams(ctx context.Context, b *Bus, replicas int, history jetstream.PersistModeType) error {
 	js, err := jetstream.New(b.nc)
 	if err != nil {
 		return fmt.Errorf("jetstream: %w", err)
@@ -70,6 +81,7 @@ func EnsureReplicas(ctx context.Context, b *Bus, replicas int) error {
 		Subjects:  []string{b.prefix + ".evt.>"},
 		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
 		MaxAge: historyAge, MaxBytes: historyBytes, AllowDirect: true, Replicas: replicas,
+		PersistMode: history,
 	}); err != nil {
 		return err
 	}
@@ -104,9 +116,10 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		_, err = js.CreateStream(ctx, want)
 	case err == nil:
-		want.FirstSeq = have.CachedInfo().Config.FirstSeq // fixed at creation
+		is := have.CachedInfo().Config
+		want.FirstSeq, want.PersistMode = is.FirstSeq, is.PersistMode // fixed at creation
 		if want.Replicas == 0 {
-			want.Replicas = have.CachedInfo().Config.Replicas
+			want.Replicas = is.Replicas
 		}
 		_, err = js.UpdateStream(ctx, want)
 	}

@@ -33,7 +33,14 @@ func (f *fold) stopProcess(Row) {
 
 // doom marks the process as told to end. Whatever is asked for later, its gate
 // must not be opened again: the order may reach it at any time from now on.
-func (f *fold) doom() { f.a.Doomed = !f.a.Incarnation.IsZero() }
+func (f *fold) doom() { f.a.Doomed, f.a.ByRestart = !f.a.Incarnation.IsZero(), false }
+
+// doomByRestart is doom by an order that may come to nothing. Nothing else has doomed
+// the process: who was told to end is not asked to restart.
+func (f *fold) doomByRestart() {
+	f.doom()
+	f.a.ByRestart = f.a.Doomed
+}
 
 // stopOrder and its like name the incarnation that is meant: the executor may
 // come to it late, and must not hit the next one. Zero: none is known.
@@ -42,20 +49,32 @@ func stopOrder(a Actor) events.Event {
 }
 
 // killProcess: towards stopping it shall stay down; else the process manager
-// starts it again.
-func (f *fold) killProcess(Row) {
-	f.doom()
-	f.a.Hand = nil
+// starts it again. One that ends a restart which has waited long enough, or says a
+// restart again, replaces it: that may come to nothing, and then it has its jobs still.
+func (f *fold) killProcess(r Row) {
+	replace := f.a.State == Restarting && r.On == DrainExpired && !f.a.Hung || f.a.ByRestart && r.On == ObservedUp
+	if replace {
+		f.doomByRestart()
+	} else {
+		f.doom()
+		f.a.Hand = nil
+	}
 	f.publish(events.KillProcess{
-		Node: f.a.Node, Pool: f.a.Pool, Actor: f.a.ID, Incarnation: f.a.Incarnation, Down: f.a.State == Stopping,
+		Node: f.a.Node, Pool: f.a.Pool, Actor: f.a.ID, Incarnation: f.a.Incarnation,
+		Down: f.a.State == Stopping, Replace: replace,
 	})
 	if f.a.State == Stopping {
 		f.a.Due = f.now.Add(f.a.Settings.StopTimeout)
 	}
 }
 
-func (f *fold) restartProcess(Row) {
-	f.doom()
+// restartProcess: one that hangs does not obey a TERM, and is not worth keeping when nothing can follow.
+func (f *fold) restartProcess(r Row) {
+	if f.a.Hung && !f.a.Incarnation.IsZero() {
+		f.killProcess(r)
+		return
+	}
+	f.doomByRestart()
 	f.publish(events.RestartProcess{Node: f.a.Node, Pool: f.a.Pool, Actor: f.a.ID, Incarnation: f.a.Incarnation})
 }
 

@@ -21,8 +21,14 @@ type Actor struct {
 	Gone events.Incarnation
 	// Ready: this incarnation said that it can work.
 	Ready bool
-	// Doomed: this incarnation was told to end; no job of it counts any more.
+	// Doomed: this incarnation was told to end; no job of it counts any more, unless
+	// it was ByRestart.
 	Doomed bool
+	// ByRestart: what dooms it is a restart alone, of which nothing may come: then
+	// it is left alone, with its jobs.
+	ByRestart bool
+	// Hung: the restart that is under way is of one that hangs. It is killed, whatever can take its place.
+	Hung bool
 	// Hand are the jobs it holds, one for an actor of one slot.
 	Hand Hand
 	// Ahead are the jobs of an incarnation that was not announced yet: dispatch and

@@ -25,6 +25,7 @@ func (f *fold) command(e events.Event) bool {
 		if f.deadlineFits(e.Deadline) {
 			f.order(RestartRequested, "restart", because("restarted by command", e.Reason))
 			f.setDeadline(e.Deadline)
+			f.a.Hung = f.a.is(Recycling) && (e.Hung || f.a.Hung)
 		}
 	case events.ActorPing:
 		if f.a.RedisLost {
@@ -82,7 +83,7 @@ func (f *fold) order(on Event, verb, reason string) {
 		return
 	}
 	row := f.chart.rows[from][on]
-	f.out.Answer = &Answer{Actor: f.a.ID, State: f.a.State, Already: row.Stay && !f.does(row)}
+	f.out.Answer = &Answer{Actor: f.a.ID, State: f.a.State, Already: row.Stay && !f.does(row), At: f.now.UTC()}
 }
 
 // does reports whether a stay row did something for who asked.

@@ -15,7 +15,8 @@
 // # Who sends what
 //
 //	in   commands hero.cmd.actor.<start|stop|restart|ping|reset>.<actor>: CLI, scaler, monitor, daemon
-//	     ProcessStarted Ready Exited Observed StartFailed      zinit's executor, in this order for one life
+//	     ProcessStarted Ready Exited Observed StartFailed      zinit's executor, in this order for one life;
+//	                                                           StartFailed may name a life that a restart has left alone
 //	     ProcessBlocked                                        zinit's executor: suspends the start timeout
 //	     JobStarted JobEnded JobRetried JobDead ActorPonged
 //	     ActorDrained ActorRegistered (told anew)              dispatch
@@ -25,7 +26,7 @@
 //	     hero.int.process.<start|stop|kill|restart|observe>    to the executor, by nobody else
 //	     hero.int.intake.<close|open|ping>                     to dispatch, by nobody else
 //
-// A command is answered {"actor", "state", "already"} or refused with code,
+// A command is answered {"actor", "state", "already", "at"} or refused with code,
 // reason and hint; it can also be published without asking for an answer. Each
 // message out names the one that caused it. The new record is in place before
 // anything is published; the state comes first, then its orders.
@@ -54,15 +55,20 @@
 //     not touch another one, and tells of it instead. An order without a name
 //     keeps the next process from coming and hits none.
 //  3. A process that was told to end (Doomed) never has its gate opened again,
-//     whatever is asked for meanwhile; the next one has.
+//     whatever is asked for meanwhile; the next one has. There is one way back: a
+//     restart for which nothing could take its place (no program any more) is not
+//     obeyed, and the executor says so by its name. If no other order dooms it, its
+//     gate is opened and it goes on with the jobs that it holds.
 //
 // Hence the table is stricter than design.md 3 in five cells: failed, restarting
 // and quarantined on StopRequested, stopped and quarantined on ProcessStarted ask
 // for the gate instead of stopping at once, for zinit may have started a process
 // that took a job before we heard of it. The price: with Redis away such a stop
 // waits, as every scale-down does; an operator's deadline ends the wait. A kill
-// is sent when an operator's deadline has passed, a job has overrun, pings are
-// exhausted, a start took too long, or a stop was not obeyed; nothing else kills.
+// is sent when an operator's deadline has passed (that of a restart: to replace the
+// process, as a restart does), an actor hangs (ActorRestart.Hung, pings exhausted: it ends even if its program
+// is gone, for what it holds runs elsewhere; its pool's condition says what is missing), a job has overrun, pings are exhausted, a start took
+// too long, or a stop was not obeyed; nothing else kills.
 //
 // The gate is by actor name and outlives its process: hello must not open it. It
 // is opened with each start and for each new process, and closes and openings are
@@ -76,7 +82,8 @@
 // or an overrun count then. zinit restarts a process by itself; when it does not,
 // the keeper does after a backoff (Backoff). Too many failures within a window
 // quarantine the actor until a reset, or a stop and a start; deaths that an order
-// of ours caused are no failures.
+// of ours caused are no failures, and neither is a start for want of the program: that is
+// tried again at the longest backoff, each 30 s at least.
 //
 // # Loss
 //

@@ -152,15 +152,42 @@ func (f *fold) blocked() {
 	f.suspend()
 }
 
+// missingPace is the longest wait before a start is tried again whose program was not there. Such ones
+// are no failures, or the pool would be held down when it is there again.
+const missingPace = 30 * time.Second
+
 func (f *fold) startFailed(e events.ProcessStartFailed) {
 	switch {
+	case !e.Kept.IsZero():
+		f.spared(e)
 	case !f.a.Incarnation.IsZero() && f.a.is(Starting):
 		f.ignore("a process of it is there: %s", f.a.Incarnation)
+	case f.a.is(Starting, Restarting) && e.Missing:
+		f.fire(StartFailed, "no process can come up: "+e.Reason)
+		f.a.Due = f.now.Add(min(f.a.Settings.Backoff.Max, missingPace))
 	case f.a.is(Starting, Restarting):
 		f.failed(StartFailed, strings.TrimSpace("no process came up: "+e.Reason))
 	default:
 		f.fire(StartFailed, e.Reason)
 	}
+}
+
+// spared: a restart came to nothing, and the process that there is was left alone. Only
+// one that nothing else told to end goes on.
+func (f *fold) spared(e events.ProcessStartFailed) {
+	switch {
+	case !f.current(e.Kept):
+		return
+	case !f.a.ByRestart:
+		f.ignore("no restart of %s is under way, or it was told to end by another order too", e.Kept)
+		return
+	}
+	f.a.Doomed, f.a.ByRestart = false, false
+	on := RestartFailed
+	if !f.a.Ready {
+		on = RestartFailedEarly
+	}
+	f.fire(on, "not restarted, it works on: "+e.Reason)
 }
 
 // observed takes the process manager's answer about one actor. Executor facts
@@ -211,7 +238,7 @@ func (f *fold) jobStarted(e events.JobStarted) {
 		f.ignore("job %s attempt %d has ended already", j.ID, j.Attempt)
 	case f.a.Hand.has(j), f.a.Ahead.has(j): // told twice
 	case e.Incarnation == f.a.Incarnation && !e.Incarnation.IsZero():
-		if f.a.Doomed {
+		if f.a.Doomed && !f.a.ByRestart {
 			f.ignore("incarnation %s was told to end", e.Incarnation)
 			return
 		}
@@ -311,7 +338,10 @@ func (f *fold) suspend() {
 }
 
 func (f *fold) resume() {
-	if f.a.is(Starting, Restarting) || f.a.is(Running) && f.a.Hand.hasID(f.a.Overran) {
+	switch {
+	case f.a.is(Starting, Restarting):
 		f.startTimer(f.a.Settings.StartTimeout)
+	case f.a.is(Running):
+		f.grace()
 	}
 }

@@ -31,6 +31,8 @@ type Answer struct {
 	State State  `json:"state"`
 	// Already: it was so, or on its way to it; nothing was done.
 	Already bool `json:"already"`
+	// At is when it was taken: of the facts of this node those from before are not of this command's making.
+	At time.Time `json:"at"`
 }
 
 // Fold gives the record after one fact or command at the time now, and what
@@ -133,7 +135,8 @@ func (f *fold) enter(from State, on Event) {
 	if !a.is(Draining, Recycling, Stopping) {
 		a.StopBy = time.Time{}
 	}
-	a.Due, a.Blocked = time.Time{}, false // an order that is held back again is told so again
+	a.Hung = a.Hung && a.is(Restarting) && from == Recycling // for the order below
+	a.Due, a.Blocked = time.Time{}, false                    // an order that is held back again is told so again
 	switch a.State {
 	case Starting:
 		f.startTimer(a.Settings.StartTimeout)
@@ -149,7 +152,9 @@ func (f *fold) enter(from State, on Event) {
 		a.Due = f.now.Add(a.Settings.StopTimeout)
 	case Failed:
 		a.Due = f.now.Add(Backoff(a.Settings.Backoff, a.ID, len(a.Failures)))
-	case Stopped, Idle, Running, Pinging, Quarantined:
+	case Running:
+		f.grace()
+	case Stopped, Idle, Pinging, Quarantined:
 	}
 }
 
@@ -161,23 +166,35 @@ func (f *fold) startTimer(d time.Duration) {
 	}
 }
 
-// retire forgets the process without having seen its end.
-func (f *fold) retire() {
-	f.a.Incarnation, f.a.Ready, f.a.Doomed, f.a.Hand = events.Incarnation{}, false, false, nil
+// grace is the while that a job gets which overran when Redis was away.
+func (f *fold) grace() {
+	if f.a.Hand.hasID(f.a.Overran) {
+		f.startTimer(f.a.Settings.StartTimeout)
+	}
 }
 
-// adopt takes in a new incarnation, with the jobs that were told ahead of it.
+// retire forgets the process without having seen its end.
+func (f *fold) retire() {
+	f.a.Incarnation, f.a.Ready, f.a.Hand = events.Incarnation{}, false, nil
+	f.a.Doomed, f.a.ByRestart = false, false
+}
+
+// adopt takes in a new incarnation, with the jobs that were told ahead of it. Those of a
+// newer one still wait for theirs.
 func (f *fold) adopt(i events.Incarnation) {
 	f.retire()
 	f.a.Incarnation, f.a.Blocked = i, false
 	f.a.Hand = f.a.Ahead.only(func(j Job) bool { return j.Incarnation == i })
-	f.a.Ahead = nil
+	f.a.Ahead = f.a.Ahead.only(func(j Job) bool { return f.a.unseen(j.Incarnation) })
 }
 
 // settle brings the state in line with what is known of the process already: it
 // may have said that it is ready, or taken a job, before its start was told or
 // while it was held back.
 func (f *fold) settle() {
+	if !f.a.Hand.hasID(f.a.Overran) {
+		f.a.Overran = "" // its next attempt has a time of its own
+	}
 	if f.a.is(Starting) && f.a.Ready {
 		f.fire(ProcessReady, "it can work")
 	}

@@ -50,7 +50,9 @@ func (h Hand) String() string {
 // with adds a job; above the bound the oldest is forgotten.
 func (h Hand) with(j Job, bound int) Hand {
 	kept := h[max(0, len(h)-bound+1):]
-	return append(kept[:len(kept):len(kept)], j)
+	more := make(Hand, len(kept)+1) // and no larger: each job makes two of these
+	more[copy(more, kept)] = j
+	return more
 }
 
 func (h Hand) without(j Job) Hand { return h.only(func(k Job) bool { return !k.same(j) }) }
@@ -59,6 +61,9 @@ func (h Hand) only(keep func(Job) bool) Hand {
 	var kept Hand
 	for _, j := range h {
 		if keep(j) {
+			if kept == nil {
+				kept = make(Hand, 0, len(h))
+			}
 			kept = append(kept, j)
 		}
 	}

@@ -40,6 +40,7 @@ type inquisitor struct {
 	gate        string             // nonce of the last close, "" when opened since
 	outstanding bool               // a StartProcess without an outcome
 	ended       events.Incarnation // the last one that was told to end
+	final       bool               // and that by an order that no failed restart takes back
 }
 
 func (q *inquisitor) step() {
@@ -64,6 +65,7 @@ func (q *inquisitor) step() {
 	if out.Fault != nil {
 		q.t.Fatal(out.Fault)
 	}
+	q.spared(e)
 	q.answered(e, out)
 	q.outcome(before, e)
 	var last Event
@@ -76,14 +78,18 @@ func (q *inquisitor) step() {
 			q.gate = p.Nonce
 		case events.OpenIntake:
 			q.gate = ""
+			q.opens(e)
 		case events.StartProcess:
 			q.starts(before, e, last)
 		case events.StopProcess:
+			q.orders(p.Incarnation, true)
 			q.stops(e, p.Incarnation)
 		case events.RestartProcess:
+			q.orders(p.Incarnation, false)
 			q.stops(e, p.Incarnation)
 		case events.KillProcess:
-			q.kills(before, last)
+			q.orders(p.Incarnation, !p.Replace)
+			q.kills(before, last, p)
 			q.ended = p.Incarnation
 		}
 	}
@@ -175,6 +181,11 @@ func (q *inquisitor) starts(before Actor, e events.Event, on Event) {
 	}
 }
 
+// orders notes that a process was told to end, and whether for good.
+func (q *inquisitor) orders(meant events.Incarnation, final bool) {
+	q.final = final || q.final && q.ended == meant
+}
+
 // A process is told to end only by its name, and only after its own gate was
 // closed and it held nothing; or again, after it was told or killed before. An
 // order without a name keeps the next process from coming and hits none.
@@ -192,11 +203,29 @@ func (q *inquisitor) stops(e events.Event, meant events.Incarnation) {
 	}
 }
 
-func (q *inquisitor) kills(before Actor, on Event) {
+// spared takes the word that a restart has let its process be.
+func (q *inquisitor) spared(e events.Event) {
+	if f, ok := e.(events.ProcessStartFailed); ok && f.Kept == q.ended && !q.final {
+		q.ended = events.Incarnation{}
+	}
+}
+
+// The gate of a process that was told to end stays closed, unless it was spared.
+func (q *inquisitor) opens(e events.Event) {
+	if !q.ended.IsZero() && q.ended == q.a.Incarnation {
+		q.t.Fatalf("%s was told to end, and its gate was opened on %T%+v", q.ended, e, e)
+	}
+}
+
+func (q *inquisitor) kills(before Actor, on Event, k events.KillProcess) {
 	q.outstanding = false
+	if k.Replace && k.Down || k.Replace != (on == DrainExpired && !k.Down && !before.Hung) && on != "" {
+		q.t.Fatalf("%+v while %s, on %q", k, before.State, on)
+	}
 	switch {
 	case before.is(Running) && on == JobOverran && !before.RedisLost:
 	case before.is(Draining, Recycling) && (on == JobOverran && !before.RedisLost || on == DrainExpired):
+	case before.is(Recycling) && on == Drained && before.Hung && !k.Down:
 	case before.is(Pinging) && on == PingsExhausted && !before.RedisLost:
 	case before.is(Starting) && on == StartTimedOut && !before.RedisLost && !before.ZinitLost:
 	case before.is(Stopping) && on == "": // StopTimedOut is no transition
@@ -235,7 +264,7 @@ func anyInput(t *rapid.T, a Actor) events.Event {
 	said := []func() events.Event{
 		func() events.Event { return events.ActorStart{Actor: id} },
 		func() events.Event { return events.ActorStop{Actor: id, Deadline: deadline()} },
-		func() events.Event { return events.ActorRestart{Actor: id, Deadline: deadline()} },
+		func() events.Event { return events.ActorRestart{Actor: id, Deadline: deadline(), Hung: flip("hung")} },
 		func() events.Event { return events.ActorPing{Actor: id} },
 		func() events.Event { return events.ActorReset{Actor: id} },
 		func() events.Event { return events.ProcessStarted{Pool: pool, Actor: id, Incarnation: inc()} },
@@ -245,6 +274,7 @@ func anyInput(t *rapid.T, a Actor) events.Event {
 		},
 		func() events.Event { return events.ProcessBlocked{Pool: pool, Actor: id, Reason: "x"} },
 		func() events.Event { return events.ProcessStartFailed{Pool: pool, Actor: id, Reason: "x"} },
+		func() events.Event { return events.ProcessStartFailed{Pool: pool, Actor: id, Reason: "x", Kept: inc()} },
 		func() events.Event {
 			return events.ProcessObserved{Pool: pool, Actor: id, Incarnation: inc(), WantedUp: flip("wanted")}
 		},

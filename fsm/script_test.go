@@ -135,7 +135,11 @@ func (s *script) print(out Output) {
 		case events.ActorStateChanged:
 			say("%s -> %s on %s (%s)", orNothing(e.From), e.To, e.On, e.Reason)
 		case events.KillProcess:
-			say("order: kill process, down=%v", e.Down)
+			if e.Replace {
+				say("order: kill process, to replace it")
+			} else {
+				say("order: kill process, down=%v", e.Down)
+			}
 		case events.CloseIntake:
 			say("order: close intake, nonce %s", e.Nonce)
 		case events.PingIntake:
@@ -208,7 +212,7 @@ func parse(t *testing.T, line string) events.Event {
 	case "stop":
 		return events.ActorStop{Actor: id, Deadline: deadline}
 	case "restart":
-		return events.ActorRestart{Actor: id, Deadline: deadline}
+		return events.ActorRestart{Actor: id, Deadline: deadline, Hung: opt["hung"] != ""}
 	case "ping":
 		return events.ActorPing{Actor: id}
 	case "reset":
@@ -226,6 +230,10 @@ func parse(t *testing.T, line string) events.Event {
 		return events.ProcessBlocked{Pool: pool, Actor: id, Reason: "waits for redis (not there)"}
 	case "start-failed":
 		return events.ProcessStartFailed{Pool: pool, Actor: id, Reason: strings.Join(w[1:], " ")}
+	case "missing":
+		return events.ProcessStartFailed{Pool: pool, Actor: id, Missing: true, Reason: strings.Join(w[1:], " ")}
+	case "kept":
+		return events.ProcessStartFailed{Pool: pool, Actor: id, Kept: life(num(1)), Reason: strings.Join(w[2:], " ")}
 	case "observed":
 		switch w[1] {
 		case "down":

@@ -33,6 +33,10 @@ var Lifecycle = []Row{
 	{in(Starting), StartTimedOut, Failed, do(KillProcess), false},
 	// The executor says at once what a deadline would only say later.
 	{in(Starting, Restarting), StartFailed, Failed, nil, false},
+	// A restart that could not be had: the order to end the process is void, and
+	// it works on as before. In failed that comes late.
+	{in(Restarting, Failed), RestartFailed, Idle, do(OpenIntake), false},
+	{in(Restarting, Failed), RestartFailedEarly, Starting, do(OpenIntake), false},
 
 	// Signs of life. Each ping out of three asks anew, and an answer to any of
 	// them counts.
@@ -83,6 +87,8 @@ var Lifecycle = []Row{
 	stay(ObservedUp, in(Stopping), StopProcess),
 	// So was the kill or the restart: what still runs there was told to end.
 	stay(ObservedUp, in(Restarting, Failed), KillProcess),
+	// A restart may leave it alone, and of the job this is told once.
+	stay(JobOverran, in(Restarting, Failed), KillProcess),
 	stay(ObservedDue, in(Stopping, Quarantined), StopProcess),
 
 	// Deaths and returns. OpenIntake: a kill and a recycling closed the gate.
@@ -128,6 +134,9 @@ var Lifecycle = []Row{
 	stay(JobEnded, in(Draining, Recycling, Stopping, Restarting, Failed, Quarantined)),
 	// The other way out is under way.
 	stay(StartFailed, in(Draining, Recycling, Stopping, Failed, Quarantined)),
+	// It is to be stopped anyway, and can be let go on again until then.
+	stay(RestartFailed, in(Draining)),
+	stay(RestartFailedEarly, in(Draining)),
 	stay(ObservedUp, in(Starting, Idle, Pinging, Running, Draining, Recycling)),
 	// No process seen so far and none now: an order of ours may be on its way,
 	// the deadline decides.

@@ -67,6 +67,10 @@ const (
 	ProcessReady   Event = "ProcessReady"
 	ProcessExited  Event = "ProcessExited"
 	StartFailed    Event = "StartFailed"
+	// RestartFailed is a ProcessStartFailed that names our process: nothing could
+	// take its place, and it works on. Early: it was not ready yet.
+	RestartFailed      Event = "RestartFailed"
+	RestartFailedEarly Event = "RestartFailedEarly"
 	// ObservedUp, ObservedDown and ObservedDue are ProcessObserved: it runs; it
 	// is down and stays down; it is down and zinit will start it.
 	ObservedUp   Event = "ObservedUp"
@@ -96,7 +100,7 @@ const (
 var eventList = []Event{
 	StartRequested, StopRequested, RestartRequested, ResetRequested, PingSent,
 	StopWithdrawn, StopWithdrawnBusy, StopWithdrawnEarly, StopWithdrawnDown, StopWithdrawnLate,
-	ProcessStarted, ProcessReady, ProcessExited, StartFailed, ObservedUp, ObservedDown, ObservedDue,
+	ProcessStarted, ProcessReady, ProcessExited, StartFailed, RestartFailed, RestartFailedEarly, ObservedUp, ObservedDown, ObservedDue,
 	JobStarted, JobEnded, JobOverran, PongReceived, PingsExhausted, Drained,
 	StartTimedOut, StopTimedOut, DrainExpired, RestartDue, CrashLoop,
 }

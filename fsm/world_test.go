@@ -18,6 +18,7 @@ import (
 // happens in whichever order:
 //
 //   - no process is told to stop or to restart while it really holds a job;
+//   - when all is heard, one that holds a job is not taken for idle;
 //   - when all is quiet, machine, process manager, process and gate agree.
 func TestWorld(t *testing.T) {
 	chart, err := NewChart()
@@ -161,13 +162,14 @@ func (w *world) step() {
 	can(true, 1, func() { w.hear(events.ActorReset{Actor: "bash_1"}) })
 	can(true, 1, func() { w.hear(events.ActorPing{Actor: "bash_1"}) })
 	can(true, 1, func() { w.hear(events.ActorStop{Actor: "bash_1", Deadline: 60}) })
+	can(true, 1, func() { w.hear(events.ActorRestart{Actor: "bash_1", Deadline: 60}) })
 	can(true, 1, func() { w.fromExecutor = append(w.fromExecutor, w.observed()) })
 	can(true, 1, w.reassert)
 	can(true, 1, w.boot)
 	can(true, 1, w.redis)
 	// Time passes only when nothing is under way: messages take milliseconds,
-	// deadlines seconds.
-	can(w.silent() && !w.a.Due.IsZero(), 2, w.elapse)
+	// deadlines seconds; but for an operator's, which may be any.
+	can((w.silent() || w.a.is(Draining, Recycling)) && !w.a.Due.IsZero(), 2, w.elapse)
 	rapid.SampledFrom(may).Draw(w.t, "step")()
 }
 
@@ -234,10 +236,24 @@ func (w *world) executorObeys() {
 	case events.StopProcess:
 		w.ends(e, e.Incarnation, false)
 	case events.RestartProcess:
-		w.ends(e, e.Incarnation, true)
+		w.replaces(e, e.Incarnation)
 	case events.KillProcess:
-		w.ends(e, e.Incarnation, !e.Down)
+		if e.Replace {
+			w.replaces(e, e.Incarnation)
+		} else {
+			w.ends(e, e.Incarnation, !e.Down)
+		}
 	}
+}
+
+// replaces is a restart; when nothing could follow, it leaves what there is.
+func (w *world) replaces(e events.Event, meant events.Incarnation) {
+	if w.life > 0 && life(w.life) == meant && rapid.Bool().Draw(w.t, "nothing could follow") {
+		w.note("it is left alone")
+		w.fromExecutor = append(w.fromExecutor, events.ProcessStartFailed{Pool: "bash", Actor: "bash_1", Kept: meant, Reason: "x"})
+		return
+	}
+	w.ends(e, meant, true)
 }
 
 // ends is an order to end one incarnation; another one is told, not touched.
@@ -358,6 +374,7 @@ func (w *world) quiet() {
 		case w.life > 0 && !w.registers:
 			w.hello()
 		case len(w.held) > 0:
+			w.knowsHands()
 			w.finish()
 		case !w.a.Due.IsZero():
 			w.elapse()
@@ -371,11 +388,18 @@ func (w *world) quiet() {
 	w.fail("it does not come to rest: %s", w.a.State)
 }
 
+// knowsHands: once everything was heard, an actor that works is idle only if it holds nothing.
+func (w *world) knowsHands() {
+	if life(w.life) == w.a.Incarnation && w.a.is(Idle, Pinging) {
+		w.fail("%s, and holds %s", w.a.State, w.held)
+	}
+}
+
 func (w *world) agree() {
 	up := w.wanted && w.life > 0 && w.registers && w.gate == "" && life(w.life) == w.a.Incarnation
 	switch {
 	case w.a.is(Stopped, Quarantined) && !w.wanted && w.life == 0:
-	case w.a.is(Idle) && up:
+	case w.a.is(Idle) && up && !w.a.Doomed:
 	default:
 		w.fail("machine: %s, life %s; world: wanted=%v life=%d registered=%v gate=%q",
 			w.a.State, w.a.Incarnation, w.wanted, w.life, w.registers, w.gate)

@@ -66,13 +66,13 @@ func (a *actor) lives(i events.Incarnation) {
 		return
 	}
 	a.drop(func(j job) bool { return j.incarnation == i })
-	a.PID, a.Incarnation, a.pings, a.PingsLost, a.Blocked = i.PID, i, pings{}, 0, ""
+	a.PID, a.Incarnation, a.pings, a.PingsLost, a.Blocked, a.NotRestarted = i.PID, i, pings{}, 0, "", ""
 }
 
 // dies notes that the process is gone; the zero value means whichever it was.
 func (a *actor) dies(i events.Incarnation) {
 	if i.IsZero() || i == a.Incarnation {
-		a.PID, a.Incarnation = 0, events.Incarnation{}
+		a.PID, a.Incarnation, a.NotRestarted = 0, events.Incarnation{}, ""
 	}
 }
 

@@ -117,8 +117,11 @@ type Actor struct {
 	// Reason is why it is in its state, where that was said.
 	Reason string `json:"reason,omitempty"`
 	// Blocked says which services its start waits for; "" for none.
-	Blocked  string `json:"blocked,omitempty"`
-	LastExit *Exit  `json:"last_exit,omitempty"`
+	Blocked string `json:"blocked,omitempty"`
+	// NotRestarted says why its process could not be replaced when that was asked for
+	// last: it works on as it was. "" for none.
+	NotRestarted string `json:"not_restarted,omitempty"`
+	LastExit     *Exit  `json:"last_exit,omitempty"`
 }
 
 // Exit is how a process ended.

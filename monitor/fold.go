@@ -65,7 +65,7 @@ func (v *View) foldActor(e events.Event, at time.Time) {
 		name = e.Actor
 		v.blocked(e, at)
 	case events.ProcessStartFailed:
-		v.warn(Warning{At: at, Event: "process-failed", Pool: e.Pool, Actor: e.Actor, Text: fmt.Sprintf("%s did not start: %s", e.Actor, e.Reason)})
+		v.startFailed(e, at)
 	case events.ActorPinged:
 		name = e.Actor
 		if a := v.actors[e.Actor]; a != nil {
@@ -101,6 +101,15 @@ func (v *View) blocked(e events.ProcessBlocked, at time.Time) {
 	}
 	a.Blocked = e.Reason
 	v.warn(Warning{At: at, Event: "process-blocked", Pool: e.Pool, Actor: e.Actor, Text: fmt.Sprintf("%s is blocked: %s", e.Actor, e.Reason)})
+}
+
+// startFailed notes a start of which nothing came, or a restart that left all as it was.
+func (v *View) startFailed(e events.ProcessStartFailed, at time.Time) {
+	text := "did not start"
+	if a := v.actors[e.Actor]; a != nil && !e.Kept.IsZero() && e.Kept == a.Incarnation {
+		a.NotRestarted, text = e.Reason, "was not restarted and works on as it was"
+	}
+	v.warn(Warning{At: at, Event: "process-failed", Pool: e.Pool, Actor: e.Actor, Text: fmt.Sprintf("%s %s: %s", e.Actor, text, e.Reason)})
 }
 
 // alive notes a process. It makes the actor, since the keeper's word about it

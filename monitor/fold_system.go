@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"herosup/events"
@@ -12,6 +13,9 @@ func (v *View) foldSystem(e events.Event, at time.Time) {
 	switch e := e.(type) {
 	case events.SystemStarted:
 		s.PID, s.Version, s.State, s.Started = e.PID, e.Version, e.State, utc(at)
+		if len(e.Moved) > 0 {
+			v.warn(Warning{At: at, Event: "system-started", Text: fmt.Sprintf("the zinit at %s had %s: stopped there, to be started by the one in use now", e.From, strings.Join(e.Moved, ", "))})
+		}
 	case events.SystemStopping:
 		s.Stopping = true
 	case events.RedisLost:

@@ -292,3 +292,30 @@ func TestBlockedPoolIsShownUntilItIsNot(t *testing.T) {
 		t.Errorf("findings %q", s.Findings)
 	}
 }
+
+// A restart that left its process alone shows until that process is replaced or gone.
+func TestARestartThatCameToNothing(t *testing.T) {
+	for name, end := range map[string]events.Event{
+		"replaced": events.ProcessStarted{Pool: "bash", Actor: "bash_1", Incarnation: inc(102)},
+		"gone":     events.ProcessExited{Pool: "bash", Actor: "bash_1", Incarnation: inc(101)},
+		"stopped":  moved("bash_1", "stopping", "stopped", 101),
+	} {
+		v := NewView(config())
+		failed := events.ProcessStartFailed{Pool: "bash", Actor: "bash_1", Reason: "program /x does not exist", Kept: inc(101)}
+		at(v, events.ProcessStarted{Pool: "bash", Actor: "bash_1", Incarnation: inc(101)},
+			moved("bash_1", "recycling", "restarting", 101), failed, moved("bash_1", "restarting", "idle", 101),
+			moved("bash_1", "idle", "running", 101), events.ProcessReady{Pool: "bash", Actor: "bash_1", Incarnation: inc(101)})
+		const want = "actor bash_1 was not restarted and works on as it was: program /x does not exist"
+		if a, s := v.Actors("")[0], v.Status(epoch); a.NotRestarted != failed.Reason || s.Well || s.Findings[0] != want {
+			t.Errorf("%+v, findings %q, want %q", a, s.Findings, want)
+		}
+		at(v, end)
+		if a, s := v.Actors("")[0], v.Status(epoch); a.NotRestarted != "" || len(s.Findings) > 0 {
+			t.Errorf("%s: %+v, findings %q", name, a, s.Findings)
+		}
+		at(v, failed) // told late
+		if a := v.Actors("")[0]; a.NotRestarted != "" {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}

@@ -56,6 +56,9 @@ func (v *View) findings(s Status) []string {
 		if a.State == quarantined {
 			list = append(list, fmt.Sprintf("actor %s is quarantined: %s", a.Name, a.Reason))
 		}
+		if a.NotRestarted != "" {
+			list = append(list, fmt.Sprintf("actor %s was not restarted and works on as it was: %s", a.Name, a.NotRestarted))
+		}
 	}
 	return list
 }

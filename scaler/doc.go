@@ -29,7 +29,7 @@
 //	override    the number somebody set by hand
 //	busy        what is not idle is not taken away (override 0 excepted)
 //	window      an idle actor goes only after idle_timeout (an override does not wait)
-//	blocked     nothing is started while the pool's interpreter is not here, or beside
+//	blocked     nothing is started while the pool's interpreter or program is not here, or beside
 //	            an actor whose start waits for other services (after)
 //	crash_loop, max  what can not be had: slots that failed or still stop
 //
