@@ -83,6 +83,9 @@ func (c *Client) send(ctx context.Context, m method, params []any) (json.RawMess
 			}
 			return result, err
 		}
+		if other.speaks == Text {
+			c.text.Store(int64(other.pid))
+		}
 		c.dialect.Store(other.speaks)
 	}
 }
@@ -96,7 +99,7 @@ func (c *Client) asJSONRPC(ctx context.Context, l *line, m method, params []any)
 	result, err := l.ask(ctx, m.name, params, m.reads)
 	if errors.Is(err, MethodNotFound) {
 		if answer, ping := l.ask(ctx, cratePing, nil, true); ping == nil {
-			return nil, foreign{Crate, answer}
+			return nil, foreign{speaks: Crate, answer: answer}
 		}
 	}
 	return result, err

@@ -51,6 +51,7 @@ type Client struct {
 	opts   Options
 
 	dialect atomic.Value // a Dialect: the last that was heard
+	text    atomic.Int64 // the process that refused JSON-RPC in text
 	memory  *crateMemory
 
 	turns, stops chan struct{} // a token per running call, and per one that waits for processes

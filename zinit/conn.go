@@ -51,6 +51,12 @@ func kindOfFile(fi os.FileInfo) string {
 	return "file"
 }
 
+// listener is the process that listens, and 0 where that is not to be known.
+func (k *conn) listener() int {
+	pid, _ := wire.ListenerOf(k.net)
+	return pid
+}
+
 func (k *conn) close() { _ = k.net.Close() }
 
 // bound ends reading and writing with ctx, until stop is called.
@@ -93,7 +99,7 @@ func (k *conn) exchange(ctx context.Context, method string, params any) (result 
 		}
 		if r.Version != wire.Version {
 			if d, known := speaker(answer); known {
-				return nil, false, foreign{d, answer}
+				return nil, false, foreign{d, answer, k.listener()}
 			}
 			return nil, true, fmt.Errorf("%w: answer %.80q", ErrDialect, answer)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -20,8 +19,9 @@ import (
 //     into that place without telling who waits for its process: from then on the
 //     end of that process is not seen, its log is lost, and its end may be laid to
 //     another. So nothing is removed that can be left (keeps), nothing is removed
-//     that would move what runs (moves), and a process that is gone is not believed
-//     to run (status).
+//     that would move what runs or may come to (moves; an executor puts a stand-in
+//     to the end of the list first, that is moved then), and a process that is gone
+//     is not believed to run (look).
 //   - A service.set of a service that it has never returns, nor does anything after
 //     it: it waits for itself, until it is killed. That is sent for new ones only.
 //   - It removes, and stops, what depends on a service with it. A removal that
@@ -29,7 +29,12 @@ import (
 //   - A command is text for a shell, which our words are quoted for; and it does not
 //     start what waits for a service that it does not know: that is DependencyError.
 //   - It sends a signal for a process that it does not have to its own group.
-//   - What service.stop stops between two of its lives comes up again (stop).
+//   - What service.stop stops between two of its lives comes up again (stop), and so does
+//     what is started then and stopped after: the start that it has in mind comes in its
+//     time (start). What was stopped while it waited for another comes up with that.
+//   - It shows a process before that leads a group of its own, where signals go, and does
+//     not notice that one has left it: then it sends KILL to nobody and says nothing
+//     (signal, stop).
 
 // cratePing is asked to know it: no other zinit answers.
 const cratePing = "system.ping"
@@ -39,12 +44,12 @@ const (
 	crateTake  = "crate_take"  // Create and Monitor
 	crateAgain = "crate_again" // Start, if the file says just this
 	crateSame  = "crate_same"  // nothing; ConfigError if the file says another thing
+	crateSpare = "crate_renew" // nothing; why it can not be removed, once it is stopped
 	crateTail  = "crate_tail"  // CurrentLogs with the times
 )
 
 // crateVerbs are the methods that need no more than another name.
 var crateVerbs = map[string]string{
-	"service_start":   "service.start",
 	"system_shutdown": "system.shutdown",
 	"rpc.discover":    "rpc.discover",
 }
@@ -74,7 +79,7 @@ func (c *Client) asCrate(ctx context.Context, l *line, m method, params []any) (
 	result, err := z.do(m, name, params)
 	if errors.Is(err, MethodNotFound) {
 		if answer, noCrate := l.ask(ctx, cratePing, nil, true); errors.Is(noCrate, MethodNotFound) {
-			return nil, foreign{JSONRPC, answer}
+			return nil, foreign{speaks: JSONRPC, answer: answer}
 		}
 	}
 	if err != nil || result == nil {
@@ -126,22 +131,22 @@ func (z crate) do(m method, name string, params []any) (any, error) {
 		return z.tail(name)
 	case crateSame:
 		return nil, z.same(name, params[1].(Content))
+	case crateSpare:
+		return nil, z.spare(name)
 	case crateAgain:
-		return nil, z.again(name, params[1].(Content))
+		return nil, z.change(func() error { return z.again(name, params[1].(Content)) })
 	case "service_start":
-		if err := z.startable(name); err != nil {
-			return nil, err
-		}
-		z.l.c.memory.lives(name)
+		return nil, z.change(func() error { return z.start(name) })
 	case "service_kill":
 		// A signal that goes to process 0 would be for zinit itself.
-		if s, err := z.status(name); err != nil || s.PID == 0 {
+		s, err := z.status(name)
+		if err != nil || s.PID == 0 {
 			return nil, errors.Join(err, refuse(err == nil, ServiceIsDown, "service '%s' is down", name))
 		}
 		if _, err := ParseSignal(params[1].(string)); err != nil {
 			return nil, &Error{Code: InvalidSignal, Message: err.Error()}
 		}
-		return nil, z.ask("service.kill", named{Name: name, Signal: params[1].(string)}, nil)
+		return nil, z.signal(s.PID, "service.kill", named{Name: name, Signal: params[1].(string)})
 	}
 	verb, ok := crateVerbs[m.name]
 	if !ok {
@@ -155,7 +160,7 @@ func (z crate) do(m method, name string, params []any) (any, error) {
 	return &result, z.ask(verb, args, &result)
 }
 
-// change is for what adds or removes services.
+// change is for what adds or removes services, or starts one that may be moved.
 func (z crate) change(f func() error) error {
 	done, err := z.l.c.memory.change(z.ctx)
 	if err != nil {
@@ -255,22 +260,35 @@ func (z crate) stop(name string) error {
 		case s.PID == 0 && shown != 0:
 			return nil // lost to zinit, which would signal another; it is started by nobody
 		case s.PID == 0:
-			pending = pending || s.Target == Up && s.State.Ended() && !f.Service.Oneshot
-			if pending && z.change(func() error { return z.rest(name) }) == nil {
+			// One that waits for another is started with that, stopped or not, and one that was
+			// stopped between two lives in its time.
+			ours, open := z.l.c.memory.standsIn(name), z.inactive(s, f)
+			due := s.Target == Up && (s.State.Ended() || ours && s.State.Kind == Blocked) || ours && open
+			pending = pending || due && !f.Service.Oneshot
+			// One that has ended well may rest as it is, and then stays as it is.
+			if pending && s.State.Kind != Success && z.change(func() error { return z.rest(name) }) == nil {
 				return nil
 			}
+			pending = pending || open
 		}
-		if err := z.ask("service.stop", named{Name: name}, nil); err != nil {
+		if err := z.signal(s.PID, "service.stop", named{Name: name}); err != nil {
 			return ignoring(err, ServiceIsDown)
 		}
 		switch {
 		case s.PID != 0:
-			s, err = z.await(name, DefaultStopTimeout, func(s Status) bool { return s.PID == 0 || s.Target == Up })
-			if err != nil || s.PID != 0 { // somebody starts it again: his will
+			// KILL comes when its time is over; half of ours is left to see what that does.
+			most, heard := f.grace()+z.l.c.opts.StopTimeout/2, false
+			s, err = z.await(name, most, func(s Status) bool {
+				heard = heard || s.PID != 0 && s.Target == Down
+				return s.PID == 0 || s.Target == Up
+			})
+			switch {
+			case err != nil:
 				return ignoring(err, ServiceNotFound)
-			}
-			if s.State.Ended() && (s.Target == Down || s.State.Kind == Success) {
-				return nil
+			case s.PID != 0 && s.Target == Down:
+				return refuse(true, ProcessError, "service '%s' was told to stop, and PID %d lives on after %s and KILL", name, s.PID, most)
+			case heard, s.PID == 0 && s.State.Ended() && s.Target == Down:
+				return nil // also where somebody has started it since: that is his will
 			}
 			pending = true // it had ended before
 		case pending && s.State.Kind == Success: // it may as well rest, which time alone tells
@@ -280,8 +298,12 @@ func (z crate) stop(name string) error {
 			}
 		case pending:
 			s, err = z.await(name, f.pause()+crateLost, func(s Status) bool { return s.PID != 0 || s.State.Ended() })
-			if err != nil || s.PID == 0 && !s.State.Ended() {
+			if err != nil {
 				return ignoring(err, ServiceNotFound)
+			}
+			if s.PID == 0 && !s.State.Ended() {
+				return refuse(f.Lifecycle.RestartDelayMax > ms(crateDelayMax), ProcessError, "service '%s' was about to be started again, "+
+					"which this zinit does not take back: it may come up within %d ms, to be stopped then", name, f.Lifecycle.RestartDelayMax)
 			}
 		default:
 			return nil
@@ -290,17 +312,58 @@ func (z crate) stop(name string) error {
 	return refuse(true, ProcessError, "service '%s' ends sooner than it can be stopped, and this zinit starts it again", name)
 }
 
-// rest puts in the place of a service that is about to be started again one that
-// nobody starts (Monitor does): with a service goes its next start.
+// inactive: the service has no process, and whether it will have one does not show.
+func (z crate) inactive(s Status, f crateConfig) bool {
+	return s.PID == 0 && s.State.Kind == Unknown && f.Service.Exec != "" && !f.idle() && !z.l.c.memory.wasStopped(s.Name)
+}
+
+// signal asks for what sends a signal to the group of pid. While there is no such group
+// that process is about to lead it, or has left it and is out of this zinit's reach.
+func (z crate) signal(pid int, method string, params named) error {
+	for began := time.Now(); ; {
+		err := z.ask(method, params, nil)
+		if pid == 0 || !errors.Is(err, ServiceIsDown) {
+			return err
+		}
+		switch s, fault := z.status(params.Name); {
+		case fault != nil:
+			return fault
+		case s.PID != pid:
+			return err // that one is down; the next is not meant
+		case time.Since(began) > crateLost:
+			return refuse(true, ProcessError, "service '%s': PID %d lives, and out of this zinit's reach: it is not in its process group", params.Name, pid)
+		}
+		if err := z.pause(crateLost / 100); err != nil {
+			return err
+		}
+	}
+}
+
+// rest takes a service out that is about to be started again: with it goes its next
+// start. One that is not ours alone to remove is put back as one that is started when
+// somebody asks for it.
 func (z crate) rest(name string) error {
+	if z.l.c.memory.standsIn(name) {
+		return z.remove(name)
+	}
 	f, err := z.whole(name)
 	if err != nil {
 		return err
 	}
+	f.status(crateStop)
+	return z.replace(name, f)
+}
+
+// replace puts another in the place of a service, also where nobody waits for that any
+// more: between the two there is none.
+func (z crate) replace(name string, f wholeConfig) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(z.ctx), z.l.c.opts.Timeout)
+	defer cancel()
+	z.ctx = ctx
 	if err := z.remove(name); err != nil {
 		return err
 	}
-	f.status(crateIgnore)
+	z.l.c.memory.lives(name)
 	return z.set(f)
 }
 
@@ -325,80 +388,3 @@ func (z crate) pause(d time.Duration) error {
 		return context.Cause(z.ctx)
 	}
 }
-
-// remove takes a stopped service and its file away.
-func (z crate) remove(name string) error {
-	s, shown, err := z.look(name)
-	if err != nil {
-		return err
-	}
-	if err := refuse(s.PID != 0, ServiceIsUp, "service '%s' is up, and this zinit removes no file without its service", name); err != nil {
-		return err
-	}
-	// It would signal whoever has that PID by now.
-	if err := refuse(shown != 0, ProcessError, "this zinit has lost sight of service '%s' and takes it to run as PID %d: "+
-		"it has to be started again", name, shown); err != nil {
-		return err
-	}
-	moved, err := z.moves(name)
-	if err != nil {
-		return err
-	}
-	if err := refuse(moved != "", ProcessError, "service '%s' is stopped and stays listed: this zinit would lose sight of '%s', "+
-		"which runs, were it removed (stop that first)", name, moved); err != nil {
-		return err
-	}
-	dependents, err := z.dependents(name)
-	if err != nil {
-		return err
-	}
-	if len(dependents) > 0 {
-		return refuse(true, DependencyError, "service '%s' is waited for by %s, which this zinit would remove with it",
-			name, strings.Join(dependents, ", "))
-	}
-	z.l.c.memory.lives(name)
-	return z.ask("service.delete", named{Name: name}, nil)
-}
-
-// moves is the service that runs and would be moved, were this one removed.
-func (z crate) moves(name string) (string, error) {
-	var all []crateFull
-	if err := z.ask("service.list_full", nil, &all); err != nil || len(all) == 0 {
-		return "", err
-	}
-	last := all[len(all)-1]
-	if last.Name == name || last.State.PID == 0 && last.State.Name != "failed" { // a failed one is about to run again
-		return "", nil
-	}
-	return last.Name, nil
-}
-
-// dependents are the services that name this one.
-func (z crate) dependents(name string) ([]string, error) {
-	var all, found []string
-	if err := z.ask("service.list", nil, &all); err != nil {
-		return nil, err
-	}
-	for _, other := range all {
-		if other == name {
-			continue
-		}
-		full, err := z.full(other)
-		if errors.Is(err, ServiceNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range full.Dependencies {
-			if d.Name == name {
-				found = append(found, other)
-				break
-			}
-		}
-	}
-	return found, nil
-}
-
-// gone tells a process that has ended, and was reaped.
-func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }

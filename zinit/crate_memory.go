@@ -14,6 +14,8 @@ type crateMemory struct {
 	changing chan struct{}
 
 	mu sync.Mutex
+	// prefix begins the names of what is ours alone to remove; "": nothing is.
+	prefix string
 	// ended is since when a service is seen to have ended well, which one that was
 	// stopped and one that will be started again both show. Zero: it was stopped.
 	ended map[string]time.Time
@@ -44,6 +46,14 @@ func (m *crateMemory) rests(name string) bool {
 		return false
 	}
 	return time.Since(since) > crateDelayMax+crateLost
+}
+
+// wasStopped reports whether it was we who stopped it.
+func (m *crateMemory) wasStopped(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	since, seen := m.ended[name]
+	return seen && since.IsZero()
 }
 
 // stopped notes that a service was stopped, and has no next life.

@@ -45,6 +45,7 @@ type crateHealth struct {
 // What a file says of its service's start.
 const (
 	crateStart  = "start"  // as soon as zinit has it
+	crateStop   = "stop"   // when somebody asks for it: so we leave one that we have taken out to stop it
 	crateIgnore = "ignore" // never by itself, nor when asked
 	crateAlways = "always" // after each end of a process, whatever its code
 )
@@ -107,6 +108,21 @@ func (f crateConfig) pause() time.Duration {
 	return time.Duration(min(f.Lifecycle.RestartDelayMax, ms(crateDelayMax))) * time.Millisecond
 }
 
+// idle: nothing starts it.
+func (f crateConfig) idle() bool { return f.Service.Status != "" && f.Service.Status != crateStart }
+
+// again tells for certain that zinit is about to start the service anew: a bad end is of a
+// process that nobody has stopped.
+func (f crateConfig) again(s Status) bool {
+	always := f.Lifecycle.Restart == crateAlways && f.Lifecycle.MaxRestarts == 0 && !f.Service.Oneshot && !f.idle()
+	return always && s.PID == 0 && s.Target == Up && s.State.Ended() && s.State.Kind != Success
+}
+
+// grace is the time between the stop signal and KILL.
+func (f crateConfig) grace() time.Duration {
+	return time.Duration(min(f.Lifecycle.StopTimeout, ms(MaxShutdownTimeout))) * time.Millisecond
+}
+
 // content is what the file says in the words of the others. A command that is not
 // one of ours is what a shell makes of it.
 func (f crateConfig) content() Content {
@@ -152,12 +168,48 @@ func (z crate) create(name string, c Content, start bool) error {
 	case ignoring(err, ServiceNotFound) != nil:
 		return err
 	}
+	z.l.c.memory.lives(name)
 	return z.set(f)
 }
 
 // again starts a stopped service whose file says just this.
 func (z crate) again(name string, c Content) error {
 	if err := z.same(name, c); err != nil {
+		return err
+	}
+	f, err := z.config(name)
+	if err != nil {
+		return err
+	}
+	s, _, err := z.look(name)
+	if err != nil {
+		return err
+	}
+	if err := refuse(z.inactive(s, f), ProcessError, "service '%s' may be about to be started, or not", name); err != nil {
+		return err
+	}
+	return z.start(name)
+}
+
+// start refuses what zinit would pass over in silence. What it is about to start again is
+// left to it: it would start it at that time all the same, also if it were stopped by then.
+func (z crate) start(name string) error {
+	f, err := z.config(name)
+	if err != nil {
+		return err
+	}
+	if f.Service.Status == crateStop {
+		return z.monitor(name)
+	}
+	if err := startable(name, f); err != nil {
+		return err
+	}
+	s, shown, err := z.look(name)
+	if err != nil || f.again(s) {
+		return err
+	}
+	if err := refuse(shown != 0 && gone(shown), ProcessError, "this zinit has lost sight of service '%s' and takes it to run as PID %d: "+
+		"it is not started", name, shown); err != nil {
 		return err
 	}
 	z.l.c.memory.lives(name)
@@ -210,14 +262,11 @@ func (z crate) monitor(name string) error {
 		return refuse(true, ConfigError, "service '%s' is not known (this zinit reads its service files at its start only)", name)
 	case err != nil:
 		return err
-	case f["service"]["status"] != crateIgnore:
+	case f["service"]["status"] != crateIgnore && f["service"]["status"] != crateStop:
 		return refuse(true, ServiceAlreadyMonitored, "service '%s' is already monitored", name)
 	}
-	if err := z.remove(name); err != nil {
-		return err
-	}
 	f.status(crateStart)
-	return z.set(f)
+	return z.replace(name, f)
 }
 
 // forget is refused, for the reason that helps.
@@ -233,14 +282,8 @@ func (z crate) forget(name string) error {
 }
 
 // startable says why a start would do nothing, which zinit does not.
-func (z crate) startable(name string) error {
-	f, err := z.config(name)
-	if err != nil {
-		return err
-	}
-	status := f.Service.Status
-	return refuse(status != "" && status != crateStart, ConfigError,
-		"service '%s' is not started: its file says status = %q", name, status)
+func startable(name string, f crateConfig) error {
+	return refuse(f.idle(), ConfigError, "service '%s' is not started: its file says status = %q", name, f.Service.Status)
 }
 
 // stats is what a service uses. Of CPU it tells nothing.

@@ -102,6 +102,7 @@ func (z crate) status(name string) (Status, error) {
 // look is a status with the PID that zinit shows, which may be of a process that is
 // gone without its knowledge.
 func (z crate) look(name string) (_ Status, shown int, err error) {
+	sure := false
 	for began := time.Now(); ; {
 		full, err := z.full(name)
 		if err != nil {
@@ -120,21 +121,32 @@ func (z crate) look(name string) (_ Status, shown int, err error) {
 		if s.PID == 0 || !gone(s.PID) {
 			return s, s.PID, nil
 		}
-		if time.Since(began) > crateLost {
+		if sure {
 			s.PID, s.State = 0, State{Kind: Unknown}
 			return s, full.State.PID, nil
 		}
-		if err := z.pause(crateLost / 100); err != nil {
+		if sure = time.Since(began) > crateLost; sure {
+			err = z.settled()
+		} else {
+			err = z.pause(crateLost / 100)
+		}
+		if err != nil {
 			return Status{}, 0, err
 		}
 	}
+}
+
+// settled returns when zinit has seen to what it has to do by now: while it is busy with one
+// thing it shows the others as they were.
+func (z crate) settled() error {
+	return ignoring(z.ask("service.kill", named{Name: cratePing, Signal: "SIGCONT"}, nil), ServiceNotFound)
 }
 
 // target is what zinit wants of a service, which it does not say: it shows in the
 // state, and for a service that has ended in what its file says of that.
 func (z crate) target(f crateFull) (Target, error) {
 	m := z.l.c.memory
-	if !f.endedWell() {
+	if !f.endedWell() && f.State.Name != "inactive" {
 		m.lives(f.Name)
 	}
 	switch f.State.Name {

@@ -30,6 +30,7 @@ const dialects = 3
 type foreign struct {
 	speaks Dialect
 	answer []byte
+	pid    int // of who answers, where that was asked
 }
 
 func (f foreign) Error() string {
@@ -63,4 +64,13 @@ func (c *Client) spoken() Dialect {
 		return d
 	}
 	return JSONRPC
+}
+
+// knownText says that who listens, a process, may speak more than text: it is not the one
+// that was found to speak nothing else, and ours understands text as well.
+func (c *Client) knownText(pid int) error {
+	if c.opts.Dialect != "" || int64(pid) == c.text.Load() {
+		return nil
+	}
+	return foreign{speaks: JSONRPC}
 }

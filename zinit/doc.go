@@ -33,7 +33,8 @@
 //     of ours. While no executor runs it is Redis that lets the first take no other
 //     job; the next executor, at its first look, ends what carries the mark of an
 //     actor (HEROSUP_SERVICE in its environment) and began before the process that
-//     zinit has, and EndLeftovers, for herosup down, whatever carries our mark. A stop
+//     zinit has, and EndLeftovers, for herosup down, whatever carries our mark, in the time that
+//     its own stop would give it (HEROSUP_STOP_TIMEOUT beside the mark). A stop
 //     also ends what zinit has lost sight of.
 //   - An exit is known in the moment it happens, whoever is the parent: each
 //     known process is watched through a pidfd. Polling is only the net.
@@ -44,6 +45,10 @@
 //     that are not ours.
 //   - Services without our prefix (herosup-<state id>-) are never touched; of
 //     those that an actor waits for the state is read, of others the name in the list.
+//   - A restart, and a kill that replaces, starts the actor as it is configured now. If
+//     that can not be (its program, that one's interpreter or its folder is gone, zinit
+//     does not say how it is defined), what runs is left alone, and ProcessStartFailed
+//     names it. What only zinit finds unfit is told when zinit has given it up.
 //   - Each command ends in a fact: its effect, ProcessStartFailed, or
 //     CommandRejected with the reason.
 //
@@ -55,7 +60,9 @@
 // Under a zinit of the crate dialect an actor that is stopped stays listed, and its
 // file stays, until all are removed (herosup down --stop-actors): that zinit loses
 // sight of what runs when something before it in its list is removed, so nothing is
-// removed that can be left. For what else it does otherwise see crate.go.
+// removed that can be left. What has to be, to be made anew with another definition or
+// because its next start can not be taken back otherwise, leaves a stand-in in the list
+// (crate_standin.go). For what else that zinit does otherwise see crate.go.
 //
 // Who owns what: zinit owns the processes and their service files, the fsm
 // keeper the decision what should run; the executor owns nothing that outlives

@@ -68,6 +68,8 @@ func (x *Executor) Ready() <-chan struct{} { return x.ready }
 // Run obeys until ctx ends. Actors do not notice.
 func (x *Executor) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	x.cfg.Client.standInFor(x.cfg.Prefix)
+	defer x.cfg.Client.standInFor("")
 	defer x.workers.Wait()
 	defer cancel()
 	sub, err := x.bus.Subscribe(
@@ -96,6 +98,9 @@ func (x *Executor) Run(ctx context.Context) error {
 			}
 			x.handle(ctx, m)
 		case r := <-x.results:
+			if ctx.Err() != nil {
+				return nil // it may be of what was broken off by that, and says nothing
+			}
 			if away(r.err) {
 				again.Reset(x.missed(r.err))
 			}
@@ -164,6 +169,9 @@ type local struct{ error }
 
 func (local) Is(target error) bool { return target == errLocal }
 
+// missing marks a program that can not be run: zinit was not asked.
+type missing struct{ local }
+
 // away tells that zinit was not reached from a refusal by it.
 func away(err error) bool {
 	if err == nil || errors.Is(err, errLocal) || errors.Is(err, context.Canceled) {
@@ -205,7 +213,11 @@ func (x *Executor) handle(ctx context.Context, m events.Message) {
 	case events.RestartProcess:
 		x.order(ctx, m, e.Actor, e.Pool)
 	case events.KillProcess:
-		x.kill(ctx, m, e)
+		if e.Replace && !e.Down {
+			x.order(ctx, m, e.Actor, e.Pool)
+		} else {
+			x.kill(ctx, m, e)
+		}
 	case events.ObserveProcesses:
 		if e.Node == x.cfg.Node {
 			x.waiting = append(x.waiting, m)

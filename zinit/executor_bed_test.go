@@ -1,6 +1,7 @@
 package zinit_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +30,7 @@ const (
 // process of its own. The test plays the keeper and dispatch.
 type bed struct {
 	options zinit.Options // of the executor's client
+	socket  string        // where that asks; "" for zinit's own
 	t       *testing.T
 	nats    *embedded.Server
 	zinit   *zinittest.Server
@@ -102,7 +105,7 @@ func (b *bed) execute(cfg ...config) {
 
 func (b *bed) executeSoon(cfg ...config) (ready <-chan struct{}) {
 	b.t.Helper()
-	client := zinit.NewClient(b.zinit.Socket, b.options)
+	client := zinit.NewClient(cmp.Or(b.socket, b.zinit.Socket), b.options)
 	c := zinit.ExecutorConfig{Client: client, Prefix: prefix, Folder: b.folder()}
 	withChild(b.t, "say", "hello")(&c)
 	for _, f := range cfg {
@@ -226,3 +229,37 @@ func (b *bed) gone() {
 
 // folder stands for a state folder of the bed's own: other tests have actors of the same names.
 func (b *bed) folder() string { return b.client.Socket() }
+
+// burying kills an actor's process and returns the question for its script groups: until that is answered the
+// executor is in the middle of its end.
+func (b *bed) burying(life events.Incarnation) events.Message {
+	b.t.Helper()
+	dispatch, err := b.bus.Subscribe(events.Of(events.AskScriptGroups{}))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(dispatch.Unsubscribe)
+	kill(b.t, life.PID, syscall.SIGKILL)
+	question, err := dispatch.Open(<-dispatch.C)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return question
+}
+
+// newProgramlessBed has an actor that runs, and whose program is gone.
+func newProgramlessBed(t *testing.T) (b *bed, life events.Incarnation, program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "actor")
+	if err := os.Symlink("/bin/sleep", program); err != nil {
+		t.Fatal(err)
+	}
+	b = newExecutorBed(t, func(c *zinit.ExecutorConfig) {
+		c.Pools = map[string]zinit.Template{pool: {Exec: []string{program, "1000"}}}
+	})
+	life = b.up()
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	return b, life, program
+}

@@ -2,6 +2,7 @@ package zinit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -98,10 +99,13 @@ func (x *Executor) tellBlocked(p *process, h *heldBack, cause ...events.Option) 
 	x.publish(events.ProcessBlocked{Pool: p.pool, Actor: p.actor, Waits: h.waits, Reason: h.reason}, cause...)
 }
 
-// whyNoStart is why a start that was held back came to nothing.
-func whyNoStart(st Status) string {
+// whyNoStart is why a start came to nothing that was held back, or is zinit's own.
+func (x *Executor) whyNoStart(actor, pool string, st Status) error {
 	if st.Target != Up {
-		return "it was stopped, or dropped, while it waited for other services"
+		return errors.New("it was stopped, or dropped, while it waited for other services")
 	}
-	return fmt.Sprintf("zinit says %s", st.State)
+	if err := Runnable(x.cfg.Pools[pool].service(actor).Exec[0]); err != nil {
+		return missing{local{err}}
+	}
+	return fmt.Errorf("zinit says %s (its output says more)", st.State)
 }

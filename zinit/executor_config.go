@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -55,8 +56,8 @@ const (
 	// buryPatience bounds the wait for killed processes to be gone.
 	buryPatience = 2 * time.Second
 	// causePatience bounds the question how a process ended: why is good to know,
-	// but that it ended must not wait for a zinit that hangs.
-	causePatience = 50 * time.Millisecond
+	// but that it ended must not wait for a zinit that hangs. Under load zinit itself takes some tens of milliseconds.
+	causePatience = 200 * time.Millisecond
 	// The pace of trying to reach a zinit that is away.
 	firstRetry = 50 * time.Millisecond
 	maxRetry   = 2 * time.Second
@@ -87,17 +88,27 @@ func (c ExecutorConfig) complete() (ExecutorConfig, error) {
 			env = map[string]string{}
 		}
 		env[markVar] = marked(c.Prefix+"{actor}", c.Folder)
+		env[graceVar] = t.service(name).Grace().String()
 		t.Env = env
 		pools[name] = t
 		if err := t.service(name + "_1").Validate(); err != nil {
 			return c, fmt.Errorf("pools.%s: %w", name, err)
 		}
-		if err := runnable(t.Exec[0]); err != nil {
+		if err := decided(t.Exec[0]); err != nil {
 			return c, fmt.Errorf("pools.%s.command: %w", name, err)
 		}
 	}
 	c.Pools = pools
 	return c, nil
+}
+
+// decided says what is wrong with a program whose path its folder decides, and which is not there.
+// Any other may be gone for a while: then starts tell it (Runnable), and what lives is kept.
+func decided(program string) error {
+	if !strings.Contains(program, "/") || filepath.IsAbs(program) {
+		return nil
+	}
+	return Runnable(program)
 }
 
 // service is the actor's service.

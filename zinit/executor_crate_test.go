@@ -24,15 +24,17 @@ func TestExecutorOverTheCrate(t *testing.T) {
 		t.Errorf("exited: %+v", got)
 	}
 	next := expect[events.ProcessStarted](b).Incarnation
-	stop := events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool}
+	stop := func() {
+		b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: next})
+	}
 	for range 3 {
-		b.order(stop)
+		stop()
 		if got := expect[events.ProcessExited](b, events.ProcessReady{}); got.Incarnation != next || !got.ByUs {
 			t.Errorf("stopped: %+v, want %s", got, next)
 		}
 		next = b.up()
 	}
-	b.order(stop)
+	stop()
 	expect[events.ProcessExited](b, events.ProcessReady{})
 	b.stop()
 
@@ -64,11 +66,11 @@ func TestStoppedWellOverTheCrate(t *testing.T) {
 	binary := zinittest.Crate(t)
 	b := newBedOver(t, zinittest.StartCrate(t, binary, t.TempDir()))
 	well := func(c *zinit.ExecutorConfig) {
-		script := `trap "exit 0" TERM; echo ready; while :; do sleep 1000 & wait; done`
+		script := `trap "exit 0" TERM; echo ready; while :; do sleep 1 & wait; done`
 		c.Pools = map[string]zinit.Template{pool: {Exec: []string{"sh", "-c", script}}}
 	}
 	b.execute(well)
-	b.up()
+	life := b.up()
 	zinittest.Eventually(t, "it is ready", func() error {
 		lines, err := b.client.CurrentLogs(t.Context(), prefix+actor)
 		if len(lines) == 0 {
@@ -76,7 +78,7 @@ func TestStoppedWellOverTheCrate(t *testing.T) {
 		}
 		return err
 	})
-	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life})
 	if got := expect[events.ProcessExited](b, events.ProcessReady{}); got.ExitCode != 0 || got.Signal != "" {
 		t.Errorf("exited: %+v", got)
 	}
@@ -110,9 +112,9 @@ func TestManyActorsOverTheCrate(t *testing.T) {
 		lives[e.Actor] = e.Incarnation
 	}
 	for round := range 3 {
-		for actor := range lives { // some are stopped, the others killed
+		for actor, life := range lives { // some are stopped, the others killed
 			if actor <= "work_3" {
-				b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+				b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life})
 			}
 		}
 		for range 3 {
@@ -141,4 +143,55 @@ func TestManyActorsOverTheCrate(t *testing.T) {
 			t.Errorf("%s: %+v, %v, want %s", actor, s, err, life)
 		}
 	}
+}
+
+// An actor is made anew though another comes behind it in the list of that zinit, which
+// would lose sight of that one: a stand-in is moved in its place, and goes when it can.
+func TestExecutorReplacesInTheCratesList(t *testing.T) {
+	binary := zinittest.Crate(t)
+	b := newBedOver(t, zinittest.StartCrate(t, binary, t.TempDir()))
+	b.execute()
+	life := b.up()
+	b.order(events.StartProcess{Node: events.LocalNode, Actor: "work_2", Pool: pool})
+	second := expect[events.ProcessStarted](b).Incarnation
+	b.stop()
+
+	listed := func(want int) {
+		t.Helper()
+		if all, err := b.client.List(t.Context()); err != nil || len(all) != want {
+			t.Errorf("listed: %v, %v, want %d", all, err, want)
+		}
+	}
+	for i, order := range []events.Event{
+		events.RestartProcess{Node: events.LocalNode, Actor: actor, Pool: pool},
+		events.KillProcess{Node: events.LocalNode, Actor: "work_2", Pool: pool, Replace: true},
+	} {
+		b.execute(withChild(t, "args", fmt.Sprint("another", i)))
+		expect[events.ProcessObserved](b)
+		expect[events.ProcessObserved](b)
+		b.order(order)
+		if got, want := expect[events.ProcessExited](b), []events.Incarnation{life, second}[i]; got.Incarnation != want || !got.ByUs {
+			t.Errorf("exited: %+v, want %s", got, want)
+		}
+		next := expect[events.ProcessStarted](b)
+		listed(3 + i)
+		if i == 0 {
+			if !second.Alive() {
+				t.Error("the second has ended, too")
+			}
+			kill(t, second.PID, syscall.SIGKILL)
+			expect[events.ProcessExited](b)
+			if second = expect[events.ProcessStarted](b).Incarnation; second.IsZero() {
+				t.Error("the second was lost")
+			}
+			life = next.Incarnation
+		}
+		b.stop()
+	}
+	b.execute(withChild(t, "args", "last"))
+	b.order(events.KillProcess{Node: events.LocalNode, Actor: "work_2", Pool: pool, Down: true}) // it is last
+	expect[events.ProcessExited](b, events.ProcessObserved{})
+	b.order(events.RestartProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life})
+	expect[events.ProcessStarted](b, events.ProcessExited{}, events.ProcessObserved{})
+	listed(2)
 }

@@ -15,25 +15,52 @@ func (x *Executor) kill(ctx context.Context, m events.Message, e events.KillProc
 		return
 	}
 	p := x.process(e.Actor, e.Pool)
+	if x.meansAnother(p, m) {
+		return
+	}
 	p.byUs, p.wanted = true, !e.Down
 	x.touch(p)
 	name, life, had, last := x.cfg.Prefix+e.Actor, p.life, p.lives(), make(chan Status, 1)
 	if e.Down {
 		p.last = last
+		p.ending++
 	}
 	x.work(ctx, func(ctx context.Context) result {
 		var err error
 		if e.Down {
 			err = x.downAndKill(ctx, name, life, last)
 		} else {
-			err = x.cfg.Client.Kill(ctx, name, "SIGKILL")
+			err = x.killOne(ctx, name, e.Incarnation)
 		}
 		if away(err) && life.Alive() {
 			// zinit is away; the process need not live on for that.
 			_ = syscall.Kill(-life.PID, syscall.SIGKILL)
 		}
-		return result{err: err, apply: func() { x.killed(ctx, p, m, e.Down, had, err) }}
+		return result{err: err, apply: func() {
+			if e.Down {
+				p.ending--
+			}
+			x.killed(ctx, p, m, e.Down, had, err)
+		}}
 	})
+}
+
+// killOne ends the life that is meant, whichever that is when it is zero. It may be over, and
+// zinit have the next one already, or zinit have lost sight of it.
+func (x *Executor) killOne(ctx context.Context, name string, meant events.Incarnation) error {
+	if !meant.IsZero() {
+		st, err := x.cfg.Client.Status(ctx, name)
+		if err != nil {
+			return err
+		}
+		if lifeOf(st) != meant {
+			if meant.Alive() {
+				killGroup(ctx, meant.PID, meant)
+			}
+			return nil
+		}
+	}
+	return ignoring(x.cfg.Client.Kill(ctx, name, "SIGKILL"), ServiceIsDown)
 }
 
 // killed tells what came of a kill, unless an exit will, or ZinitBack.
@@ -42,7 +69,7 @@ func (x *Executor) killed(ctx context.Context, p *process, m events.Message, dow
 	case away(err):
 	case down, errors.Is(err, ServiceNotFound):
 		x.stopped(p, m, had, ignoring(err, ServiceNotFound))
-	case ignoring(err, ServiceIsDown) != nil:
+	case err != nil:
 		x.notDone(m, p, "kill", err)
 	case !p.lives():
 		x.poll(ctx, p)
@@ -99,13 +126,14 @@ func drop(ctx context.Context, z *Client, name string, last chan<- Status) error
 	if z.keeps(ctx) {
 		return nil
 	}
-	return z.Remove(ctx, name)
+	// To the end, even if we are to end: what is forgotten and has its file is in nobody's list.
+	return z.Remove(context.WithoutCancel(ctx), name)
 }
 
 // halted stops a service. Its last status, which tells how its process ended, goes into
 // last (nil: nobody asks) before zinit forgets it.
 func halted(ctx context.Context, z *Client, name string, last chan<- Status) error {
-	if err := ignoring(z.stopInItsTime(ctx, name), ServiceNotFound); err != nil {
+	if err := ignoring(z.stopPatiently(ctx, name), ServiceNotFound); err != nil {
 		return err
 	}
 	st, err := z.Status(ctx, name)

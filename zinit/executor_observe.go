@@ -61,7 +61,8 @@ func (x *Executor) endEarlier(ctx context.Context, all []sight) {
 		if err != nil {
 			x.log.Warn("no look at what zinit may have lost sight of", "err", err)
 		}
-		for life, mark := range all {
+		for life, m := range all {
+			mark := m.mark
 			s, ours := now[mark]
 			if ours && isEarlier(life, s.life) {
 				x.log.Warn("an actor that zinit has lost sight of is ended", "actor", s.actor, "process", life.String())
@@ -82,7 +83,7 @@ func (x *Executor) sights(ctx context.Context) ([]sight, error) {
 	var all []sight
 	for name := range list {
 		actor, ours := strings.CutPrefix(name, x.cfg.Prefix)
-		if !ours || events.CheckToken("actor", actor) != nil {
+		if !ours || isStandIn(actor) || events.CheckToken("actor", actor) != nil {
 			continue
 		}
 		if _, known := x.cfg.Pools[poolOf(actor)]; !known {
@@ -174,7 +175,7 @@ func (x *Executor) poll(ctx context.Context, p *process) {
 		var life events.Incarnation
 		var st Status
 		var held *heldBack
-		var err error
+		var err, failed error
 		for wait := firstPoll; life.IsZero(); wait = min(2*wait, x.cfg.PollEvery) {
 			st, err = x.cfg.Client.Status(ctx, name)
 			held = x.held(ctx, st)
@@ -194,6 +195,9 @@ func (x *Executor) poll(ctx context.Context, p *process) {
 		if errors.Is(err, ServiceNotFound) {
 			err = nil
 		}
+		if life.IsZero() {
+			failed = x.whyNoStart(p.actor, p.pool, st)
+		}
 		return result{err: err, apply: func() {
 			p.polling = false
 			switch {
@@ -204,10 +208,10 @@ func (x *Executor) poll(ctx context.Context, p *process) {
 			case held != nil:
 				x.tellBlocked(p, held)
 				x.poll(ctx, p)
-			case life.IsZero() && p.blocked != "":
+			case life.IsZero() && (p.blocked != "" || st.State.Kind == Failure && !p.failed):
 				// Nobody waits for its start any more, and no process came of it.
 				p.blocked = ""
-				x.publish(events.ProcessStartFailed{Pool: p.pool, Actor: p.actor, Reason: whyNoStart(st)})
+				x.tellFailed(p, failed)
 			}
 		}}
 	})

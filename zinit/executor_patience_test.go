@@ -3,6 +3,7 @@ package zinit_test
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 // An actor that takes longer to end than a stop may take by itself has its grace, and
 // its zinit is not told as lost for that.
 func TestExecutorWaitsForALongStop(t *testing.T) {
-	stop := events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool}
 	for _, dialect := range []string{"json-rpc", "text"} {
 		t.Run(dialect, func(t *testing.T) {
 			b := dialectBeds[dialect](t)
@@ -38,11 +38,43 @@ func TestExecutorWaitsForALongStop(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			b.order(stop)
+			b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: next})
 			if got := expect[events.ProcessExited](b); got.Incarnation != next || !got.ByUs {
 				t.Errorf("stop: exited: %+v, want %s", got, next)
 			}
 			b.quiet()
 		})
+	}
+}
+
+// An order that is under way when the executor is stopped is no refusal by zinit.
+func TestExecutorIsStoppedInTheMiddleOfAnOrder(t *testing.T) {
+	deaf := withLongStop(t, "ignore", "SIGTERM")
+	b := newExecutorBed(t, deaf)
+	life := b.up()
+	t.Cleanup(func() { _ = syscall.Kill(-life.PID, syscall.SIGKILL) })
+	b.ready(1)
+	for range 12 {
+		b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life})
+		for range 300 { // so that it has something to do
+			b.order(events.StartProcess{Node: events.LocalNode, Actor: "other_1", Pool: "other"})
+		}
+		expect[events.CommandRejected](b)
+		b.stop()
+		b.execute(deaf)
+		for begun := false; !begun; {
+			m, err := b.facts.Open(<-b.facts.C)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch e := m.Event.(type) {
+			case events.CommandRejected:
+				if e.Code != "unknown_pool" {
+					t.Fatalf("%+v", e)
+				}
+			case events.ProcessObserved:
+				begun = true
+			}
+		}
 	}
 }

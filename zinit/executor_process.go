@@ -17,6 +17,8 @@ type process struct {
 	ready bool // its ProcessReady was told
 	// byUs: we ordered this life's end.
 	byUs bool
+	// ending counts the orders under way that end whatever life zinit has of it.
+	ending int
 	// wanted: zinit is to keep it up.
 	wanted bool
 	// burying: life has ended and its group is being cleared.
@@ -32,6 +34,8 @@ type process struct {
 	queue []events.Message
 	// blocked is what was told of a start that zinit holds back; "" for none.
 	blocked string
+	// failed: that no process comes of its start was told.
+	failed bool
 	// polling: a worker waits for zinit to show the next life.
 	polling bool
 	// touched is when an order last changed something (Executor.clock): a look
@@ -62,7 +66,7 @@ func (x *Executor) process(actor, pool string) *process {
 
 // live takes a life for the actor's, tells it and watches it.
 func (x *Executor) live(ctx context.Context, p *process, life events.Incarnation, cause ...events.Option) {
-	p.life, p.ready, p.byUs, p.last, p.blocked = life, false, false, nil, ""
+	p.life, p.ready, p.byUs, p.last, p.blocked, p.failed = life, false, p.ending > 0, nil, "", false
 	x.publish(events.ProcessStarted{Pool: p.pool, Actor: p.actor, Incarnation: life}, cause...)
 	x.watch(ctx, p, life)
 }
@@ -72,10 +76,19 @@ func (x *Executor) tellReady(p *process) {
 	x.publish(events.ProcessReady{Pool: p.pool, Actor: p.actor, Incarnation: p.life})
 }
 
+// tellFailed tells that no process comes of a start.
+func (x *Executor) tellFailed(p *process, err error, cause ...events.Option) {
+	p.failed = true
+	_, gone := errors.AsType[missing](err)
+	x.publish(events.ProcessStartFailed{Pool: p.pool, Actor: p.actor, Reason: oneLine(err), Missing: gone}, cause...)
+}
+
 // seen is a life that zinit or a hello showed.
 func (x *Executor) seen(ctx context.Context, p *process, life events.Incarnation, cause ...events.Option) {
 	switch {
-	case life == p.life, life == p.next, life.IsZero():
+	case life == p.life, life.IsZero():
+	case life == p.next:
+		x.onlyOne(ctx, p, life) // zinit may not have said so at the first time
 	case p.life.IsZero():
 		x.live(ctx, p, life, cause...)
 	default:

@@ -1,9 +1,11 @@
 package zinit_test
 
 import (
+	"bufio"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,12 @@ import (
 
 // silent listens on a socket, reads all and answers nothing, until end is called.
 func silent(t *testing.T, socket string) (end func()) {
+	t.Helper()
+	return listen(t, socket, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+}
+
+// listen has each connection to a socket served, until end is called.
+func listen(t *testing.T, socket string, serve func(net.Conn)) (end func()) {
 	t.Helper()
 	_ = os.Remove(socket) // of one that was killed
 	l, err := wire.Listen(t.Context(), socket)
@@ -35,7 +43,7 @@ func silent(t *testing.T, socket string) (end func()) {
 			mu.Lock()
 			conns = append(conns, c)
 			mu.Unlock()
-			wg.Go(func() { _, _ = io.Copy(io.Discard, c) })
+			wg.Go(func() { serve(c) })
 		}
 	})
 	end = sync.OnceFunc(func() {
@@ -60,7 +68,7 @@ func TestExecutorOutlivesASilentZinit(t *testing.T) {
 	life := b.up()
 	b.zinit.Kill(t) // its services live on
 	end := silent(t, b.zinit.Socket)
-	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life})
 	if got := expect[events.ZinitLost](b); !strings.Contains(got.Reason, "deadline") || strings.Contains(got.Reason, "\n") {
 		t.Errorf("lost: %+v", got)
 	}
@@ -75,6 +83,45 @@ func TestExecutorOutlivesASilentZinit(t *testing.T) {
 		t.Errorf("exited: %+v, want %s", got, life)
 	}
 	b.gone()
+}
+
+// Ours understands text: a client that spoke it to the one before would do so for ever,
+// without what text has no word for, and with the files in the folder that ours works in.
+func TestClientFindsOursInThePlaceOfText(t *testing.T) {
+	t.Chdir(t.TempDir()) // where ours will work
+	for name, call := range map[string]func(*zinit.Client) error{
+		"a file": func(c *zinit.Client) error { return c.Create(t.Context(), "a", zinittest.Child(t, "say", "x")) },
+		"a list": func(c *zinit.Client) error { _, err := c.List(t.Context()); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			socket := filepath.Join(dir, "z.sock")
+			end := listen(t, socket, func(c net.Conn) {
+				if line, _ := bufio.NewReader(c).ReadString('\n'); strings.HasPrefix(line, "{") {
+					_, _ = io.WriteString(c, `{"state":"error","body":"unknown command"}`)
+				} else {
+					_, _ = io.WriteString(c, `{"state":"ok","body":{}}`)
+				}
+				_ = c.Close()
+			})
+			c := zinittest.Dial(t, socket)
+			if d, err := c.Dialect(t.Context()); err != nil || d != zinit.Text {
+				t.Fatalf("before: %s, %v", d, err)
+			}
+			end()
+			_ = os.Remove(socket)
+			zinittest.StartIn(t, dir, socket)
+			if err := call(c); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(filepath.Join(dir, "a.yaml")); name == "a file" && err != nil {
+				t.Error(err)
+			}
+			if d, err := c.Dialect(t.Context()); err != nil || d != zinit.JSONRPC {
+				t.Errorf("with ours it speaks %s, %v", d, err)
+			}
+		})
+	}
 }
 
 // A zinit of one dialect that another takes the place of, on the same socket, and
@@ -98,7 +145,7 @@ func TestExecutorOverAnotherDialect(t *testing.T) {
 	}
 	b.order(b.startOrder())
 	life = expect[events.ProcessStarted](b, events.ProcessObserved{}).Incarnation
-	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life})
 	if got := expect[events.ProcessExited](b, events.ProcessObserved{}); got.Incarnation != life {
 		t.Errorf("exited: %+v, want %s", got, life)
 	}

@@ -1,6 +1,9 @@
 package zinit_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,7 +76,7 @@ func (b *bed) nextLife(last events.Incarnation) (life events.Incarnation) {
 func TestExecutorStops(t *testing.T) {
 	b := newExecutorBed(t)
 	life := b.up()
-	stop := events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool}
+	stop := events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life}
 	b.order(stop)
 	if got := expect[events.ProcessExited](b); got.Incarnation != life || got.Signal != "SIGTERM" || !got.ByUs {
 		t.Errorf("exited: %+v", got)
@@ -124,7 +127,7 @@ func TestExecutorKillOvertakesAStop(t *testing.T) {
 	})
 	life := b.up()
 	b.ready(1)
-	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life})
 	b.order(events.KillProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Down: true})
 	if got := expect[events.ProcessExited](b); got.Incarnation != life || !got.ByUs {
 		t.Errorf("exited: %+v", got)
@@ -237,6 +240,22 @@ func kill(t testing.TB, pid int, sig syscall.Signal) {
 	}
 }
 
+// freeze stops a process, and returns when each of its threads has stopped.
+func freeze(t testing.TB, pid int) {
+	t.Helper()
+	kill(t, pid, syscall.SIGSTOP)
+	zinittest.Eventually(t, "it is frozen", func() error {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, task := range tasks {
+			stat, err := os.ReadFile(task)
+			if err == nil && !bytes.Contains(stat, []byte(") T ")) {
+				return errors.New("a thread runs")
+			}
+		}
+		return err
+	})
+}
+
 // Nothing of a dead attempt is alive when its exit is told: not its group, not
 // the group of its script, which has another parent here. A group that is not
 // what was recorded is left alone.
@@ -270,17 +289,8 @@ func TestExecutorBuriesBeforeItTells(t *testing.T) {
 // told behind it.
 func TestExecutorKeepsTheNextLifeBehindTheLast(t *testing.T) {
 	b := newExecutorBed(t, func(c *zinit.ExecutorConfig) { c.PollEvery = time.Hour })
-	dispatch, err := b.bus.Subscribe(events.Of(events.AskScriptGroups{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dispatch.Unsubscribe()
 	life := b.up()
-	kill(t, life.PID, syscall.SIGKILL)
-	question, err := dispatch.Open(<-dispatch.C)
-	if err != nil {
-		t.Fatal(err)
-	}
+	question := b.burying(life)
 	next := b.nextLife(life)
 	b.hello(next)
 	b.quiet(events.ActorRegistered{}) // it has been heard; the last one is not told yet
@@ -361,4 +371,91 @@ func (b *bed) forked() (life events.Incarnation) {
 		return err
 	})
 	return life
+}
+
+// An order names the life that it is about. When another is there, that is told, and it
+// is not touched: it may hold a job. A stop that names none is about none.
+func TestExecutorHitsNoOtherLife(t *testing.T) {
+	b := newExecutorBed(t)
+	old := b.up()
+	b.hello(old)
+	expect[events.ProcessReady](b, events.ActorRegistered{}, events.ProcessStarted{})
+	b.order(events.RestartProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: old})
+	expect[events.ProcessExited](b)
+	life := expect[events.ProcessStarted](b).Incarnation
+	b.hello(life)
+	expect[events.ProcessReady](b, events.ActorRegistered{}, events.ProcessStarted{})
+	for _, order := range []events.Event{
+		events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool},
+		events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: old},
+		events.RestartProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: old},
+		events.KillProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: old},
+		events.KillProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: old, Down: true},
+		events.KillProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: old, Replace: true},
+	} {
+		b.order(order)
+		if got := expect[events.ProcessStarted](b).Incarnation; got != life {
+			t.Errorf("%T%+v: told of %s, want %s", order, order, got, life)
+		}
+		if got := expect[events.ProcessReady](b).Incarnation; got != life {
+			t.Errorf("%T%+v: %s is ready, want %s", order, order, got, life)
+		}
+	}
+	b.quiet(events.ProcessReady{})
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life})
+	if got := expect[events.ProcessExited](b); got.Incarnation != life {
+		t.Errorf("stopped: %+v, want %s", got, life)
+	}
+}
+
+// While a life is buried zinit has the next already, which may hold a job: an order that
+// means the buried one, or none, does not hit it.
+func TestExecutorHitsNoLifeBehindABurial(t *testing.T) {
+	for name, order := range map[string]func(events.Incarnation) events.Event{
+		"kill": func(i events.Incarnation) events.Event {
+			return events.KillProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: i}
+		},
+		"replace": func(i events.Incarnation) events.Event {
+			return events.KillProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: i, Replace: true}
+		},
+		"stop of none": func(events.Incarnation) events.Event {
+			return events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool}
+		},
+		"restart": func(i events.Incarnation) events.Event {
+			return events.RestartProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: i}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newExecutorBed(t, func(c *zinit.ExecutorConfig) { c.PollEvery = time.Hour })
+			life := b.up()
+			question := b.burying(life)
+			next := b.nextLife(life)
+			b.order(order(life))
+			b.quiet() // it is at work
+			if err := question.Respond(events.ScriptGroups{}); err != nil {
+				t.Fatal(err)
+			}
+			if got := expect[events.ProcessExited](b, events.ProcessObserved{}); got.Incarnation != life {
+				t.Errorf("exited: %+v, want %s", got, life)
+			}
+			expect[events.ProcessStarted](b, events.ProcessObserved{})
+			b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: next})
+			if got := expect[events.ProcessExited](b, events.ProcessObserved{}); got.Incarnation != next {
+				t.Errorf("stopped: %+v, want %s", got, next)
+			}
+		})
+	}
+}
+
+// A stop that names no life keeps the next one from coming.
+func TestExecutorKeepsTheNextLifeFromComing(t *testing.T) {
+	b, life, _ := newProgramlessBed(t)
+	kill(t, life.PID, syscall.SIGKILL)
+	expect[events.ProcessExited](b)
+	expect[events.ProcessStartFailed](b)
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	if got := expect[events.ProcessObserved](b); !got.Incarnation.IsZero() || got.WantedUp {
+		t.Errorf("observed: %+v", got)
+	}
+	b.gone()
 }

@@ -3,6 +3,7 @@ package zinit_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -179,11 +180,8 @@ func TestExecutorConfig(t *testing.T) {
 		"no client":          {Prefix: prefix},
 		"no prefix":          {Client: client},
 		"no program":         with(zinit.Template{}),
-		"does not exist":     with(zinit.Template{Exec: []string{"/does/not/exist"}}),
-		"is not on PATH":     with(zinit.Template{Exec: []string{"no-such-program-here"}}),
+		"does not exist":     with(zinit.Template{Exec: []string{"./nowhere"}}),
 		"line break":         with(zinit.Template{Exec: []string{"true", "a\nb"}}),
-		"is a folder":        with(zinit.Template{Exec: []string{"/usr"}}),
-		"not executable":     with(zinit.Template{Exec: []string{"/etc/passwd"}}),
 		"want whole seconds": with(zinit.Template{Exec: []string{"true"}, StopTimeout: time.Millisecond}),
 	} {
 		_, err := zinit.NewExecutor(c, nil, nil)
@@ -191,6 +189,53 @@ func TestExecutorConfig(t *testing.T) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}
 	}
+}
+
+// What may be there again later is no mistake in the configuration: an executor begins without it,
+// keeps what lives, and says of each start why it can not be.
+func TestExecutorBeginsWithoutAProgram(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "actor")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	with := func(c *zinit.ExecutorConfig) {
+		withChild(t, "say", "hello")(c)
+		c.Pools[pool].Exec[0] = program
+	}
+	b := newExecutorBed(t, with)
+	life := b.up()
+	b.stop()
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	b.execute(with)
+	if got := expect[events.ProcessObserved](b); got.Incarnation != life {
+		t.Errorf("observed: %+v, want %s", got, life)
+	}
+	b.order(b.startOrder())
+	if got := expect[events.ProcessStarted](b, events.ProcessReady{}); got.Incarnation != life {
+		t.Errorf("a start of what runs: %+v, want %s", got, life)
+	}
+	kill(t, life.PID, syscall.SIGKILL)
+	expect[events.ProcessExited](b, events.ProcessReady{})
+	why := "program " + program + " does not exist"
+	// What zinit says of its own try, and what a start of ours says.
+	if got := expect[events.ProcessStartFailed](b); !got.Missing || got.Reason != why {
+		t.Errorf("nothing took its place: %+v, want %q", got, why)
+	}
+	b.order(b.startOrder())
+	if got := expect[events.ProcessStartFailed](b); !got.Missing || got.Reason != why || !got.Kept.IsZero() {
+		t.Errorf("a start: %+v, want %q", got, why)
+	}
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	b.order(b.startOrder())
+	expect[events.ProcessStarted](b)
 }
 
 // The actor's id is put where the template says, as one word.
@@ -270,7 +315,7 @@ func TestExecutorSpeaksText(t *testing.T) {
 		t.Errorf("exited: %+v", got)
 	}
 	next := expect[events.ProcessStarted](b).Incarnation
-	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: next})
 	if got := expect[events.ProcessExited](b, events.ProcessReady{}); got.Incarnation != next {
 		t.Errorf("stopped: %+v, want %s", got, next)
 	}

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/scanner"
 )
 
 // MaxFile is the largest service file that is read: more is not a service.
@@ -26,11 +28,37 @@ func ParseFile(text []byte) (Service, error) {
 	if parseOwn(text, &c) {
 		return c.Service()
 	}
-	if err := unpanicked(func() error { return yaml.Unmarshal(text, &c) }); err != nil {
+	if err := unpanicked(func() error {
+		if err := checkYAML(text); err != nil {
+			return err
+		}
+		return yaml.Unmarshal(text, &c)
+	}); err != nil {
 		// The library's text spans several lines, with the place marked.
 		return Service{}, errors.New(strings.Join(strings.Fields(err.Error()), " "))
 	}
 	return c.Service()
+}
+
+// maxTokens is how many parts a text may have that is for the YAML library: scalars,
+// brackets, colons and so on. To parse n keys, or n brackets within each other, takes
+// it time and memory of the order of n squared: 16,000 take it 400 MiB and more, and a
+// file of MaxFile would end the process manager. Files that we write are not bounded
+// by it, see parseOwn.
+const maxTokens = 10_000
+
+// checkYAML refuses what the YAML library could not take, at the cost of one pass.
+func checkYAML(text []byte) error {
+	var s scanner.Scanner
+	s.Init(string(text))
+	for n := 0; n <= maxTokens; {
+		tokens, err := s.Scan()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		n += max(1, len(tokens)) // what is no token is an error of the parser's, which knows the place
+	}
+	return fmt.Errorf("service file has over %d YAML tokens (names, values, signs)", maxTokens)
 }
 
 // unpanicked is f with a panic as an error. The YAML library has some for texts
@@ -49,11 +77,17 @@ func unpanicked(f func() error) (err error) {
 // fast as the YAML library and is what starts an actor. Of any other form, also
 // of one that JSON has no word for, it says no.
 func parseOwn(text []byte, c *Content) bool {
+	object, ok := ownObject(text)
+	return ok && json.Unmarshal(object, c) == nil
+}
+
+// ownObject is a file of that form as what may be a JSON object.
+func ownObject(text []byte) ([]byte, bool) {
 	object := []byte{'{'}
 	for l := range bytes.Lines(text) {
 		key, value, ok := bytes.Cut(l, []byte(": "))
 		if !ok || len(key) == 0 || key[0] != '"' {
-			return false
+			return nil, false
 		}
 		if len(object) > 1 {
 			object = append(object, ',')
@@ -62,8 +96,7 @@ func parseOwn(text []byte, c *Content) bool {
 		object = append(object, ':')
 		object = append(object, value...)
 	}
-	object = append(object, '}')
-	return json.Unmarshal(object, c) == nil
+	return append(object, '}'), true
 }
 
 // File is the text of the service file that says c.
@@ -105,6 +138,9 @@ func EncodeFile(object []byte) ([]byte, error) {
 			return nil, err
 		}
 		fmt.Fprintf(&b, "%s: %s\n", name, value)
+	}
+	if b.Len() > MaxFile {
+		return nil, fmt.Errorf("service file of %d bytes would be over the limit of %d", b.Len(), MaxFile)
 	}
 	return b.Bytes(), nil
 }

@@ -1,6 +1,7 @@
 package zinit
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -75,9 +76,22 @@ func (f Folder) Get(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if object, ok := ownObject(text); ok && json.Valid(object) {
+		return object, nil
+	}
 	var content []byte
 	err = unpanicked(func() (err error) {
-		content, err = yaml.YAMLToJSON(text)
+		if err = checkYAML(text); err != nil {
+			return err
+		}
+		if content, err = yaml.YAMLToJSON(text); err != nil || json.Valid(content) {
+			return err
+		}
+		// The library writes control characters as YAML escapes them ("\a").
+		var v map[string]any
+		if err = yaml.Unmarshal(text, &v); err == nil {
+			content, err = json.Marshal(v)
+		}
 		return err
 	})
 	return content, err

@@ -25,6 +25,9 @@ import (
 // mark shows whose it is. Whatever is to live on beside the actors begins without one (Unmarked).
 const markVar = "HEROSUP_SERVICE"
 
+// graceVar says beside the mark how long a stop of that service waits before KILL.
+const graceVar = "HEROSUP_STOP_TIMEOUT"
+
 // marked is the value of the variable.
 func marked(service, folder string) string { return service + markEnd(folder) }
 
@@ -35,7 +38,9 @@ func markEnd(folder string) string {
 
 // Unmarked is an environment without the mark of an actor, in whose place it may have been inherited from one.
 func Unmarked(env []string) []string {
-	return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, markVar+"=") })
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
+		return strings.HasPrefix(v, markVar+"=") || strings.HasPrefix(v, graceVar+"=")
+	})
 }
 
 // The pace of ending what no zinit knows.
@@ -47,13 +52,20 @@ const (
 	emptyLooks = 3
 )
 
-// EndLeftovers ends every process of ours that carries the mark of a service of this state folder whose name
-// begins with prefix: the stop signal, and KILL when grace is over. It is for when all
-// those services are stopped, and so their zinit knows of no such process. Who calls it is spared, and whom it was
-// started by.
-func EndLeftovers(ctx context.Context, prefix, folder string, grace time.Duration) error {
-	return endLeftovers(ctx, grace, func(mark string, _ events.Incarnation) bool {
-		return strings.HasPrefix(mark, prefix) && strings.HasSuffix(mark, markEnd(folder))
+// Leftover is a process that was ended.
+type Leftover struct {
+	Service string
+	Process events.Incarnation
+}
+
+// EndLeftovers ends every process of ours that carries the mark of a service of this state folder of which ours is
+// true: the stop signal, and KILL when that service's own grace is over (DefaultShutdownTimeout where it is not
+// known). It is for when all those services are stopped, and so their zinit knows of no such process, or when that
+// zinit is gone. Who calls it is spared, and whom it was started by.
+func EndLeftovers(ctx context.Context, folder string, ours func(service string) bool) ([]Leftover, error) {
+	return endLeftovers(ctx, DefaultShutdownTimeout, func(mark string, _ events.Incarnation) bool {
+		service, here := strings.CutSuffix(mark, markEnd(folder))
+		return here && ours(service)
 	})
 }
 
@@ -65,31 +77,44 @@ func isEarlier(life, now events.Incarnation) bool {
 
 // endEarlier ends what is left of earlier lives of a service.
 func endEarlier(ctx context.Context, mark string, now events.Incarnation, grace time.Duration) error {
-	return endLeftovers(ctx, grace, func(of string, life events.Incarnation) bool {
+	_, err := endLeftovers(ctx, grace, func(of string, life events.Incarnation) bool {
 		return of == mark && isEarlier(life, now)
 	})
+	return err
 }
 
-func endLeftovers(ctx context.Context, grace time.Duration, isOne func(mark string, life events.Incarnation) bool) error {
-	kill, told, empty := time.Now().Add(grace), map[events.Incarnation]bool{}, 0
+// endLeftovers ends those of isOne. grace is that of those that carry none.
+func endLeftovers(ctx context.Context, grace time.Duration, isOne func(mark string, life events.Incarnation) bool) ([]Leftover, error) {
+	began, kills, empty := time.Now(), map[events.Incarnation]time.Time{}, 0
+	var ended []Leftover
 	for wait := firstLeftoverLook; ; wait = min(2*wait, maxLeftoverLook) {
 		all, err := markedProcesses()
 		if err != nil {
-			return fmt.Errorf("look for what no zinit knows: %w", err)
+			return ended, fmt.Errorf("look for what no zinit knows: %w", err)
 		}
-		var left []int
-		for life, mark := range all {
-			if !isOne(mark, life) {
+		now := time.Now()
+		var left, deaf []int
+		for life, m := range all {
+			if !isOne(m.mark, life) {
 				continue
 			}
 			left = append(left, life.PID)
+			kill, told := kills[life]
 			switch {
-			case time.Now().After(kill):
-				_ = signalLife(life, unix.SIGKILL) // gone, or seen again by the next look
-			case !told[life]:
-				told[life] = true
+			case !told:
+				if kill = began.Add(grace); m.grace >= 0 {
+					kill = began.Add(m.grace) // of all from the same moment: who forks for ever has no more time
+				}
+				kills[life] = kill
+				service, _, _ := strings.Cut(m.mark, "@")
+				ended = append(ended, Leftover{service, life})
 				_ = signalLife(life, unix.SIGTERM)
 				_ = signalLife(life, unix.SIGCONT)
+			case now.After(kill.Add(buryPatience)):
+				deaf = append(deaf, life.PID)
+			}
+			if now.After(kill) {
+				_ = signalLife(life, unix.SIGKILL) // gone, or seen again by the next look
 			}
 		}
 		if empty++; len(left) > 0 {
@@ -97,22 +122,28 @@ func endLeftovers(ctx context.Context, grace time.Duration, isOne func(mark stri
 		}
 		switch {
 		case empty == emptyLooks:
-			return nil
-		case time.Now().After(kill.Add(buryPatience)):
-			return fmt.Errorf("processes %v survive KILL", left)
+			return ended, nil
+		case len(deaf) > 0:
+			return ended, fmt.Errorf("processes %v survive KILL", deaf)
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ended, context.Cause(ctx)
 		case <-time.After(wait):
 		}
 	}
 }
 
+// markedProcess is what a process carries: the mark, and the grace of its service, negative for none.
+type markedProcess struct {
+	mark  string
+	grace time.Duration
+}
+
 // markedProcesses are those that live and whose environment may be read, with their
 // marks; without this one and those that it was started by, which may have a mark from an actor that started them,
 // and without those of another PID namespace: a container has folders of its own.
-func markedProcesses() (map[events.Incarnation]string, error) {
+func markedProcesses() (map[events.Incarnation]markedProcess, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
@@ -122,7 +153,7 @@ func markedProcesses() (map[events.Incarnation]string, error) {
 		return nil, err
 	}
 	spared := lineage(os.Getpid())
-	found := map[events.Incarnation]string{}
+	found := map[events.Incarnation]markedProcess{}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || spared[pid] {
@@ -136,14 +167,30 @@ func markedProcesses() (map[events.Incarnation]string, error) {
 		if err != nil || !life.Alive() { // the environment may have been that of the next with the number
 			continue
 		}
-		for entry := range bytes.SplitSeq(b, []byte{0}) {
-			mark, ok := bytes.CutPrefix(entry, []byte(markVar+"="))
-			if there, err := os.Readlink("/proc/" + e.Name() + "/ns/pid"); ok && err == nil && there == here {
-				found[life] = string(mark)
-			}
+		if there, err := os.Readlink("/proc/" + e.Name() + "/ns/pid"); err != nil || there != here {
+			continue
+		}
+		if m, ok := carried(b); ok {
+			found[life] = m
 		}
 	}
 	return found, nil
+}
+
+// carried reads an environment. A time that no service can have is none.
+func carried(environ []byte) (m markedProcess, ok bool) {
+	m.grace = -1
+	for entry := range bytes.SplitSeq(environ, []byte{0}) {
+		if mark, is := bytes.CutPrefix(entry, []byte(markVar+"=")); is {
+			m.mark, ok = string(mark), true
+		}
+		if text, is := bytes.CutPrefix(entry, []byte(graceVar+"=")); is {
+			if d, err := time.ParseDuration(string(text)); err == nil && d >= 0 && d <= MaxShutdownTimeout {
+				m.grace = d
+			}
+		}
+	}
+	return m, ok
 }
 
 // lineage is a process, its parent, and so on.

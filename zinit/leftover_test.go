@@ -1,10 +1,13 @@
 package zinit_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -20,14 +23,21 @@ func stray(t *testing.T, mark string, argv ...string) events.Incarnation {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if mark != "" {
-		cmd.Env = append(cmd.Environ(), "HEROSUP_SERVICE="+mark)
+		cmd.Env = append(cmd.Environ(), "HEROSUP_SERVICE="+mark, "HEROSUP_STOP_TIMEOUT=300ms")
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	t.Cleanup(func() {
+		select {
+		case <-ended:
+		default:
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what a shell has started goes with it
+			<-ended
+		}
+	})
 	life, err := events.IncarnationOf(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
@@ -55,15 +65,19 @@ func TestEndLeftovers(t *testing.T) {
 		"one with it in args": stray(t, "", "sh", "-c", "sleep 1000; HEROSUP_SERVICE="+mark("work_1")),
 	}
 	began := time.Now()
-	if err := zinit.EndLeftovers(t.Context(), ours, folder, 300*time.Millisecond); err != nil {
+	soon, cancel := context.WithTimeout(t.Context(), zinit.DefaultShutdownTimeout/2) // they carry less
+	defer cancel()
+	ended, err := zinit.EndLeftovers(soon, folder, func(service string) bool { return strings.HasPrefix(service, ours) })
+	if err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(began); took < 300*time.Millisecond {
 		t.Errorf("after %s: who is deaf had no grace", took)
 	}
 	for name, life := range ending {
-		if life.Alive() {
-			t.Errorf("%s lives", name)
+		told := slices.ContainsFunc(ended, func(l zinit.Leftover) bool { return l.Process == life && strings.HasPrefix(l.Service, ours) })
+		if life.Alive() || !told {
+			t.Errorf("%s lives, or is not told: %+v", name, ended)
 		}
 	}
 	for name, life := range staying {
@@ -104,5 +118,18 @@ func TestExecutorEndsEarlierLives(t *testing.T) {
 		if !life.Alive() {
 			t.Errorf("%s was ended", what)
 		}
+	}
+}
+
+// An actor carries how long its stop waits, for who ends it without its zinit.
+func TestExecutorMarksWithTheGrace(t *testing.T) {
+	b := newExecutorBed(t)
+	b.up()
+	s, err := b.client.Get(t.Context(), prefix+actor)
+	if got := s.Env["HEROSUP_STOP_TIMEOUT"]; err != nil || got != "1s" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if env := zinit.Unmarked([]string{"HEROSUP_SERVICE=x", "HEROSUP_STOP_TIMEOUT=1s", "A=b"}); !slices.Equal(env, []string{"A=b"}) {
+		t.Errorf("unmarked: %q", env)
 	}
 }

@@ -120,7 +120,7 @@ func (s *LogStream) Next(ctx context.Context) (string, error) {
 // line is Next in the text dialect. io.EOF ends what does not go on.
 func (s *LogStream) line(ctx context.Context) (string, error) {
 	for {
-		line, err := s.conn.scan.Line()
+		line, err := s.conn.scan.LogLine()
 		if err != nil {
 			return "", fmt.Errorf("read log: %w", ended(ctx, err))
 		}

@@ -39,9 +39,15 @@ func (c *Client) stop(ctx context.Context, name string, within time.Duration) er
 	return c.call(ctx, method{name: "service_stop", names: true, waits: true}, within, nil, name)
 }
 
-// stopInItsTime is Stop for a service whose own grace may be longer than Options.StopTimeout.
-// A zinit that lets the time pass but answers other calls is there, and is waited for.
-func (c *Client) stopInItsTime(ctx context.Context, name string) error {
+// StopInItsTime is Stop for a service whose own grace may be longer than Options.StopTimeout,
+// by which that is lengthened.
+func (c *Client) StopInItsTime(ctx context.Context, name string) error {
+	return c.stop(ctx, name, c.stopTime(ctx, name))
+}
+
+// stopPatiently is StopInItsTime, again and again while zinit lets the time pass but answers
+// other calls: then it is there, and is waited for.
+func (c *Client) stopPatiently(ctx context.Context, name string) error {
 	within := c.stopTime(ctx, name)
 	for {
 		err := c.stop(ctx, name, within)
@@ -114,6 +120,15 @@ func (c *Client) TakeUp(ctx context.Context, name string, s Service) error {
 // startAgain starts a stopped service of a zinit that keeps them, if it is as s.
 func (c *Client) startAgain(ctx context.Context, name string, s Service) error {
 	return c.create(ctx, crateAgain, name, s)
+}
+
+// spares says why a service could not be made anew, once it is stopped: a zinit that keeps
+// them may lose sight of another with its removal.
+func (c *Client) spares(ctx context.Context, name string) error {
+	if !c.keeps(ctx) {
+		return nil
+	}
+	return c.call(ctx, method{name: crateSpare, reads: true, names: true}, c.opts.Timeout, nil, name)
 }
 
 // isDefined reports whether the file of a service says what s does. One that can not be

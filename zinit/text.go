@@ -64,9 +64,22 @@ func (c *Client) asText(ctx context.Context, m method, params []any) (json.RawMe
 	return body, err
 }
 
+// dialText is a connection to who is known to speak text and no more.
+func (c *Client) dialText(ctx context.Context) (*conn, error) {
+	k, err := dial(ctx, c.socket)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.knownText(k.listener()); err != nil {
+		k.close()
+		return nil, err
+	}
+	return k, nil
+}
+
 // command sends one command over a connection of its own.
 func (c *Client) command(ctx context.Context, words ...string) (json.RawMessage, error) {
-	k, err := dial(ctx, c.socket)
+	k, err := c.dialText(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +108,7 @@ func (c *Client) command(ctx context.Context, words ...string) (json.RawMessage,
 		return nil, textRefusal(text)
 	}
 	if d, known := speaker(answer); known {
-		return nil, foreign{d, answer}
+		return nil, foreign{speaks: d, answer: answer}
 	}
 	return nil, fmt.Errorf("%w: answer %.80q", ErrDialect, answer)
 }
@@ -172,7 +185,14 @@ func (c *Client) folder() (Folder, error) {
 	if c.opts.Dir != "" {
 		return Folder(c.opts.Dir), nil
 	}
-	dir, err := wire.PeerDir(c.socket)
+	dir := ""
+	pid, err := wire.PeerPID(c.socket)
+	if err == nil {
+		if err := c.knownText(pid); err != nil {
+			return "", err
+		}
+		dir, err = wire.DirOf(pid)
+	}
 	if err != nil {
 		return "", fmt.Errorf("find the folder of zinit's service files: %w (run as the user that zinit runs as)", err)
 	}
@@ -206,7 +226,7 @@ func (c *Client) keptAsText(ctx context.Context, name string) ([]string, error) 
 
 // logAsText sends a log command; its answer is lines.
 func (c *Client) logAsText(ctx context.Context, words ...string) (*LogStream, error) {
-	k, err := dial(ctx, c.socket)
+	k, err := c.dialText(ctx)
 	if err != nil {
 		return nil, err
 	}

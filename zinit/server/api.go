@@ -65,7 +65,12 @@ func (a *api) create(_ context.Context, p params) (any, error) {
 		return nil, badName(action, name, err)
 	}
 	var content zinit.Content
-	err := json.Unmarshal(p["content"], &content)
+	var err error
+	if n := len(p["content"]); n > zinit.MaxFile {
+		err = fmt.Errorf("content of %d bytes is over the limit of %d", n, zinit.MaxFile)
+	} else {
+		err = json.Unmarshal(p["content"], &content)
+	}
 	if err == nil {
 		_, err = content.Service()
 	}

@@ -17,7 +17,8 @@ import (
 //
 // Go has no place for either between fork and exec, and a helper program in
 // between would cost more than most services do. So the mask is that of a thread
-// which forks and then ends (threads share theirs unless asked otherwise), and
+// which forks and then has the old one again (threads share theirs unless asked
+// otherwise; one that ended for each start would use up the spare ones), and
 // the bounds are set while the kernel holds the new program before its first
 // instruction, which is what it does for a debugger.
 func forkExec(path string, argv []string, attr *syscall.ProcAttr, e zinit.Extension) (pid int, err error) {
@@ -25,15 +26,21 @@ func forkExec(path string, argv []string, attr *syscall.ProcAttr, e zinit.Extens
 		return syscall.ForkExec(path, argv, attr)
 	}
 	done := make(chan struct{})
+	became := false
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		runtime.LockOSThread()
+		defer func() {
+			if !became { // as it was, but for folder and mask of its own, which we never change
+				runtime.UnlockOSThread()
+			}
+		}()
 		if e.Umask != nil {
 			if err = unix.Unshare(unix.CLONE_FS); err != nil {
 				err = fmt.Errorf("umask: %w", err)
 				return
 			}
-			unix.Umask(int(*e.Umask))
+			defer unix.Umask(unix.Umask(int(*e.Umask)))
 		}
 		if len(e.Rlimits) == 0 {
 			pid, err = syscall.ForkExec(path, argv, attr)
@@ -47,18 +54,24 @@ func forkExec(path string, argv []string, attr *syscall.ProcAttr, e zinit.Extens
 		if c := attr.Sys.Credential; c != nil && errors.Is(err, unix.EPERM) {
 			// The process is another user's already, and to bound that one takes a
 			// right (CAP_SYS_RESOURCE) that root in a container often lacks. He himself
-			// needs none, so this thread becomes him for the rest of its life.
+			// needs none, so this thread becomes him for the rest of its life: not
+			// unlocked, it ends with this goroutine.
+			became = true
 			if err = become(c); err == nil {
 				err = setLimits(pid, e.Rlimits)
 			}
 		}
+		if err == nil {
+			err = letGo(pid)
+		}
 		if err != nil {
 			_ = unix.Kill(pid, unix.SIGKILL)
-			return
 		}
-		err = letGo(pid)
 	}()
 	<-done
+	if became && err == nil { // there was room for a process
+		reserveThreads(spareThreads)
+	}
 	return pid, err
 }
 

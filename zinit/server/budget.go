@@ -35,10 +35,16 @@ type meter struct {
 	budget *budget
 	read   int64 // since the last settle
 	paid   int64
+	// loose says that no message is being read: what comes is thrown away, or begins
+	// one, and is not kept for longer than the latest read.
+	loose bool
 }
 
 func (m *meter) Read(b []byte) (int, error) {
 	n, err := m.Conn.Read(b)
+	if m.loose {
+		m.read = 0
+	}
 	m.read += int64(n)
 	if due := m.read - freeMessage - m.paid; due > 0 {
 		if !m.budget.take(due) {

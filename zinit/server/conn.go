@@ -77,6 +77,7 @@ func serve(ctx context.Context, nc *meter, a *api) {
 // read takes messages until there are no more.
 func (c *conn) read(server context.Context, calls *sync.WaitGroup) {
 	scan := wire.NewScanner(c.net)
+	c.net.loose = true
 	if text, err := scan.Text(); err != nil {
 		return
 	} else if text {
@@ -85,9 +86,11 @@ func (c *conn) read(server context.Context, calls *sync.WaitGroup) {
 	}
 	turns := make(chan struct{}, maxInFlight)
 	for server.Err() == nil {
+		c.net.loose = true // blanks between messages, for as long as a client likes
 		if err := scan.Wait(); err != nil {
 			return
 		}
+		c.net.loose = false
 		if err := c.net.SetReadDeadline(time.Now().Add(messageTimeout)); err != nil {
 			return
 		}

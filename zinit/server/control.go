@@ -56,7 +56,7 @@ func (l *loop) start(ctx context.Context, name string) error {
 		default:
 			u.start()
 			l.proceed(time.Now())
-			l.when(u, started, func() { reply(none{}, nil) })
+			l.when(ctx, u, started, func() { reply(none{}, nil) })
 		}
 	})
 	return err
@@ -76,7 +76,7 @@ func (l *loop) stop(ctx context.Context, name string) error {
 		over := func(u *unit) bool {
 			return u.phase == down && l.isNoted(u) || u.life != life || u.wanted()
 		}
-		l.when(u, over, func() { reply(none{}, nil) })
+		l.when(ctx, u, over, func() { reply(none{}, nil) })
 	})
 	return err
 }
@@ -97,7 +97,7 @@ func (l *loop) kill(ctx context.Context, name, signal string) error {
 			return
 		}
 		// In the moment of its start there is no PID yet, but about to be.
-		l.when(u, started, func() { reply(none{}, l.killNow(action, u, sig)) })
+		l.when(context.WithoutCancel(ctx), u, started, func() { reply(none{}, l.killNow(action, u, sig)) })
 	})
 	return err
 }
@@ -127,7 +127,7 @@ func (l *loop) monitor(ctx context.Context, name string, spec zinit.Service) err
 		}
 		u := l.take(name, spec)
 		l.proceed(time.Now())
-		l.when(u, started, func() { reply(none{}, nil) })
+		l.when(ctx, u, started, func() { reply(none{}, nil) })
 	})
 	return err
 }

@@ -1,5 +1,7 @@
 package server
 
+import "time"
+
 // free reports whether all that u comes after is there. A service that nobody
 // monitors holds it back until somebody does, and a cycle for ever, as in the
 // original: status shows Blocked and the states of what it waits for.
@@ -14,13 +16,14 @@ func free(units map[string]*unit, u *unit) bool {
 
 // nextToStop are the living units that nothing living depends on: a shutdown
 // stops these, then asks again. What is stopping already counts as living, and
-// is not named twice. In a cycle, where nobody is free to go first, all are.
-func nextToStop(units map[string]*unit) []*unit {
+// is not named twice. In a cycle, where nobody is free to go first, all are. What not
+// even KILL has ended is waited for no longer.
+func nextToStop(units map[string]*unit, now time.Time) []*unit {
 	needed := make(map[string]bool)
 	var living []*unit
 	anyStopping := false
 	for _, u := range units {
-		if u.phase == down {
+		if u.phase == down || u.deaf(now) {
 			continue
 		}
 		living = append(living, u)

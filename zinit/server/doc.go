@@ -77,8 +77,8 @@
 //
 // What is not inherited: the lines that the dead server had read and not yet
 // written down (some milliseconds' worth), the ends of lines that were cut by
-// its death, and log subscriptions. Where the folder is on a file system without
-// FIFOs a child's output ends with the server that started it.
+// its death, and log subscriptions. Where the folder can have no FIFOs (its file
+// system knows none, or is full) a child's output ends with the server that started it.
 //
 // # Keys that the original ignores
 //
@@ -110,7 +110,8 @@
 // umask and rlimits need no helper program and cost microseconds; rlimits use
 // ptrace until the first instruction, so a program with the setuid bit does not
 // get it there unless we are root. A log file is written by us, not by the
-// service's user. One that somebody else renames is made anew.
+// service's user. One that somebody else renames is made anew. What is no regular file
+// (/dev/stdout) is written into and never turned over.
 //
 // Run needs a process of its own: it reaps every child there is, so os/exec's
 // Wait would lose its own beside it.

@@ -13,6 +13,8 @@ import (
 
 	"herosup/zinit"
 	"herosup/zinit/zinittest"
+
+	"golang.org/x/sys/unix"
 )
 
 // shell is a service that runs a script once.
@@ -148,6 +150,27 @@ func TestLogFile(t *testing.T) {
 	if fi, err := os.Stat(file + ".1"); err != nil || fi.Size() > 1<<10 || fi.Size() < 900 {
 		t.Errorf("the older file: %v, %v", fi, err)
 	}
+}
+
+// A log file that nobody reads, or whose reader stands still, holds up nothing: not the
+// service, and not the end of the server.
+func TestLogFileThatNobodyReads(t *testing.T) {
+	s := zinittest.Start(t)
+	c := s.Client(t)
+	dir := t.TempDir()
+	ok(t, unix.Mkfifo(filepath.Join(dir, "alone"), 0o600))
+	ok(t, unix.Mkfifo(filepath.Join(dir, "still"), 0o600))
+	reader, err := os.OpenFile(filepath.Join(dir, "still"), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	ok(t, err)
+	defer func() { _ = reader.Close() }()
+	for _, name := range []string{"alone", "still"} {
+		svc := zinittest.Child(t, "flood")
+		svc.LogFile = zinit.LogFile{Path: filepath.Join(dir, name)}
+		up(t, c, name, svc)
+		awaitLine(t, c, name, func(string) bool { return true })
+	}
+	ok(t, c.Shutdown(t.Context()))
+	s.Wait(t)
 }
 
 func linesOf(t testing.TB, file string) []string {

@@ -30,7 +30,9 @@ func openForeign(life events.Incarnation) (*foreign, error) {
 		return nil, nil
 	}
 	fd, err := unix.PidfdOpen(life.PID, unix.PIDFD_NONBLOCK)
-	if errors.Is(err, unix.ESRCH) {
+	if err != nil && !life.Alive() {
+		// Nobody has the number, or by now a thread has it, of which there is no such
+		// handle (EINVAL, from Linux 6.16 on ENOENT).
 		return nil, nil
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -93,5 +94,29 @@ func TestForeignIsAnIncarnation(t *testing.T) {
 	life.Start--
 	if f, err := openForeign(life); f != nil || err != nil {
 		t.Errorf("another start time: %v, %v", f, err)
+	}
+}
+
+// Nor is one that a thread has by now, as after another start of the machine: what
+// is recorded of a process that is long gone is in nobody's way.
+func TestForeignNumberIsAThreads(t *testing.T) {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, e := range threads {
+		tid, err := strconv.Atoi(e.Name())
+		if err != nil || tid == os.Getpid() {
+			continue
+		}
+		seen++
+		life := events.Incarnation{Boot: "01234567", PID: tid, Start: 1}
+		if f, err := openForeign(life); f != nil || err != nil {
+			t.Errorf("the number of thread %d: %v, %v", tid, f, err)
+		}
+	}
+	if seen == 0 {
+		t.Fatal("the Go runtime has one thread only")
 	}
 }

@@ -12,6 +12,10 @@ import (
 // maxBatch is how many calls one message may carry.
 const maxBatch = 1000
 
+// maxBatchResults is how long the results of a batch may be together: less than the
+// longest message by what is around them.
+const maxBatchResults = wire.MaxMessage - 1<<20
+
 // handle works on one message: a call or a batch of them.
 func (c *conn) handle(msg []byte) {
 	if msg[0] != '[' {
@@ -21,24 +25,28 @@ func (c *conn) handle(msg []byte) {
 		}
 		return
 	}
-	var batch []json.RawMessage
-	switch err := json.Unmarshal(msg, &batch); {
+	batch, err := elements(msg, maxBatch)
+	switch {
+	case errors.Is(err, errTooMany):
+		c.send(failure(nil, invalid(fmt.Sprintf("a batch of more than %d calls", maxBatch))))
+		return
 	case err != nil:
 		c.send(failure(nil, parseError(err.Error())))
 		return
 	case len(batch) == 0:
 		c.send(failure(nil, invalid("an empty batch")))
 		return
-	case len(batch) > maxBatch:
-		c.send(failure(nil, invalid(fmt.Sprintf("a batch of %d calls, at most %d", len(batch), maxBatch))))
-		return
 	}
 	var (
 		answers []wire.Response
 		afters  []func()
+		size    int
 	)
 	for _, m := range batch {
 		if r, after, ok := c.one(m); ok {
+			if size += len(r.Result); size > maxBatchResults {
+				r = failure(r.ID, errors.New("the answers to the batch are too long"))
+			}
 			answers = append(answers, r)
 			afters = append(afters, after)
 		}

@@ -2,17 +2,21 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"os"
 	"strconv"
+	"time"
 
 	"herosup/zinit"
+
+	"golang.org/x/sys/unix"
 )
 
 // logFile is a service's own log file. One goroutine (run) writes it; like the
-// spool it may lose lines to a slow disk, and then says how many, but holds
-// nobody up.
+// spool it may lose lines to a slow or full disk, and then says how many, but
+// holds nobody up.
 type logFile struct {
 	spec    zinit.LogFile
 	log     *slog.Logger
@@ -21,8 +25,16 @@ type logFile struct {
 
 	file   *os.File
 	size   uint64
-	failed bool // and told
+	turns  bool      // it is a regular file, to be turned over
+	until  time.Time // at the end, when it is none: when all has to be written
+	torn   bool      // it ends in the middle of a line
+	missed int       // lines that could not be written since the latest that was
+	failed bool      // and told
 }
+
+// otherPatience is how long a write may take to what is no regular file (a FIFO that
+// nobody reads, a terminal that was stopped), and all that is left at the end together.
+const otherPatience = time.Second
 
 func newLogFile(spec zinit.LogFile, log *slog.Logger) *logFile {
 	return &logFile{spec: spec.OrDefaults(), log: log, batches: make(chan []string, spoolQueue)}
@@ -41,16 +53,24 @@ func (f *logFile) offer(lines []string) {
 	}
 }
 
-// run writes until batches is closed.
-func (f *logFile) run() {
+// run writes until batches is closed; ctx ends before that at the end of the server.
+func (f *logFile) run(ctx context.Context) {
 	var b bytes.Buffer
 	for lines := range f.batches {
 		b.Reset()
+		if f.torn {
+			b.WriteByte('\n')
+		}
+		if f.missed > 0 {
+			b.WriteString("zinit: " + droppedText(f.missed) + "\n")
+		}
+		head := b.Len()
 		for _, l := range lines {
 			b.WriteString(l)
 			b.WriteByte('\n')
 		}
-		err := f.write(b.Bytes())
+		n, err := f.write(ctx, b.Bytes())
+		f.account(b.Bytes()[:n], head, len(lines), err != nil)
 		if err != nil && !f.failed {
 			f.log.Warn("log file not written", "path", f.spec.Path, "err", err)
 		}
@@ -59,31 +79,65 @@ func (f *logFile) run() {
 	f.close()
 }
 
-func (f *logFile) write(b []byte) error {
+// account takes note of what has been written of a batch, whose lines begin at head:
+// what a full disk has no room for is told when there is room again.
+func (f *logFile) account(written []byte, head, lines int, failed bool) {
+	if len(written) > 0 {
+		f.torn = written[len(written)-1] != '\n'
+	}
+	if len(written) >= head {
+		f.missed = 0
+		lines -= bytes.Count(written[head:], []byte{'\n'})
+	}
+	if failed {
+		f.missed += lines
+	}
+}
+
+func (f *logFile) write(ctx context.Context, b []byte) (n int, err error) {
 	if f.file != nil && f.moved() {
 		f.close() // somebody else turned it over
 	}
 	if f.file == nil {
 		if err := f.open(); err != nil {
-			return err
+			return 0, err
 		}
+	}
+	if !f.turns {
+		return f.writeOther(ctx, b)
 	}
 	if f.size > 0 && f.size+uint64(len(b)) > f.spec.MaxSize {
 		f.close()
 		if err := f.turn(); err != nil {
-			return err
+			return 0, err
 		}
 		if err := f.open(); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	n, err := f.file.Write(b)
+	n, err = f.file.Write(b)
 	f.size += uint64(n)
-	return err
+	return n, err
 }
 
+// writeOther writes to what is no regular file, and does not wait for it for ever.
+func (f *logFile) writeOther(ctx context.Context, b []byte) (n int, err error) {
+	deadline := time.Now().Add(otherPatience)
+	if ctx.Err() != nil && f.until.IsZero() {
+		f.until = deadline
+	}
+	if !f.until.IsZero() {
+		deadline = f.until
+	}
+	_ = f.file.SetWriteDeadline(deadline) // a device without one (/dev/null) does not wait
+	return f.file.Write(b)
+}
+
+// open opens what the path names. Somebody may have put there what is no regular file,
+// /dev/stdout for one: that is written into and else left as it is, and a FIFO without
+// a reader is an error, not a wait.
 func (f *logFile) open() error {
-	file, err := os.OpenFile(f.spec.Path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(f.spec.Path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return err
 	}
@@ -92,7 +146,7 @@ func (f *logFile) open() error {
 		_ = file.Close()
 		return err
 	}
-	f.file, f.size = file, uint64(fi.Size())
+	f.file, f.size, f.turns = file, uint64(fi.Size()), fi.Mode().IsRegular()
 	return nil
 }
 
@@ -139,7 +193,7 @@ func (g *logs) logTo(service string, spec zinit.LogFile, log *slog.Logger) {
 		if spec.Path != "" {
 			f := newLogFile(spec, log)
 			g.files[service] = f
-			g.writers.Go(f.run)
+			g.writers.Go(func() { f.run(g.ctx) })
 		}
 	})
 }

@@ -58,6 +58,7 @@ type owner struct {
 
 // waiter is somebody who is answered when a unit got somewhere.
 type waiter struct {
+	ctx   context.Context // ends when nobody waits any more
 	unit  *unit
 	until func(*unit) bool
 	then  func()
@@ -193,9 +194,10 @@ func (l *loop) wake(now time.Time) (at time.Time) {
 func (l *loop) answer() {
 	kept := l.waiters[:0]
 	for _, w := range l.waiters {
-		if w.until(w.unit) {
+		switch {
+		case w.until(w.unit):
 			w.then()
-		} else {
+		case w.ctx.Err() == nil:
 			kept = append(kept, w)
 		}
 	}
@@ -203,9 +205,9 @@ func (l *loop) answer() {
 	l.waiters = kept
 }
 
-// when has then called once until holds for u.
-func (l *loop) when(u *unit, until func(*unit) bool, then func()) {
-	l.waiters = append(l.waiters, waiter{u, until, then})
+// when has then called once until holds for u, if ctx has not ended before.
+func (l *loop) when(ctx context.Context, u *unit, until func(*unit) bool, then func()) {
+	l.waiters = append(l.waiters, waiter{ctx, u, until, then})
 }
 
 // started reports that no start is under way.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -94,20 +95,22 @@ func bind(want []param, raw json.RawMessage) (params, error) {
 	switch {
 	case len(raw) == 0 || string(raw) == "null":
 	case raw[0] == '[':
-		var list []json.RawMessage
-		if err := json.Unmarshal(raw, &list); err != nil {
-			return nil, err
+		list, err := elements(raw, len(want))
+		if errors.Is(err, errTooMany) {
+			return nil, fmt.Errorf("got more than %d parameters", len(want))
 		}
-		if len(list) > len(want) {
-			return nil, fmt.Errorf("got %d parameters, want %d", len(list), len(want))
+		if err != nil {
+			return nil, err
 		}
 		for i, v := range list {
 			got[want[i].name] = v
 		}
-	default:
-		if err := json.Unmarshal(raw, &got); err != nil {
+	case raw[0] == '{':
+		if err := members(raw, want, got); err != nil {
 			return nil, err
 		}
+	default:
+		return nil, fmt.Errorf("params: got %.20q, want an array or an object", raw)
 	}
 	for _, w := range want {
 		v, ok := got[w.name]

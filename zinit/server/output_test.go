@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,6 +76,25 @@ func TestFlood(t *testing.T) {
 		t.Errorf("the server uses %d MiB", got)
 	}
 	ok(t, c.Stop(t.Context(), "flood"))
+}
+
+// A folder that can have no pipe any more (it is full, or somebody has removed it) keeps
+// no service from its next life, nor its output from the log.
+func TestRestartWithoutAFolderForPipes(t *testing.T) {
+	s := zinittest.Start(t)
+	c := s.Client(t)
+	up(t, c, "a", zinit.Service{Exec: []string{"sh", "-c", "echo I am $$; exec sleep 1000"}})
+	first := awaitState(t, c, "a", running).PID
+	ok(t, os.RemoveAll(filepath.Join(s.Dir, ".running", "out.d")))
+	ok(t, c.Kill(t.Context(), "a", "SIGKILL"))
+	next := awaitState(t, c, "a", func(s zinit.Status) bool {
+		return s.PID != first && (running(s) || s.State.Kind == zinit.Failure)
+	})
+	if !running(next) {
+		lines, _ := c.CurrentLogs(t.Context(), "a")
+		t.Fatalf("is %+v: %q", next, lines)
+	}
+	awaitLine(t, c, "a", is("I am "+strconv.Itoa(next.PID)))
 }
 
 func residentMiB(t testing.TB, pid int) int {

@@ -87,6 +87,7 @@ func (l *loop) begun(u *unit, test bool, life int, did launched, err error) {
 	}
 	now := time.Now()
 	over, isOver := l.early[pid]
+	isOver = isOver && !isChild(pid) // or it was an orphan's, who had the number before
 	delete(l.early, pid)
 	if l.starts == 0 {
 		clear(l.early) // orphans that came to us to be reaped

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -119,11 +118,10 @@ func (o outputs) newPipe(s source) (pipe, error) {
 		return p, nil
 	}
 	p, err := openFIFO(s)
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) {
-		return namelessPipe(s) // a file system without FIFOs
-	}
 	if err != nil {
-		return pipe{}, fmt.Errorf("make a pipe for the output: %w", err)
+		// The file system has no FIFOs, or is full, or the folder was removed: that is
+		// no reason not to start a service.
+		return namelessPipe(s)
 	}
 	return p, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxLine is the longest line that is kept in one piece.
@@ -77,10 +78,25 @@ func cutLines(b []byte, from, label string) (lines []line, rest int) {
 		left = left[i+1:]
 	}
 	if len(left) == maxLine {
-		lines = append(lines, line{from, label, text(left)})
-		left = nil
+		n := maxLine - len(begunRune(left))
+		lines = append(lines, line{from, label, text(left[:n])})
+		left = left[n:]
 	}
 	return lines, copy(b, left)
+}
+
+// begunRune is the character at the end of b that is not complete: its other bytes are
+// to come.
+func begunRune(b []byte) []byte {
+	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
+		if last := b[len(b)-n:]; utf8.RuneStart(last[0]) {
+			if utf8.FullRune(last) {
+				break
+			}
+			return last
+		}
+	}
+	return nil
 }
 
 // text is b as a string that JSON can carry.

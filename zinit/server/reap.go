@@ -42,6 +42,11 @@ func (l *loop) reap() (more bool) {
 	return true
 }
 
+// isChild reports whether a process with this number is ours to reap.
+func isChild(pid int) bool {
+	return unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) != unix.ECHILD
+}
+
 // mainExited says that the main process of u has ended.
 func (l *loop) mainExited(u *unit, pid int, status unix.WaitStatus) {
 	how := endOf(pid, status)

@@ -48,6 +48,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("start zinit: become subreaper: %w", err)
 	}
+	reserveThreads(spareThreads)
 	clean, err := serveAll(ctx, cfg, rec)
 	if clean {
 		rec.removeAll()

@@ -39,7 +39,7 @@ func (l *loop) shutdown(then func()) {
 // proceedClosing stops those whose turn it is, and when all are down, whatever
 // else descends from us.
 func (l *loop) proceedClosing(now time.Time) {
-	for _, u := range nextToStop(l.units) {
+	for _, u := range nextToStop(l.units, now) {
 		l.perform(u, u.stop(now, false))
 	}
 	if l.closing.sweeping || !l.allDown(now) {
@@ -70,10 +70,7 @@ func (l *loop) allDown(now time.Time) bool {
 		return false
 	}
 	for _, u := range l.units {
-		switch {
-		case u.phase == down:
-		case u.phase == alive && u.killed && now.After(u.killAt.Add(killPatience)):
-		default:
+		if u.phase != down && !u.deaf(now) {
 			return false
 		}
 	}

@@ -100,11 +100,16 @@ func (s *spool) turn() error {
 	s.number++
 	f, err := os.OpenFile(s.path(s.number), os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
+		s.number--
+		return err
+	}
+	if s.size, err = fmt.Fprintln(f, s.number); err != nil {
+		_ = f.Close() // a segment without its number would be read as none
+		s.number--    // and the other one is all that there is: it is not its turn
 		return err
 	}
 	s.file = f
-	s.size, err = fmt.Fprintln(f, s.number)
-	return err
+	return nil
 }
 
 func (s *spool) path(number uint64) string {

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -102,5 +104,34 @@ func TestSpoolOfASlowDisk(t *testing.T) {
 	}
 	if got := <-s.batches; len(got) != 2 || got[0].text != droppedText(5) {
 		t.Errorf("got %q, want first that lines are lost", got)
+	}
+}
+
+// A segment whose beginning the disk had no room for is begun again, and the other one
+// stays as it is until then.
+func TestSpoolOfAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	spooled(t, dir, []line{{stdout, "a", "before"}}) // log.1
+	s := newSpool(dir, slog.New(slog.DiscardHandler))
+	if _, err := s.load(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/dev/full", s.path(2)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := s.write([]byte("+\ta\tlost\n")); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("write: %v", err)
+		}
+	}
+	if err := os.Remove(s.path(2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write([]byte("+\ta\tbehind\n")); err != nil {
+		t.Fatal(err)
+	}
+	want := []line{{stdout, "a", "before"}, {stdout, "a", "behind"}}
+	if got := spooled(t, dir); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -41,6 +41,7 @@ func (c *conn) readText(server context.Context, scan *wire.Scanner, calls *sync.
 	if err := c.net.SetReadDeadline(time.Now().Add(messageTimeout)); err != nil {
 		return
 	}
+	c.net.loose = false
 	line, err := scan.Line()
 	switch {
 	case errors.Is(err, wire.ErrTooLong):
@@ -59,6 +60,7 @@ func (c *conn) readText(server context.Context, scan *wire.Scanner, calls *sync.
 		// The server's end may have come before the deadline was moved.
 		if c.net.SetReadDeadline(time.Time{}) == nil && server.Err() == nil {
 			calls.Go(c.textLog)
+			c.net.loose = true
 			_, _ = io.Copy(io.Discard, c.net)
 		}
 	case slices.Equal(words, []string{"log", "snapshot"}):

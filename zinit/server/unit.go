@@ -385,3 +385,9 @@ func (u *unit) wanted() bool {
 
 // up reports whether it must not be forgotten.
 func (u *unit) up() bool { return u.target == zinit.Up || u.phase != down }
+
+// deaf reports whether KILL has not ended it: it is in a system call that does not
+// return.
+func (u *unit) deaf(now time.Time) bool {
+	return u.phase == alive && u.killed && now.After(u.killAt.Add(killPatience))
+}

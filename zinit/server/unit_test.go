@@ -267,7 +267,7 @@ func TestNextToStop(t *testing.T) {
 	}
 	var rounds []map[string]bool
 	for range 10 {
-		next := nextToStop(units)
+		next := nextToStop(units, time.Unix(1000, 0))
 		if len(next) == 0 {
 			break
 		}
@@ -276,7 +276,7 @@ func TestNextToStop(t *testing.T) {
 			round[u.name] = true
 			u.stopping = true
 		}
-		if again := nextToStop(units); len(again) != 0 && len(next) == 1 {
+		if again := nextToStop(units, time.Unix(1000, 0)); len(again) != 0 && len(next) == 1 {
 			t.Fatalf("%v are named while %v are stopping", again, next)
 		}
 		for _, u := range next {
@@ -290,7 +290,38 @@ func TestNextToStop(t *testing.T) {
 	}
 	a, b := lives("b"), lives("a")
 	a.name, b.name = "a", "b"
-	if got := nextToStop(map[string]*unit{"a": a, "b": b}); len(got) != 2 {
+	if got := nextToStop(map[string]*unit{"a": a, "b": b}, time.Unix(1000, 0)); len(got) != 2 {
 		t.Fatalf("of a cycle %d go, want both", len(got))
+	}
+}
+
+// A process that not even KILL ends (it hangs in a system call) keeps nothing else from
+// its stop: what it comes after is stopped, and the shutdown has an end.
+func TestShutdownGoesOnWithoutTheDeaf(t *testing.T) {
+	now := time.Unix(1000, 0)
+	db, app := newUnit("db", zinit.Service{}), newUnit("app", zinit.Service{After: []string{"db"}})
+	units := map[string]*unit{"db": db, "app": app}
+	for _, u := range units {
+		u.proceed(now, true)
+		u.spawned(10, now)
+	}
+	if next := nextToStop(units, now); len(next) != 1 || next[0] != app {
+		t.Fatalf("first to stop: %v", next)
+	}
+	app.stop(now, false)
+	now = app.killAt
+	app.proceed(now, true)
+	if next := nextToStop(units, now); len(next) != 0 {
+		t.Errorf("in the moment of KILL: %v", next)
+	}
+	l := &loop{units: units}
+	now = now.Add(killPatience + time.Millisecond)
+	if next := nextToStop(units, now); len(next) != 1 || next[0] != db || l.allDown(now) {
+		t.Errorf("behind what KILL does not end: %v", next)
+	}
+	db.stop(now, false)
+	db.exited(zinit.State{Kind: zinit.Success}, false, now)
+	if !l.allDown(now) {
+		t.Error("the shutdown waits for what KILL does not end")
 	}
 }

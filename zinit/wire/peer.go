@@ -14,12 +14,8 @@ import (
 // peerPatience bounds the connecting of PeerPID.
 const peerPatience = 2 * time.Second
 
-// PeerDir is the folder that the process which listens on a socket works in.
-func PeerDir(socket string) (string, error) {
-	pid, err := PeerPID(socket)
-	if err != nil {
-		return "", err
-	}
+// DirOf is the folder that a process works in.
+func DirOf(pid int) (string, error) {
 	return os.Readlink("/proc/" + strconv.Itoa(pid) + "/cwd")
 }
 
@@ -32,6 +28,15 @@ func PeerPID(socket string) (int, error) {
 		return 0, err
 	}
 	defer func() { _ = c.Close() }()
+	pid, err := ListenerOf(c)
+	if err != nil {
+		return 0, fmt.Errorf("who listens at %s: %w", socket, err)
+	}
+	return pid, nil
+}
+
+// ListenerOf is the process that listened where a connection of Dial was made.
+func ListenerOf(c net.Conn) (pid int, err error) {
 	raw, err := c.(*net.UnixConn).SyscallConn()
 	if err != nil {
 		return 0, err
@@ -44,7 +49,7 @@ func PeerPID(socket string) (int, error) {
 		return 0, err
 	}
 	if asked != nil {
-		return 0, fmt.Errorf("who listens at %s: %w", socket, asked)
+		return 0, asked
 	}
 	return int(peer.Pid), nil
 }

@@ -45,12 +45,18 @@ func (s *Scanner) Text() (bool, error) {
 
 // Line reads the command, without its line's end. The last of a stream needs
 // none. The error is ErrTooLong, or what the reader said.
-func (s *Scanner) Line() (string, error) {
+func (s *Scanner) Line() (string, error) { return s.line(MaxLine, "a command") }
+
+// LogLine is Line for the answer to a log command, whose lines the original keeps as
+// long as they are.
+func (s *Scanner) LogLine() (string, error) { return s.line(MaxMessage, "a line of the log") }
+
+func (s *Scanner) line(limit int, what string) (string, error) {
 	var line []byte
 	for {
 		piece, err := s.r.ReadSlice('\n')
-		if len(line)+len(piece) > MaxLine {
-			return "", fmt.Errorf("%w: a command of over %d bytes", ErrTooLong, MaxLine)
+		if len(line)+len(piece) > limit {
+			return "", fmt.Errorf("%w: %s of over %d bytes", ErrTooLong, what, limit)
 		}
 		line = append(line, piece...)
 		switch {

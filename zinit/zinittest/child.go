@@ -27,6 +27,7 @@ import (
 //	fork                start a child in the same group, print its PID, then wait
 //	escape              start a child in a session of its own, print its PID, then wait
 //	escape-exit         the same, and end
+//	leave-group [TERM]  go over to the group of a child (at TERM, if so), say "ready", then wait
 //	close               close its input and outputs, then wait
 //	reexec N            replace itself N times, then wait
 //	freeze              stop itself (SIGSTOP)
@@ -114,6 +115,15 @@ func beChild(words []string) int {
 		if words[0] == "escape-exit" {
 			return 0
 		}
+	case "leave-group":
+		if len(words) > 1 {
+			terms := make(chan os.Signal, 1)
+			signal.Notify(terms, syscall.SIGTERM)
+			_, _ = fmt.Fprintln(os.Stdout, "ready")
+			<-terms
+		}
+		_ = unix.Setpgid(0, startAnother(&syscall.SysProcAttr{Setpgid: true}, "say", "left"))
+		_, _ = fmt.Fprintln(os.Stdout, "ready")
 	case "close":
 		for fd := range 3 {
 			_ = unix.Close(fd)

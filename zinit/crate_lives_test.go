@@ -1,0 +1,219 @@
+package zinit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"herosup/events"
+	"herosup/zinit"
+	"herosup/zinit/wire"
+	"herosup/zinit/zinittest"
+)
+
+// polite ends well when it is told to end, which a zinit of crates.io shows just as the end
+// of one that it is about to start again.
+func polite() zinit.Service {
+	return zinit.Service{Exec: []string{"sh", "-c", `trap "exit 0" TERM; echo ready; while :; do sleep 1 & wait; done`}}
+}
+
+// A service that ends well by itself in the moment in which it is stopped is not said to be
+// stopped while its next life is to come.
+func TestCrateStopOfWhatHasEndedWell(t *testing.T) {
+	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	const name = "polite"
+	if err := b.client.TakeUp(t.Context(), name, polite()); err != nil {
+		t.Fatal(err)
+	}
+	pid := ready(b, name)
+	var ended atomic.Bool
+	c := newCut(t, b.zinit.Socket, false, func(method string) bool {
+		if method == "service.stop" && !ended.Swap(true) {
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+			zinittest.Eventually(t, "it has ended", func() error {
+				if s, err := b.client.Status(t.Context(), name); err != nil || s.State.Kind != zinit.Success {
+					return fmt.Errorf("%+v, %w", s, err)
+				}
+				return nil
+			})
+		}
+		return true
+	})
+	if err := zinittest.Dial(t, c.socket).Stop(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	neverAgain(b, name)
+}
+
+// neverAgain wants that no life comes of a service: another that dies now, and is started again
+// after the shortest pause, comes later than any that was on its way.
+func neverAgain(b *bed, name string) {
+	b.t.Helper()
+	const other = "other"
+	if err := b.client.TakeUp(b.t.Context(), other, zinittest.Child(b.t, "say", "ready")); err != nil {
+		b.t.Fatal(err)
+	}
+	pid := ready(b, other)
+	kill(b.t, pid, syscall.SIGKILL)
+	zinittest.Eventually(b.t, "the other is started again", func() error {
+		if s, err := b.client.Status(b.t.Context(), other); err != nil || s.PID == pid || s.PID == 0 {
+			return fmt.Errorf("%+v, %w", s, err)
+		}
+		return nil
+	})
+	if s, err := b.client.Status(b.t.Context(), name); s.PID != 0 || err != nil && !errors.Is(err, zinit.ServiceNotFound) {
+		b.t.Errorf("%s is there again: %+v, %v", name, s, err)
+	}
+}
+
+// An actor that is started while that zinit is about to start it again, and then stopped, stays
+// so: that zinit does not take back a start that it has in mind.
+func TestCrateStopAfterAStartBetweenLives(t *testing.T) {
+	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	b.execute()
+	life := b.up()
+	kill(t, life.PID, syscall.SIGKILL)
+	expect[events.ProcessExited](b, events.ProcessReady{})
+	b.order(b.startOrder())
+	next := expect[events.ProcessStarted](b).Incarnation
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: next})
+	if got := expect[events.ProcessExited](b, events.ProcessStarted{}); got.Incarnation != next {
+		t.Errorf("stopped: %+v, want %s", got, next)
+	}
+	neverAgain(b, prefix+actor)
+}
+
+// One that waits to be started again may not be moved in the list of that zinit: it would never be.
+func TestCrateDoesNotMoveWhatIsAboutToRun(t *testing.T) {
+	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	const before, last = "before", "last"
+	for _, name := range []string{before, last} {
+		if err := b.client.TakeUp(t.Context(), name, polite()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pid := ready(b, last)
+	if err := b.client.Stop(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	zinittest.Eventually(t, "it has ended", func() error {
+		if s, err := b.client.Status(t.Context(), last); err != nil || s.PID != 0 {
+			return fmt.Errorf("%+v, %w", s, err)
+		}
+		return nil
+	})
+	if err := b.client.Remove(t.Context(), before); !errors.Is(err, zinit.ProcessError) {
+		t.Errorf("removed: %v", err)
+	}
+	zinittest.Eventually(t, "it is started again", func() error {
+		if s, err := b.client.Status(t.Context(), last); err != nil || s.PID == 0 {
+			return fmt.Errorf("%+v, %w", s, err)
+		}
+		return nil
+	})
+}
+
+// An actor that zinit has lost sight of, by what somebody else has removed, is started again all
+// the same when its end has come, and can be removed in the end.
+func TestCrateLostActor(t *testing.T) {
+	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	if err := b.client.Create(t.Context(), "foreign", polite()); err != nil {
+		t.Fatal(err)
+	}
+	b.execute()
+	life := b.up()
+	somebody, err := wire.Dial(t.Context(), b.zinit.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = somebody.Close() })
+	if _, err := fmt.Fprintln(somebody, `{"jsonrpc":"2.0","id":1,"method":"service.delete","params":{"name":"foreign"}}`); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := wire.NewScanner(somebody).Next(); err != nil || !strings.Contains(string(answer), "true") {
+		t.Fatalf("%s, %v", answer, err)
+	}
+	kill(t, life.PID, syscall.SIGKILL)
+	expect[events.ProcessExited](b, events.ProcessReady{})
+	b.order(b.startOrder())
+	next := expect[events.ProcessStarted](b, events.ZinitLost{}, events.ZinitBack{}, events.ProcessObserved{}).Incarnation
+	if s, err := b.client.Status(t.Context(), prefix+actor); err != nil || s.PID != next.PID || next == life {
+		t.Errorf("started: %s, and zinit has %+v, %v", next, s, err)
+	}
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: next})
+	expect[events.ProcessExited](b, events.ProcessReady{})
+	if err := b.client.Remove(t.Context(), prefix+actor); err != nil {
+		t.Error(err)
+	}
+}
+
+// The PID that was given last is the farthest of all.
+func TestTurnsToAPID(t *testing.T) {
+	for _, c := range []struct{ pid, last, want int }{{8, 7, 1}, {7, 7, 100}, {6, 7, 99}, {1, 99, 2}, {99, 1, 98}} {
+		if got := zinit.Turns(c.pid, c.last, 100); got != c.want {
+			t.Errorf("to %d behind %d: %d, want %d", c.pid, c.last, got, c.want)
+		}
+	}
+}
+
+// A stop that takes a service out between two lives and puts it back is not left half done by who
+// loses patience: the service is somebody's.
+func TestCrateStopPutsBack(t *testing.T) {
+	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	const name = "somebodys"
+	if err := b.client.TakeUp(t.Context(), name, zinittest.Child(t, "exit", "3")); err != nil {
+		t.Fatal(err)
+	}
+	zinittest.Eventually(t, "it has ended", func() error {
+		if s, err := b.client.Status(t.Context(), name); err != nil || s.PID != 0 || s.State.Kind != zinit.Exited {
+			return fmt.Errorf("%+v, %w", s, err)
+		}
+		return nil
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := newCut(t, b.zinit.Socket, false, func(method string) bool {
+		if method == "service.delete" {
+			cancel()
+		}
+		return true
+	})
+	_ = zinittest.Dial(t, c.socket).Stop(ctx, name)
+	c.end()
+	if ctx.Err() == nil {
+		t.Error("it was not taken out")
+	}
+	if _, err := b.client.Get(t.Context(), name); err != nil {
+		t.Errorf("it is gone: %v", err)
+	}
+}
+
+// What was stopped between two lives can be started.
+func TestCrateStartAfterAStopBetweenLives(t *testing.T) {
+	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	const name = "twice"
+	if err := b.client.TakeUp(t.Context(), name, zinittest.Child(t, "say", "ready")); err != nil {
+		t.Fatal(err)
+	}
+	kill(t, ready(b, name), syscall.SIGKILL)
+	zinittest.Eventually(t, "it has ended", func() error {
+		if s, err := b.client.Status(t.Context(), name); err != nil || s.PID != 0 {
+			return fmt.Errorf("%+v, %w", s, err)
+		}
+		return nil
+	})
+	if err := errors.Join(b.client.Stop(t.Context(), name), b.client.Start(t.Context(), name)); err != nil {
+		t.Fatal(err)
+	}
+	pid := ready(b, name)
+	if err := b.client.Stop(t.Context(), name); err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		t.Errorf("stopped: %v", err)
+	}
+}
