@@ -16,14 +16,22 @@ import (
 
 // take accepts a batch and tells what came of it, in the order of the log.
 func (in *intake) take(ctx context.Context, msgs []jetstream.Msg) error {
+	if err := in.c.step("take"); err != nil {
+		return err
+	}
 	items := make([]item, len(msgs))
 	for i, m := range msgs {
 		it, err := in.item(m)
 		if err != nil {
 			return err
 		}
-		it.ended = in.from.refill != nil && in.c.endings.has(it.sub.Sequence)
+		if f := in.from.refill; f != nil {
+			f.over(&it, &in.c.endings)
+		}
 		items[i] = it
+	}
+	if err := in.unbury(ctx, items); err != nil {
+		return err
 	}
 	repeated := false
 	for len(items) > 0 {
@@ -52,12 +60,28 @@ func (in *intake) take(ctx context.Context, msgs []jetstream.Msg) error {
 	return nil
 }
 
+// unbury takes jobs of which a good or bad end is known, and no death, out of the bucket of the dead, before their messages are deleted.
+func (in *intake) unbury(ctx context.Context, items []item) error {
+	var over []deadBy
+	for _, it := range items {
+		if it.ended {
+			over = append(over, deadBy{it.sub.ID, it.sub.Sequence + 1})
+		}
+	}
+	for !in.r.told(ctx, in.c.unbury(ctx, over)) {
+		if !in.r.pause(ctx) {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
 // accept makes one pipeline of what is not refused, and returns how many items,
 // refused ones included, are done with.
 func (in *intake) accept(ctx context.Context, items []item, repeated bool) (done int, err error) {
 	var subs []store.Submission
 	for _, it := range items {
-		if it.refusal == nil && !it.ended {
+		if it.refusal == nil && !it.ended && !it.twice {
 			// What it waits for may have ended, been settled and forgotten.
 			f := in.from.refill
 			it.sub.Refilled = it.sub.Refilled || f != nil && it.sub.Sequence <= f.until
@@ -74,8 +98,8 @@ func (in *intake) accept(ctx context.Context, items []item, repeated bool) (done
 	for _, it := range items {
 		if it.refusal != nil {
 			in.refused(it, it.refusal)
-		} else if it.ended {
-			in.later(it.sub.Sequence)
+		} else if it.ended || it.twice {
+			in.over(it)
 		} else {
 			if len(answers) == 0 {
 				return done, err
@@ -90,6 +114,7 @@ func (in *intake) accept(ctx context.Context, items []item, repeated bool) (done
 			in.accepted(it, a, repeated)
 		}
 		done++
+		in.seen = it.sub.Sequence
 		in.c.told.set(it.sub.Sequence)
 		if f := in.from.refill; f != nil && (it.sub.Sequence >= f.until || it.last) {
 			in.refilled(ctx)
@@ -108,7 +133,7 @@ func spoilt(err error, items []item) bool {
 	}
 	for i := range items {
 		it := &items[i]
-		if it.refusal != nil || it.ended {
+		if it.refusal != nil || it.ended || it.twice {
 			continue
 		}
 		// The first that is not done is the one that failed.
@@ -127,12 +152,12 @@ func spoilt(err error, items []item) bool {
 // accepted tells what a good answer means.
 func (in *intake) accepted(it item, a store.Accepted, repeated bool) {
 	c, s := in.c, it.sub
+	if s.Again && a.Sequence == s.Sequence {
+		c.toDead(deadLives{s.ID, s.Sequence})
+	}
 	switch {
 	case a.Code == store.Conflict:
-		in.refused(it, &events.Refusal{
-			Status: http.StatusConflict, Code: "conflict", Job: s.ID, Sequence: s.Sequence,
-			Reason: fmt.Sprintf("job id %s is taken by a job with another script or type", s.ID), Hint: "choose another id; the same job again would be no fault",
-		})
+		in.refused(it, conflict(s.ID, s.Sequence))
 	case a.Code == store.NoNeed:
 		in.refused(it, &events.Refusal{
 			Status: http.StatusBadRequest, Code: "unknown_prerequisite", Job: s.ID, Sequence: s.Sequence,
@@ -148,9 +173,6 @@ func (in *intake) accepted(it item, a store.Accepted, repeated bool) {
 		// Same after a repeat: the first try had arrived and its answer had not.
 		if in.from.refill != nil {
 			in.from.refill.jobs++
-		}
-		if s.Again {
-			c.toDead(deadGone(s.ID))
 		}
 		c.publish(acceptedAs(s, a))
 	}
@@ -185,6 +207,14 @@ func (in *intake) refused(it item, r *events.Refusal) {
 	c.refuse(events.Message{Event: events.JobSubmit{}, On: it.subject}, r)
 	if r.Job != "" {
 		c.toWaiters(refusedJob{id: r.Job, sequence: r.Sequence, refusal: r})
+	}
+	in.later(it.sub.Sequence)
+}
+
+// over drops a message whose job has ended. A cancel whose fact nobody has read went with Redis, and is told here.
+func (in *intake) over(it item) {
+	if it.ended && !in.c.endings.read(it.sub.Sequence) {
+		in.c.publish(events.JobCancelled{Type: it.sub.Type, Job: it.sub.ID})
 	}
 	in.later(it.sub.Sequence)
 }
@@ -227,6 +257,11 @@ func (in *intake) refilled(ctx context.Context) {
 	in.from.refill = nil
 	for _, k := range []chan struct{}{c.measureNow, c.delayedNow, c.endedNow, c.sweepNow} {
 		kick(k)
+	}
+	c.filled.Store(f.epoch)
+	kick(c.cancelsNow)
+	if !f.first {
+		c.told.set(max(c.told.seq.Load(), f.last)) // or who waits for what the log has no more would wait for the next submission
 	}
 	c.toWaiters(recheckAll{}) // what had ended may be forgotten
 	if f.first {

@@ -91,7 +91,7 @@ func revival(rec store.Record) (jobType string, h nats.Header, script []byte, er
 		return "", nil, nil, bad("bad_env", err.Error(), "submit it again as a new job")
 	}
 	h = Options{
-		ID: rec.ID, Timeout: &rec.Timeout, Retries: &rec.Retries, Priority: rec.Priority, Env: env, CallerID: rec.Caller, ContextID: rec.Context,
+		ID: rec.ID, Timeout: &rec.Timeout, Retries: &rec.Retries, Priority: rec.Priority, KeepResult: rec.KeepResult, Env: env, CallerID: rec.Caller, ContextID: rec.Context,
 	}.Header()
 	if r := CheckSubmission(rec.Type, h, []byte(rec.Script)); r != nil {
 		r.Job = rec.ID
@@ -109,8 +109,15 @@ func (c *Component) publishAgain(ctx context.Context, rec store.Record) (sequenc
 	h[HeaderAgain] = []string{againProof(c.againSecret, rec.ID, jobType, script)}
 	h[jetstream.MsgIDHeader] = []string{fmt.Sprintf("again-%s-%d-%d", rec.ID, rec.Attempts, rec.FinishedAt.UnixMilli())}
 	err = limited(ctx, func(ctx context.Context) error {
-		ack, err := c.js.PublishMsg(ctx, &nats.Msg{Subject: submitSubject(c.bus.Prefix(), jobType), Header: h, Data: script},
-			jetstream.WithExpectStream(events.JobsStream))
+		msg := &nats.Msg{Subject: submitSubject(c.bus.Prefix(), jobType), Header: h, Data: script}
+		ack, err := c.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(events.JobsStream))
+		if err == nil && ack.Duplicate {
+			// One that has had its end since, of which an old copy of Redis knows nothing, revives nobody.
+			if _, gone := c.stream.GetMsg(ctx, ack.Sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
+				h[jetstream.MsgIDHeader][0] += fmt.Sprintf("-%d", ack.Sequence)
+				ack, err = c.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(events.JobsStream))
+			}
+		}
 		if err != nil {
 			return &logError{"revive job " + rec.ID, err}
 		}
@@ -122,6 +129,7 @@ func (c *Component) publishAgain(ctx context.Context, rec store.Record) (sequenc
 
 // retryJob revives a job that has ended, and answers when it waits.
 func (c *Component) retryJob(ctx context.Context, m events.Message, id string) {
+	epoch := c.epoch.Load()
 	rec, kept, err := c.lookEnded(ctx, id)
 	if err == nil && !rec.Status.Ended() {
 		c.refuse(m, notEnded(rec, "retry it when it has ended"))
@@ -136,9 +144,15 @@ func (c *Component) retryJob(ctx context.Context, m events.Message, id string) {
 	}
 	if err == nil && kept != nil { // Redis has let its record go
 		err = limited(ctx, func(ctx context.Context) error {
-			_, err := c.d().Restore(ctx, id, kept.Fields, kept.At)
+			_, err := c.d().Restore(ctx, store.Restoration{Type: kept.Type, ID: id, Fields: kept.Fields, At: kept.At})
 			return err
 		})
+	}
+	if err == nil && kept == nil && !rec.DeadAt.IsZero() {
+		// The bucket has it before the log revives it, or an emptied Redis would find neither until it has read that far.
+		if _, err = c.deadJob(ctx, id); errors.Is(err, store.ErrNoJob) {
+			err = c.saveDead(ctx, id, epoch)
+		}
 	}
 	var seq uint64
 	if err == nil {
@@ -156,7 +170,7 @@ func (c *Component) retryJob(ctx context.Context, m events.Message, id string) {
 	}
 	switch {
 	case err != nil:
-		c.refuse(m, c.endTrouble(id, err))
+		c.refuse(m, retryTaken(id, seq, c.endTrouble(id, err)))
 	case rec.Sequence != seq && rec.Status.Ended(): // conflict: cannot be, its script and type are its own
 		c.refuse(m, &events.Refusal{Status: http.StatusConflict, Code: "conflict", Job: id, Reason: fmt.Sprintf("job %s was not revived", id), Hint: "see the facts about it"})
 	default:
@@ -164,53 +178,16 @@ func (c *Component) retryJob(ctx context.Context, m events.Message, id string) {
 	}
 }
 
-// removeJob forgets an ended job.
-func (c *Component) removeJob(ctx context.Context, m events.Message, id string) {
-	rec, _, err := c.lookEnded(ctx, id)
-	switch {
-	case err != nil:
-		c.refuse(m, c.endTrouble(id, err))
-		return
-	case !rec.Status.Ended():
-		c.refuse(m, notEnded(rec, "cancel it first"))
-		return
+// retryTaken adds what is known when the log has a retry and nobody can say yet that its job waits: it was not refused.
+func retryTaken(id string, seq uint64, r *events.Refusal) *events.Refusal {
+	if seq == 0 || r.Status != http.StatusServiceUnavailable {
+		return r
 	}
-	if err := c.remove(ctx, rec); err != nil {
-		c.refuse(m, c.endTrouble(id, err))
-		return
+	return &events.Refusal{
+		Status: r.Status, Code: r.Code, Job: id, Sequence: seq,
+		Reason: fmt.Sprintf("the retry of job %s is in the log (message %d), and not in Redis yet: %s", id, seq, r.Reason),
+		Hint:   "it is accepted and need not be asked for again; herosup get jobs " + id + " shows when it waits",
 	}
-	c.answer(m, RemoveAnswer{Job: id})
-}
-
-// remove takes an ended job out of the log first, since a refill would run what is there; then out of Redis and
-// the bucket of the dead. One that others wait for is left, also in the log: so we look before, and the script
-// looks again at those that came meanwhile.
-func (c *Component) remove(ctx context.Context, rec store.Record) error {
-	if err := c.waited(ctx, rec.ID); err != nil {
-		return err
-	}
-	if rec.Sequence != 0 {
-		if err := limited(ctx, func(ctx context.Context) error { return c.deleteLogged(ctx, rec.Sequence) }); err != nil {
-			return err
-		}
-	}
-	var r store.Removed
-	if err := limited(ctx, func(ctx context.Context) (err error) {
-		r, err = c.d().Remove(ctx, rec.ID, rec.Sequence)
-		return err
-	}); err != nil {
-		return err
-	}
-	if r.Code == store.Stale || r.Code == store.Running {
-		return &events.Refusal{
-			Status: http.StatusConflict, Code: "revived", Job: rec.ID, Reason: fmt.Sprintf("job %s was revived meanwhile", rec.ID), Hint: "cancel it first",
-		}
-	}
-	if r.Code == store.Waited {
-		return waitedFor(rec.ID, nil, r.Waiting)
-	}
-	c.toDead(deadGone(rec.ID))
-	return nil
 }
 
 // namedDependents is how many of those that wait for a job a refusal names.
@@ -248,32 +225,8 @@ func waitedFor(id string, first []string, all int) *events.Refusal {
 	}
 }
 
-// purgeDead removes all dead jobs that match.
-func (c *Component) purgeDead(ctx context.Context, m events.Message, e events.JobPurge) {
-	var a PurgeAnswer
-	for _, d := range c.buried() {
-		if !d.matches(e.Type, e.Reason, e.Older.Duration(), time.Now()) {
-			continue
-		}
-		rec, _, err := c.lookEnded(ctx, d.id)
-		if err == nil && rec.Status.Ended() {
-			err = c.remove(ctx, rec)
-		}
-		switch {
-		case err == nil:
-			a.Removed++
-		case ctx.Err() != nil:
-			return
-		default:
-			a.Left++
-			c.log.Info("dead job not removed", "job", d.id, "err", err)
-		}
-	}
-	c.answer(m, a)
-}
-
 // matches tells whether a dead job is meant; an empty member matches all.
-func (d deadEntry) matches(jobType, reason string, older time.Duration, now time.Time) bool {
+func (d *deadEntry) matches(jobType, reason string, older time.Duration, now time.Time) bool {
 	return (jobType == "" || strings.EqualFold(jobType, d.jobType)) && (reason == "" || strings.Contains(d.reason, reason)) &&
 		(older <= 0 || now.Sub(d.at) >= older)
 }

@@ -159,6 +159,15 @@ func (b *bed) submit(script string, o Options) string {
 	return id
 }
 
+// hello registers an actor that the test plays, as soon as Redis takes it.
+func (b *bed) hello(a *store.Actor) {
+	b.Helper()
+	b.eventually("it is registered", func() bool {
+		h, err := a.Hello(b.soon())
+		return err == nil && h.Code == store.OK
+	})
+}
+
 // logged is how many messages the log holds.
 func (b *bed) logged() uint64 {
 	b.Helper()

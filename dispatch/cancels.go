@@ -23,12 +23,14 @@ type cancelling struct {
 	id, jobType, actor string
 	incarnation        events.Incarnation
 	attempt            int
+	sequence           uint64    // of the submission that is meant
+	epoch              uint64    // of the Redis that has the mark, or of an earlier one
 	began              time.Time // of the cancel
 }
 
 // same tells whether two cancels are of one attempt.
 func (c cancelling) same(o cancelling) bool {
-	return c.id == o.id && c.incarnation == o.incarnation && c.attempt == o.attempt
+	return c.id == o.id && c.incarnation == o.incarnation && c.attempt == o.attempt && c.epoch == o.epoch
 }
 
 // cancelStep is what is done about a cancelled job next.
@@ -41,8 +43,12 @@ const (
 	cancelNoMore                   // who asked waits on; the keeper acts, or the job ends
 )
 
-// giveUp is how long after the KILL the actor has to tell the job's end.
-const giveUp = 250 * time.Millisecond
+const (
+	// giveUp is how long after the KILL the actor has to tell the job's end.
+	giveUp = 250 * time.Millisecond
+	// lookAgain is how often a cancel whose steps are all taken is looked at.
+	lookAgain = time.Minute
+)
 
 // cancelDue is when a step is due, from the begin of the cancel on.
 func cancelDue(s cancelStep, grace time.Duration) time.Duration {
@@ -55,7 +61,7 @@ func cancelDue(s cancelStep, grace time.Duration) time.Duration {
 		return grace + giveUp
 	case cancelNoMore:
 	}
-	return time.Hour
+	return grace + giveUp + lookAgain
 }
 
 // underWay is one cancel in the loop's hand.
@@ -63,6 +69,7 @@ type underWay struct {
 	cancelling
 	next cancelStep
 	due  time.Time
+	over bool // it runs no more
 	pace pace // of a Redis that does not answer
 }
 
@@ -84,6 +91,12 @@ func (c *Component) runCancels(ctx context.Context) error {
 			}
 			open[v.id] = &underWay{cancelling: v, due: v.began}
 		case <-timer.C:
+		case <-c.cancelsNow:
+			for _, one := range open {
+				if one.epoch != c.epoch.Load() {
+					one.due = time.Now()
+				}
+			}
 		case <-ctx.Done():
 			return nil
 		}
@@ -101,28 +114,30 @@ func (c *Component) runCancels(ctx context.Context) error {
 
 // carryOut takes the next step; false when there is none left.
 func (c *Component) carryOut(ctx context.Context, r *reporter, one *underWay, now time.Time) bool {
+	if one.epoch != c.epoch.Load() {
+		return c.cancelAgain(ctx, r, one, now)
+	}
 	var groups []store.Group
-	stillHeld := false
-	err := limited(ctx, func(ctx context.Context) error {
-		rec, err := c.store.Job(ctx, one.id)
-		if errors.Is(err, store.ErrNoJob) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		stillHeld = rec.Status == store.StatusStarted && rec.Token.Incarnation == one.incarnation.String() && rec.Token.Attempt == one.attempt
-		if stillHeld {
+	rec, _, err := c.find(ctx, one.id)
+	if errors.Is(err, store.ErrNoJob) {
+		return false
+	}
+	stillHeld := rec.Status == store.StatusStarted && rec.Token.Incarnation == one.incarnation.String() && rec.Token.Attempt == one.attempt
+	if err == nil && stillHeld {
+		err = limited(ctx, func(ctx context.Context) (err error) {
 			groups, err = c.groupsOf(ctx, one)
-		}
-		return err
-	})
+			return err
+		})
+	}
 	if !r.told(ctx, err) {
 		one.due = now.Add(one.pace.next())
 		return true
 	}
-	if !stillHeld {
-		return false
+	if !stillHeld { // Redis may be emptied before anybody has read that
+		before := one.over
+		one.over, one.due = true, now.Add(unreadPatience)
+		_ = c.step("over")
+		return !before
 	}
 	switch one.next {
 	case cancelTerm:
@@ -135,12 +150,52 @@ func (c *Component) carryOut(ctx context.Context, r *reporter, one *underWay, no
 			Type: one.jobType, Job: one.id, Actor: one.actor, Incarnation: one.incarnation,
 			Ran: events.SecondsOf(now.Sub(one.began)), Cancelled: true,
 		})
-		return false // from here on the keeper sees to it, and recovery ends the job
+		// From here on the keeper sees to it, and recovery ends the job.
 	case cancelNoMore:
-		return false
+		one.due = now.Add(lookAgain)
+		return true
 	}
 	one.next++
 	one.due = one.began.Add(cancelDue(one.next, c.cfg.CancelGrace))
+	return true
+}
+
+// cancelAgain cancels anew in a Redis that was filled again: the mark went with the other one. It is the job's if it came by the same message of the
+// log. False when nothing is left to do.
+func (c *Component) cancelAgain(ctx context.Context, r *reporter, one *underWay, now time.Time) bool {
+	epoch := c.epoch.Load()
+	if c.filled.Load() != epoch { // the log is read still
+		one.due = now.Add(longestPause)
+		return true
+	}
+	rec, _, err := c.find(ctx, one.id)
+	switch {
+	case errors.Is(err, store.ErrNoJob):
+		return false // its end was read
+	case err == nil && (rec.Sequence != one.sequence || rec.Status.Ended()):
+		return false
+	}
+	var a store.Cancelled
+	if err == nil {
+		err = limited(ctx, func(ctx context.Context) (err error) {
+			a, err = c.d().Cancel(ctx, one.id)
+			return err
+		})
+	}
+	if !r.told(ctx, err) {
+		one.due = now.Add(one.pace.next())
+		return true
+	}
+	if a.Code == store.OK {
+		c.endings.answered(a.Sequence) // it will be, see noteCancelled
+	}
+	inc, err := events.ParseIncarnation(a.Incarnation)
+	if a.Code != store.Running || err != nil {
+		return false
+	}
+	*one = underWay{cancelling: cancelling{
+		id: one.id, jobType: a.Type, actor: a.Actor, incarnation: inc, attempt: a.Attempt, sequence: a.Sequence, epoch: epoch, began: now,
+	}, due: now}
 	return true
 }
 
@@ -165,23 +220,6 @@ func (c *Component) signal(one *underWay, groups []store.Group, signals ...sysca
 	}
 }
 
-// moreCancels takes the cancels that wait behind one, without waiting, and the first request that is something else.
-func moreCancels(first events.Message, requests <-chan events.Message) (all []events.Message, other *events.Message) {
-	all = []events.Message{first}
-	for len(all) < store.MaxCancels {
-		select {
-		case m := <-requests:
-			if _, is := m.Event.(events.JobCancel); !is {
-				return all, &m
-			}
-			all = append(all, m)
-		default:
-			return all, nil
-		}
-	}
-	return all, nil
-}
-
 // cancelJobs takes jobs out, whatever their states: as many as asked for it at the same time go in the same round trips.
 // One that Redis does not know may lie in the log; the others do not wait for that.
 func (c *Component) cancelJobs(ctx context.Context, all []events.Message) {
@@ -190,6 +228,7 @@ func (c *Component) cancelJobs(ctx context.Context, all []events.Message) {
 		e, _ := m.Event.(events.JobCancel)
 		ids[i] = e.Job
 	}
+	epoch := c.epoch.Load() // before the mark: of a Redis that is gone by then it is done again
 	var out []store.CancelOutcome
 	if err := limited(ctx, func(ctx context.Context) (err error) {
 		out, err = c.d().CancelAll(ctx, ids)
@@ -197,6 +236,7 @@ func (c *Component) cancelJobs(ctx context.Context, all []events.Message) {
 	}); err != nil {
 		out = slices.Repeat([]store.CancelOutcome{{Err: err}}, len(all))
 	}
+	c.noteCancelled(out)
 	var over []string // now, or before
 	for i, a := range out {
 		if cancelled(a) {
@@ -215,7 +255,7 @@ func (c *Component) cancelJobs(ctx context.Context, all []events.Message) {
 	}
 	for i, a := range out {
 		if a.Err != nil || a.Code != store.Unknown {
-			c.cancelOne(all[i], ids[i], a, recs)
+			c.cancelOne(all[i], ids[i], a, recs, epoch)
 		}
 	}
 	var unknown []int
@@ -226,7 +266,16 @@ func (c *Component) cancelJobs(ctx context.Context, all []events.Message) {
 		}
 	}
 	for n, a := range c.cancelLogged(ctx, in) {
-		c.cancelOne(all[unknown[n]], in[n], a, nil)
+		c.cancelOne(all[unknown[n]], in[n], a, nil, epoch)
+	}
+}
+
+// noteCancelled remembers what has ended by a cancel before that is answered.
+func (c *Component) noteCancelled(all []store.CancelOutcome) {
+	for _, a := range all {
+		if a.Err == nil && a.Code == store.OK {
+			c.endings.answered(a.Sequence)
+		}
 	}
 }
 
@@ -236,14 +285,14 @@ func cancelled(a store.CancelOutcome) bool {
 }
 
 // cancelOne answers one cancel.
-func (c *Component) cancelOne(m events.Message, id string, a store.CancelOutcome, recs map[string]store.Record) {
+func (c *Component) cancelOne(m events.Message, id string, a store.CancelOutcome, recs map[string]store.Record, epoch uint64) {
 	switch {
 	case a.Err != nil:
 		c.refuse(m, c.endTrouble(id, a.Err))
 	case a.Code == store.Unknown:
 		c.refuse(m, unknownJob(id))
 	case a.Code == store.Running:
-		c.cancelRunning(m, id, a.Cancelled)
+		c.cancelRunning(m, id, a.Cancelled, epoch)
 	case !cancelled(a):
 		c.refuse(m, &events.Refusal{
 			Status: http.StatusConflict, Code: "ended", Job: id, Reason: fmt.Sprintf("job %s has ended already (%s)", id, a.Status),
@@ -274,6 +323,7 @@ func (c *Component) cancelLogged(ctx context.Context, ids []string) (out []store
 	if err != nil {
 		return slices.Repeat([]store.CancelOutcome{{Err: err}}, len(ids))
 	}
+	c.noteCancelled(out)
 	for i, a := range out {
 		switch {
 		case errors.Is(a.Err, store.ErrNoEpoch):
@@ -286,7 +336,7 @@ func (c *Component) cancelLogged(ctx context.Context, ids []string) (out []store
 }
 
 // cancelRunning sees to the end of a running job; the request is answered then.
-func (c *Component) cancelRunning(m events.Message, id string, a store.Cancelled) {
+func (c *Component) cancelRunning(m events.Message, id string, a store.Cancelled, epoch uint64) {
 	inc, err := events.ParseIncarnation(a.Incarnation)
 	if err != nil {
 		c.refuse(m, &events.Refusal{
@@ -296,10 +346,10 @@ func (c *Component) cancelRunning(m events.Message, id string, a store.Cancelled
 		return
 	}
 	if m.WantsAnswer() {
-		c.toWaiters(waiter{id: id, m: m, cancel: true})
+		c.toWaiters(waiter{id: id, m: m, cancel: true, known: a.Sequence > 0, upTo: a.Sequence})
 	}
 	select {
-	case c.cancels <- cancelling{id: id, jobType: a.Type, actor: a.Actor, incarnation: inc, attempt: a.Attempt, began: time.Now()}:
+	case c.cancels <- cancelling{id: id, jobType: a.Type, actor: a.Actor, incarnation: inc, attempt: a.Attempt, sequence: a.Sequence, epoch: epoch, began: time.Now()}:
 	case <-c.stopping:
 	}
 }
@@ -307,6 +357,7 @@ func (c *Component) cancelRunning(m events.Message, id string, a store.Cancelled
 // answerCancelled tells who cancelled a running job how it ended: it may have been faster.
 func (c *Component) answerCancelled(m events.Message, rec store.Record) {
 	if rec.Status == store.StatusError && rec.Reason == store.ReasonCancelled {
+		c.endings.answered(rec.Sequence)
 		c.answer(m, viewOf(rec, time.Now()))
 		return
 	}

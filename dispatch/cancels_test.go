@@ -2,7 +2,10 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -232,4 +235,41 @@ func TestCancelsOfUnknownJobsTogether(t *testing.T) {
 			t.Fatalf("%+v", r)
 		}
 	}
+}
+
+// A cancel that was answered is kept, though Redis is emptied before anything else of it was read: the job does not come back from the log, whatever
+// it waited for.
+func TestACancelIsKeptWhenRedisIsEmptied(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r).fast()
+		var at atomic.Value
+		at.Store("keep") // its message stays in the log
+		b.up(stuck(&at))
+		var ids []string
+		for round := range 8 {
+			ids = ids[:0]
+			for i, o := range []Options{{}, {Delay: time.Hour}, {Priority: 3}, {Prerequisites: []Prerequisite{{ID: "first" + numeral(round)}}}} {
+				if o.ID = "j" + numeral(round) + "-" + numeral(i); i == 3 {
+					ids = append(ids, b.submit("x", Options{ID: "first" + numeral(round), Delay: time.Hour}))
+				}
+				ids = append(ids, b.submit("x", o))
+			}
+			last := ids[len(ids)-1]
+			expect(b, func(e events.JobWaiting) bool { return e.Job == last })
+			slices.Reverse(ids) // or what waits ends with what it waits for
+			for _, id := range ids {
+				if r := b.request(events.JobCancel{Job: id}, nil); r != nil {
+					t.Fatal(r)
+				}
+			}
+			b.flush()
+			expectNth(b, round+1, any1[events.RedisRefilled])
+			b.eventually("their messages are gone", func() bool { return b.logged() == 0 })
+			for _, id := range ids {
+				if rec, err := b.store.Job(b.soon(), id); !errors.Is(err, store.ErrNoJob) {
+					t.Fatalf("%s is back: %s %v", id, rec.Status, err)
+				}
+			}
+		}
+	})
 }

@@ -172,6 +172,16 @@ func (c *Component) judgeCopy(ctx context.Context, always bool) error {
 	return nil
 }
 
+// vouchFilled vouches for a server that has no state of ours, before it gets some: who emptied it took the word about it as well.
+func (c *Component) vouchFilled(ctx context.Context) error {
+	s := c.store.Bare()
+	ok, run, err := s.Vouched(ctx)
+	if ok || err != nil {
+		return err
+	}
+	return s.Vouch(ctx, run)
+}
+
 func (c *Component) keepMark(ctx context.Context, m mark) error {
 	kv, err := c.js.KeyValue(ctx, events.StateBucket)
 	if err != nil {

@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"herosup/dispatch/redistest"
 	"herosup/dispatch/store"
@@ -45,6 +48,50 @@ func TestAnOldCopyIsNoticed(t *testing.T) {
 	}
 	third := b.submit("x", Options{})
 	expect(b, func(e events.JobEnded) bool { return e.Job == third })
+}
+
+// An emptied Redis forgot as well that it was vouched for. Filled again it is, or a copy of that would be taken for it.
+func TestAnOldCopyOfARefilledRedisIsNoticed(t *testing.T) {
+	srv := redistest.Start(t)
+	b := newBed(t, &redisServer{url: srv.URL()})
+	b.up()
+	b.flush()
+	expect(b, any1[events.RedisRefilled])
+	srv.Snapshot()
+	lost := b.submit("x", Options{Delay: time.Hour})
+	expect(b, func(e events.JobQueued) bool { return e.Job == lost })
+	srv.Restore()
+	expect(b, oldCopy)
+	b.eventually("it waits", func() bool { _, err := b.store.Job(b.soon(), lost); return err == nil })
+}
+
+// By an old copy a job is dead as it was before it was retried and died once more: it can be retried at once, although the log knows of a retry of that end.
+func TestWhatIsDeadByAnOldCopyIsRetried(t *testing.T) {
+	srv := redistest.Start(t)
+	b := newBed(t, &redisServer{url: srv.URL()}).fast()
+	c := b.up()
+	gone := b.failing()
+	b.submit("x", Options{ID: "first", Retries: new(1)})
+	b.eventually("it is dead", func() bool { return len(c.buried()) == 1 && b.logged() == 0 })
+	was := c.buried()[0].sequence
+	srv.Snapshot()
+	if r := b.request(events.JobRetry{Job: "first"}, nil); r != nil {
+		t.Fatal(r)
+	}
+	b.eventually("it has died again", func() bool {
+		all := c.buried()
+		return len(all) == 1 && all[0].sequence > was && b.logged() == 0
+	})
+	gone()
+	srv.Restore()
+	expect(b, oldCopy)
+	b.actor("bash_2", nil)
+	if r := b.request(events.JobRetry{Job: "first"}, nil); r != nil {
+		t.Fatal(r)
+	}
+	expect(b, func(e events.JobEnded) bool { return e.Job == "first" && e.Outcome == events.Finished })
+	b.eventually("all is settled", func() bool { return b.logged() == 0 })
+	b.unburied(c, "first")
 }
 
 // What has ended and was settled since the copy was made is not run again, wherever the copy has it; what has not, runs.
@@ -98,6 +145,52 @@ func TestAnOldCopyRunsNothingAgain(t *testing.T) {
 	}
 	if _, err := b.store.Job(b.soon(), cancelled); !errors.Is(err, store.ErrNoJob) {
 		t.Errorf("the cancelled one: %v", err)
+	}
+}
+
+// A job that was dead when the copy was made and has been retried since, to a good end, is not dead: what held for it goes on. One that is
+// dead still, and one that has failed and was never among the dead, are as they were.
+func TestAnOldCopyDoesNotBuryAgain(t *testing.T) {
+	srv := redistest.Start(t)
+	b := newBed(t, &redisServer{url: srv.URL()}).fast()
+	c := b.up()
+	var good atomic.Bool
+	b.actor("bash_1", func(_ context.Context, j store.Claimed) (store.Outcome, bool) {
+		return store.Outcome{Output: j.Script, Failed: !good.Load(), Reason: "exit 3"}, true
+	})
+	b.publish(events.ActorStateChanged{Pool: "bash", Actor: "bash_1", To: "idle"})
+	ids := []string{"retried", "removed", "dead"}
+	for _, id := range ids {
+		b.submit("x", Options{ID: id, Retries: new(1)})
+	}
+	b.submit("x", Options{ID: "failed"})
+	expect(b, func(e events.JobEnded) bool { return e.Job == "failed" })
+	b.eventually("all are in the bucket", func() bool { return len(c.buried()) == len(ids) && b.logged() == 0 })
+	b.submit("x", Options{ID: "for-retried", Delay: time.Hour, Prerequisites: []Prerequisite{{ID: "retried", Rule: store.RuleHold}}})
+	held := b.submit("x", Options{ID: "for-dead", Delay: time.Hour, Prerequisites: []Prerequisite{{ID: "dead", Rule: store.RuleHold}}})
+	expect(b, func(e events.JobWaiting) bool { return e.Job == held })
+	srv.Snapshot()
+	good.Store(true)
+	if r := b.request(events.JobRetry{Job: "retried"}, nil); r != nil {
+		t.Fatal(r)
+	}
+	if r := b.request(events.JobRemove{Job: "removed"}, nil); r != nil {
+		t.Fatal(r)
+	}
+	expect(b, func(e events.JobEnded) bool { return e.Job == "retried" })
+	b.eventually("it is settled", func() bool { return b.logged() == 2 })
+	srv.Restore()
+	expect(b, oldCopy)
+	for id, want := range map[string]store.Status{"for-retried": store.StatusDispatched, "for-dead": store.StatusWaiting, "dead": store.StatusError, "failed": store.StatusError} {
+		b.status(id, want)
+	}
+	for _, id := range ids[:2] {
+		if _, err := b.store.Job(b.soon(), id); !errors.Is(err, store.ErrNoJob) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	if dead := b.rdb.ZRange(b.soon(), "hero:dead", 0, -1).Val(); !slices.Equal(dead, []string{"dead"}) {
+		t.Errorf("in the list of the dead: %v", dead)
 	}
 }
 
@@ -192,8 +285,12 @@ func TestWhatOfACopyIsUnderWay(t *testing.T) {
 	at := func(seq uint64, status store.Status, queued int64) store.Record {
 		return store.Record{ID: "j" + numeral(int(seq)), Type: "sh", Sequence: seq, Status: status, QueuedAt: time.UnixMilli(queued)}
 	}
-	got := log.underWay([]store.Record{
+	dead := at(9, store.StatusError, 2000)
+	dead.DeadAt = time.UnixMilli(3000)
+	got, foreign := log.underWay([]store.Record{
+		dead,
 		at(0, store.StatusDispatched, 2000), // in no log
+		{ID: "f1", Type: "sh", Status: store.StatusStarted, StartedAt: time.UnixMilli(999)},
 		at(1, store.StatusDispatched, 2000),
 		at(2, store.StatusStarted, 1000),
 		at(3, store.StatusWaiting, 2000),
@@ -204,15 +301,21 @@ func TestWhatOfACopyIsUnderWay(t *testing.T) {
 		{ID: "odd id", Type: "sh", Sequence: 7, Status: store.StatusStarted, QueuedAt: time.UnixMilli(2000)},
 		{ID: "j8", Type: "Odd Type", Sequence: 8, Status: store.StatusStarted, QueuedAt: time.UnixMilli(2000)},
 	})
+	if d := cmp.Diff(map[store.Forgotten]time.Time{{ID: "j0", Type: "sh"}: time.UnixMilli(2000)}, foreign); d != "" {
+		t.Error(d)
+	}
 	var ids []string
 	for _, j := range got {
 		ids = append(ids, j.ID)
+		if j.Over != (j.ID == "j9") {
+			t.Errorf("%+v", j)
+		}
 	}
-	if want := []string{"j1", "j2", "j3"}; !slices.Equal(ids, want) {
+	if want := []string{"j9", "j1", "j2", "j3"}; !slices.Equal(ids, want) {
 		t.Errorf("%v, want %v", ids, want)
 	}
 	log.first = 8 // a log that was made anew goes on with the numbers
-	if got := log.underWay([]store.Record{at(7, store.StatusStarted, 2000), at(8, store.StatusStarted, 2000)}); len(got) != 1 || got[0].ID != "j8" {
+	if got, _ := log.underWay([]store.Record{at(7, store.StatusStarted, 2000), at(8, store.StatusStarted, 2000)}); len(got) != 1 || got[0].ID != "j8" {
 		t.Errorf("of a log from 8 on: %+v", got)
 	}
 }
@@ -284,4 +387,90 @@ func TestWhatTheLogHasNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask(-1, 0, 1, 2, 3, 4)
+}
+
+// keeps has an actor claim a job, lose Redis under it, and say to the new one that it has it still; it returns the actor's process.
+func (b *bed) keeps(id string) *process {
+	b.Helper()
+	p := b.spawn()
+	a, err := b.redis.open(b).Actor("bash_1", "bash", p.inc.String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	hello := func() {
+		b.Helper()
+		b.eventually("it is registered", func() bool {
+			h, err := a.Hello(b.soon())
+			return err == nil && h.Code == store.OK
+		})
+	}
+	hello()
+	expect(b, any1[events.ActorRegistered])
+	got, err := a.Claim(b.soon())
+	if err != nil || got.Job == nil || got.Job.ID != id {
+		b.Fatalf("%+v %v", got, err)
+	}
+	b.flush()
+	hello()
+	if codes, code, err := a.Assert(b.soon(), []store.InHand{{Claimed: *got.Job}}); err != nil || code != store.OK || codes[0] != store.OK {
+		b.Fatalf("%v %v %v", codes, code, err)
+	}
+	if f := expect(b, any1[events.RedisRefilled]); f.Kept != 1 {
+		b.Fatalf("%+v", f)
+	}
+	return p
+}
+
+// A job that others pushed and no log had, which its actor kept over a rebuild, died with it and was retried: the log has it by then, and an old copy
+// of Redis in which it is dead, or in that hand still, changes nothing about that. One that has ended since is dropped from the copy that has it as dead.
+func TestAnOldCopyOfAForeignJob(t *testing.T) {
+	for what, tt := range map[string]struct{ dead, ended bool }{
+		"in hand": {}, "dead": {dead: true}, "dead, ended since": {dead: true, ended: true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			srv := redistest.Start(t)
+			b := newBed(t, &redisServer{url: srv.URL()}).fast()
+			b.cfg.MaxCrashes = 1
+			c := b.up()
+			b.push("f1", "echo", "sequence", "0") // nobody adopts it yet
+			p := b.keeps("f1")
+			if !tt.dead {
+				srv.Snapshot()
+			}
+			p.kill()
+			b.publish(events.ProcessExited{Pool: "bash", Actor: "bash_1", Incarnation: p.inc, ExitCode: -1, Signal: "SIGKILL"})
+			b.eventually("it is in the bucket", func() bool { return len(c.buried()) == 1 })
+			if tt.dead {
+				b.eventually("and settled", func() bool { return b.rdb.LLen(b.soon(), "hero:ended").Val() == 0 })
+				srv.Snapshot()
+			}
+			if r := b.request(events.JobRetry{Job: "f1"}, nil); r != nil {
+				t.Fatal(r)
+			}
+			run := func() {
+				t.Helper()
+				b.actor("bash_2", nil)
+				b.publish(events.ActorStateChanged{Pool: "bash", Actor: "bash_2", To: "idle"})
+				expect(b, func(e events.JobEnded) bool { return e.Job == "f1" && e.Outcome == events.Finished })
+				b.eventually("all is settled", func() bool { return b.logged() == 0 })
+			}
+			if tt.ended {
+				run()
+			}
+			srv.Restore()
+			expect(b, oldCopy)
+			if tt.ended {
+				if rec, err := b.store.Job(b.soon(), "f1"); !errors.Is(err, store.ErrNoJob) {
+					t.Errorf("%+v %v", rec, err)
+				}
+			} else {
+				b.status("f1", store.StatusDispatched)
+				run()
+			}
+			b.unburied(c, "f1")
+			if n := count(b, func(e events.JobDead) bool { return e.Job == "f1" }); n != 1 {
+				t.Errorf("told %d times that it is dead", n)
+			}
+		})
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +19,9 @@ import (
 
 // The list of the dead outlives Redis: the bucket events.DeadBucket has the full
 // record of each, written before the log's message of the job goes, so that at each
-// moment one of the two can bring the job back. One loop owns the index of it.
+// moment one of the two can bring the job back. One that is retried stays in it, hidden,
+// until it has ended once more: what holds for it finds it there when Redis is filled again,
+// and the message that revives it. One loop owns the index of the bucket.
 const (
 	// deadBytes bounds the bucket beside number and age: a record may be megabytes.
 	deadBytes = 512 << 20
@@ -28,6 +29,8 @@ const (
 	deadText = 128 << 10
 	// deadEvery is the pace of dropping those that are too old.
 	deadEvery = time.Minute
+	// purgesAtOnce are under way side by side: each is a round trip, and the server lets nobody delete in a bucket but so.
+	purgesAtOnce = 32
 )
 
 // deadRecord is the value in the bucket, as JSON.
@@ -46,6 +49,8 @@ type deadEntry struct {
 	id, jobType, reason string
 	at                  time.Time
 	size                int
+	sequence            uint64  // of the message that it died by
+	lives               bool    // a later message revived it, and it has not ended since
 	revision            uint64  // in the bucket
 	view                JobView // as lists show it
 }
@@ -53,11 +58,25 @@ type deadEntry struct {
 // What the dead loop is told.
 type (
 	deadSaved deadEntry // it is in the bucket now
-	deadGone  string    // take it out: revived, or removed
+	deadLives deadBy    // it lives again
+	// deadOver: take them out. done is told when they are; nil: nobody waits for that.
+	deadOver struct {
+		jobs []deadBy
+		done chan<- error
+	}
 )
 
-// buried is the index, published for readers: newest first. Never nil while running.
-func (c *Component) buried() []deadEntry { return *c.deadIndex.Load() }
+// deadBy is a job and a bound of its messages: its end is meant if that came by an earlier one.
+type deadBy struct {
+	id     string
+	before uint64
+}
+
+// errPurge says that the log did not let go of dead jobs.
+var errPurge = errors.New("dead jobs are in their bucket still")
+
+// buried is the index for readers: newest first, without those that live again.
+func (c *Component) buried() []*deadEntry { return c.deadIndex.Load().all() }
 
 // deadOf makes what is kept of a dead job. Long texts are cut, as nobody needs them to retry it.
 func deadOf(id string, fields map[string]string) deadRecord {
@@ -83,11 +102,19 @@ func (d deadRecord) encode() ([]byte, error) {
 func (d deadRecord) entry(size int, revision uint64) deadEntry {
 	v := viewOf(store.RecordOf(d.ID, d.Fields), d.At)
 	v.Script, v.Output, v.Error, v.Env, v.History = "", "", "", nil, nil
-	return deadEntry{view: v, id: d.ID, jobType: d.Type, reason: d.Reason, at: d.At, size: size, revision: revision}
+	return deadEntry{view: v, id: d.ID, jobType: d.Type, reason: d.Reason, at: d.At, size: size, sequence: d.sequence(), revision: revision}
 }
 
-// saveDead puts a dead job into the bucket, unless it is dead no more.
-func (c *Component) saveDead(ctx context.Context, id string) error {
+// sequence is that of the message that it died by; 0: it was in no log.
+func (d deadRecord) sequence() uint64 { return store.RecordOf(d.ID, d.Fields).Sequence }
+
+// saveDead puts a dead job into the bucket, unless it is dead no more. epoch is of the Redis that said so: one that was emptied since
+// says that it is not.
+func (c *Component) saveDead(ctx context.Context, id string, epoch uint64) error {
+	if events.CheckToken("job id", id) != nil { // others pushed it, and it is no key of the bucket
+		c.log.Warn("dead job is not kept beside Redis", "job", id, "reason", "its id is no token")
+		return nil
+	}
 	var fields map[string]string
 	if err := limited(ctx, func(ctx context.Context) (err error) {
 		fields, err = c.store.Fields(ctx, id)
@@ -96,7 +123,10 @@ func (c *Component) saveDead(ctx context.Context, id string) error {
 		return err
 	}
 	d := deadOf(id, fields)
-	if d.At.IsZero() || d.Fields["script"] == "" { // revived or removed meanwhile; or nothing that could be run again
+	if d.At.IsZero() { // revived or removed meanwhile
+		return c.carries(ctx, epoch)
+	}
+	if d.Fields["script"] == "" { // nothing that could be run again
 		return nil
 	}
 	value, err := d.encode()
@@ -115,7 +145,36 @@ func (c *Component) saveDead(ctx context.Context, id string) error {
 		return &logError{"keep dead job " + id, err}
 	}
 	c.toDead(deadSaved(d.entry(len(value), revision)))
-	return nil
+	return c.revivedMeanwhile(ctx, d)
+}
+
+// revivedMeanwhile hides a job again that was revived before the index had it: that it lives was said too early.
+func (c *Component) revivedMeanwhile(ctx context.Context, d deadRecord) error {
+	return limited(ctx, func(ctx context.Context) error {
+		rec, err := c.store.Job(ctx, d.ID)
+		switch later := rec.Sequence > d.sequence(); {
+		case errors.Is(err, store.ErrNoJob):
+			return nil
+		case err != nil:
+			return err
+		case later && rec.Status.Ended() && rec.DeadAt.IsZero():
+			c.toDead(deadOver{jobs: []deadBy{{d.ID, rec.Sequence}}})
+		case later:
+			c.toDead(deadLives{d.ID, rec.Sequence})
+		}
+		return nil
+	})
+}
+
+// carries says ErrNoEpoch if Redis carries another epoch than it did.
+func (c *Component) carries(ctx context.Context, epoch uint64) error {
+	return limited(ctx, func(ctx context.Context) error {
+		now, err := c.store.Epoch(ctx)
+		if err == nil && now != epoch {
+			err = store.ErrNoEpoch
+		}
+		return err
+	})
 }
 
 // deadJob reads one from the bucket: store.ErrNoJob if it is not there.
@@ -140,10 +199,28 @@ func (c *Component) toDead(v any) {
 	}
 }
 
+// unbury takes jobs out of the bucket: before the message of their end leaves the log, or they would be dead in a Redis that is filled
+// from both.
+func (c *Component) unbury(ctx context.Context, jobs []deadBy) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	done := make(chan error, 1)
+	c.toDead(deadOver{jobs, done})
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // openDead opens the bucket, once.
 func (c *Component) openDead(ctx context.Context) error {
 	err := limited(ctx, func(ctx context.Context) (err error) {
-		c.deadKV, err = c.js.KeyValue(ctx, events.DeadBucket)
+		if c.deadKV, err = c.js.KeyValue(ctx, events.DeadBucket); err == nil {
+			c.deadStream, err = c.js.Stream(ctx, "KV_"+events.DeadBucket)
+		}
 		return err
 	})
 	if err != nil {
@@ -152,140 +229,34 @@ func (c *Component) openDead(ctx context.Context) error {
 	return nil
 }
 
-// burial is the index of the bucket and its bounds.
-type burial struct {
-	c     *Component
-	r     *reporter
-	byID  map[string]deadEntry
-	bytes int
-	drops []deadEntry // to be taken out of the bucket
-}
-
-func (c *Component) runDead(ctx context.Context) error {
-	b := &burial{c: c, r: c.reporter("dead"), byID: map[string]deadEntry{}}
-	if err := b.load(ctx); err != nil {
-		c.log.Warn("read the dead jobs", "err", err) // what is written from now on is known
-	}
-	b.publish()
-	tick := time.NewTicker(deadEvery)
-	defer tick.Stop()
-	retry := pace{}
-	var again <-chan time.Time
-	for {
-		select {
-		case v := <-c.dead:
-			b.take(v)
-			for more := true; more; { // one snapshot for what came together
-				select {
-				case v := <-c.dead:
-					b.take(v)
-				default:
-					more = false
-				}
-			}
-		case <-tick.C:
-		case <-again:
-		case <-ctx.Done():
+// eachDead calls do for each job in the bucket of the dead, from a revision on and in their order, until that fails.
+func (c *Component) eachDead(ctx context.Context, from uint64, do func(d deadRecord, size int, revision uint64) error) error {
+	return c.readDead(ctx, jetstream.ResumeFromRevision(from), func(e jetstream.KeyValueEntry) error {
+		var d deadRecord
+		if err := json.Unmarshal(e.Value(), &d); err != nil || d.ID != e.Key() {
+			c.log.Warn("dead job that can not be read", "job", e.Key(), "err", err)
 			return nil
 		}
-		b.bound(time.Now())
-		b.publish()
-		again = nil
-		if !b.purge(ctx) {
-			again = time.After(retry.next())
-		} else {
-			retry.reset()
-		}
-	}
-}
-
-func (b *burial) take(v any) {
-	switch v := v.(type) {
-	case deadSaved:
-		b.put(deadEntry(v))
-	case deadGone:
-		b.forget(string(v))
-	}
-}
-
-func (b *burial) put(e deadEntry) {
-	b.bytes += e.size - b.byID[e.id].size
-	b.byID[e.id] = e
-}
-
-func (b *burial) forget(id string) {
-	if e, known := b.byID[id]; known {
-		b.bytes -= e.size
-		delete(b.byID, id)
-		b.drops = append(b.drops, e)
-	}
-}
-
-// bound drops the oldest above the bounds.
-func (b *burial) bound(now time.Time) {
-	over := func() bool { return len(b.byID) > b.c.cfg.DeadMost || b.bytes > deadBytes }
-	old := now.Add(-b.c.cfg.DeadAge)
-	all := b.sorted()
-	for i := len(all) - 1; i >= 0 && (over() || all[i].at.Before(old)); i-- {
-		b.forget(all[i].id)
-	}
-}
-
-// sorted is the index, newest first.
-func (b *burial) sorted() []deadEntry {
-	all := make([]deadEntry, 0, len(b.byID))
-	for _, e := range b.byID {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(x, y deadEntry) int {
-		return cmp.Or(y.at.Compare(x.at), strings.Compare(x.id, y.id))
+		return do(d, len(e.Value()), e.Revision())
 	})
-	return all
 }
 
-func (b *burial) publish() {
-	all := b.sorted()
-	b.c.deadIndex.Store(&all)
-}
-
-// purge takes the dropped out of the bucket, without the markers that a delete leaves; and only what was
-// dropped: the job may have died again meanwhile.
-func (b *burial) purge(ctx context.Context) bool {
-	for len(b.drops) > 0 {
-		d := b.drops[0]
-		err := limited(ctx, func(ctx context.Context) error {
-			s, err := b.c.js.Stream(ctx, "KV_"+events.DeadBucket)
-			if err == nil {
-				err = s.Purge(ctx, jetstream.WithPurgeSubject("$KV."+events.DeadBucket+"."+d.id), jetstream.WithPurgeSequence(d.revision+1))
-			}
-			return err
-		})
-		if err != nil {
-			if ctx.Err() == nil {
-				b.c.log.Warn("the log does not answer", "err", err)
-			}
-			return false
-		}
-		b.drops = b.drops[1:]
-	}
-	return true
-}
-
-// load reads what lies in the bucket.
-func (b *burial) load(ctx context.Context) error {
-	return b.c.eachDead(ctx, 0, func(d deadRecord, size int, revision uint64) error {
-		b.put(d.entry(size, revision))
+// deadKeys are the ids in the bucket of the dead, with the times at which they came there.
+func (c *Component) deadKeys(ctx context.Context) (map[string]time.Time, error) {
+	ids := map[string]time.Time{}
+	return ids, c.readDead(ctx, jetstream.MetaOnly(), func(e jetstream.KeyValueEntry) error {
+		ids[e.Key()] = e.Created()
 		return nil
 	})
 }
 
-// eachDead calls do for each job in the bucket of the dead, from a revision on and in their order, until that fails.
-func (c *Component) eachDead(ctx context.Context, from uint64, do func(d deadRecord, size int, revision uint64) error) error {
+// readDead calls do for each entry of the bucket of the dead, until that fails.
+func (c *Component) readDead(ctx context.Context, how jetstream.WatchOpt, do func(jetstream.KeyValueEntry) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(callTimeout, func() { cancel(fmt.Errorf("nothing came for %s", callTimeout)) })
 	defer silence.Stop()
-	w, err := c.deadKV.WatchAll(ctx, jetstream.IgnoreDeletes(), jetstream.ResumeFromRevision(from))
+	w, err := c.deadKV.WatchAll(ctx, jetstream.IgnoreDeletes(), how)
 	if err != nil {
 		return &logError{"read the dead jobs", cmp.Or(context.Cause(ctx), err)}
 	}
@@ -294,14 +265,7 @@ func (c *Component) eachDead(ctx context.Context, from uint64, do func(d deadRec
 		for range w.Updates() { // or its goroutine waits for a reader for ever
 		}
 	}()
-	return eachEntry(ctx, w.Updates(), silence, func(e jetstream.KeyValueEntry) error {
-		var d deadRecord
-		if err := json.Unmarshal(e.Value(), &d); err != nil || d.ID != e.Key() {
-			c.log.Warn("dead job that can not be read", "job", e.Key(), "err", err)
-			return nil
-		}
-		return do(d, len(e.Value()), e.Revision())
-	})
+	return eachEntry(ctx, w.Updates(), silence, do)
 }
 
 // eachEntry reads to the mark (nil) that all was read. What bounds it is the silence between two entries: how many there are,
@@ -323,35 +287,6 @@ func eachEntry(ctx context.Context, updates <-chan jetstream.KeyValueEntry, sile
 			silence.Reset(callTimeout)
 		case <-ctx.Done():
 			return &logError{"read the dead jobs", context.Cause(ctx)}
-		}
-	}
-}
-
-// restoreDead brings the records of the dead back into a Redis that lost its data, before the log is read: others may wait
-// for them. One that the log revives since is revived then. A repeat goes on behind the last that is back.
-func (c *Component) restoreDead(ctx context.Context, r *reporter) error {
-	for from := uint64(0); ; {
-		err := c.eachDead(ctx, from, func(d deadRecord, _ int, revision uint64) error {
-			err := limited(ctx, func(ctx context.Context) error {
-				_, err := c.d().Restore(ctx, d.ID, d.Fields, d.At)
-				return err
-			})
-			if refused := (*store.RefusedError)(nil); errors.As(err, &refused) && refused.Kind == wrongType {
-				c.log.Warn("restore dead job", "job", d.ID, "err", err) // another program has a key of ours
-				err = nil
-			}
-			if err == nil {
-				from = revision + 1
-			}
-			return err
-		})
-		switch {
-		case errors.Is(err, store.ErrNoEpoch): // lost again: that refill restores them
-			return nil
-		case r.told(ctx, err):
-			return nil
-		case !r.pause(ctx):
-			return context.Cause(ctx)
 		}
 	}
 }

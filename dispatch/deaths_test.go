@@ -326,13 +326,9 @@ func TestALateEndIsTold(t *testing.T) {
 		b := newBed(t, r)
 		b.up()
 		id := b.submit("x", Options{})
-		var late store.Claimed
-		a := b.actor("bash_1", func(ctx context.Context, j store.Claimed) (store.Outcome, bool) {
-			late = j
-			<-ctx.Done()
-			return store.Outcome{}, false
-		})
-		expect(b, func(e events.JobStarted) bool { return e.Job == id })
+		holding := make(chan store.Claimed, 1)
+		a := b.actor("bash_1", hold(holding))
+		late := <-holding
 		a.die()
 		b.publish(a.exited(false))
 		expect(b, func(e events.JobRetried) bool { return e.Job == id })

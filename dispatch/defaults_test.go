@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
 	"herosup/dispatch/store"
@@ -58,6 +59,26 @@ func TestARecordLeavesNothingToTheSettings(t *testing.T) {
 		if s, r := parse("bash", h, []byte("x"), time.Now(), Defaults{Timeout: time.Second, Retries: 3}); r != nil || s.Retries != 0 || s.Timeout != 0 {
 			t.Errorf("%v: %+v %v", h, s, r)
 		}
+	}
+}
+
+// What a job was submitted with and is not past when it is revived is in the message that revives it: a refill has nothing else.
+func TestARevivalSaysWhatTheSubmissionSaid(t *testing.T) {
+	rec := store.RecordOf("a", map[string]string{
+		"type": "bash", "script": "x", "timeout": "7", "retries": "2", "opts": "o00000000000000000007 p3 h1000 k1500 n u", "env_vars": `{"A":"b"}`,
+		"caller_id": "me", "context_id": "there",
+	})
+	_, h, script, err := revival(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, r := parse("bash", h, script, time.Now(), Defaults{Timeout: time.Second, Retries: 3})
+	want := store.Submission{
+		ID: "a", Type: "bash", Script: "x", Timeout: 7 * time.Second, Retries: 2, Priority: 3, KeepResult: new(1500 * time.Millisecond),
+		Env: map[string]string{"A": "b"}, Caller: "me", Context: "there",
+	}
+	if d := cmp.Diff(want, got); d != "" || r != nil {
+		t.Errorf("%s %v", d, r)
 	}
 }
 

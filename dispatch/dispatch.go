@@ -26,7 +26,9 @@ type Component struct {
 	// reading is closed when the reader has its place among the actors' facts: what
 	// happens from then on is told.
 	reading chan struct{}
-	boot    string // of this machine, as incarnations have it
+	// factsRead is the id of the newest fact read; nil before reading is closed.
+	factsRead atomic.Pointer[string]
+	boot      string // of this machine, as incarnations have it
 
 	js     jetstream.JetStream
 	stream jetstream.Stream
@@ -34,6 +36,7 @@ type Component struct {
 	// daemon is the store under the present epoch. The intake alone replaces it.
 	daemon atomic.Pointer[store.Daemon]
 	epoch  atomic.Uint64
+	filled atomic.Uint64 // the epoch under which Redis was last known to have what the log has
 	// types are the job types known, from the depth loop; never nil while running.
 	types atomic.Pointer[[]string]
 	told  *progress
@@ -44,11 +47,15 @@ type Component struct {
 	published atomic.Uint64
 	// deadKV is the bucket of the dead, deadIndex what lies in it.
 	deadKV      jetstream.KeyValue
-	deadIndex   atomic.Pointer[[]deadEntry]
+	deadStream  jetstream.Stream
+	deadIndex   atomic.Pointer[deadList]
 	againSecret []byte // see again.go; read only once loops run
 
 	endings endings
 	keepers keepers
+
+	// ending is held in a round of ends, and in a rebuild: neither sees what the other has done by half in the log and the bucket of the dead.
+	ending sync.Mutex
 
 	// mark is how far Redis was known to have come; oldCopy why the last one was not good.
 	markLock sync.Mutex
@@ -57,7 +64,7 @@ type Component struct {
 	voided   atomic.Uint64 // epoch of the last copy that lost it
 
 	// Kicks: a channel of one, whose reader then looks at the truth.
-	rebuildNow, sweepNow, measureNow, delayedNow, endedNow, gatesNow, stateNow chan struct{}
+	rebuildNow, sweepNow, measureNow, delayedNow, endedNow, gatesNow, stateNow, cancelsNow chan struct{}
 
 	stopping <-chan struct{}         // closed when Run has to end
 	reports  chan report             // to health
@@ -107,13 +114,13 @@ func New(cfg Config, bus *events.Bus, log *slog.Logger) (*Component, error) {
 	one := func() chan struct{} { return make(chan struct{}, 1) }
 	c := &Component{
 		cfg: cfg, store: cfg.Store, bus: bus, log: log, ready: make(chan struct{}), reading: make(chan struct{}), boot: self.Boot, told: newProgress(),
-		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), stateNow: one(),
+		rebuildNow: one(), sweepNow: one(), measureNow: one(), delayedNow: one(), endedNow: one(), gatesNow: one(), stateNow: one(), cancelsNow: one(),
 		reports: make(chan report, reportsBuffer), tell: make(chan telling, tellBuffer), exits: make(chan exit, exitsBuffer),
 		orders: make(chan any, ordersBuffer), heard: make(chan any, heardBuffer), asks: make(chan events.Message, asksBuffer),
 		waits: make(chan any, waitsBuffer), dead: make(chan any, deadBuffer), cancels: make(chan cancelling, cancelsBuffer), lookups: make(chan string), watched: make(chan string, maxTypes),
 	}
 	c.types.Store(&[]string{})
-	c.deadIndex.Store(&[]deadEntry{})
+	c.deadIndex.Store(&deadList{})
 	c.waiting.Store(&map[string]int{})
 	return c, nil
 }

@@ -36,11 +36,20 @@
 //	                            sweep, at the start and when Redis is back, so no
 //	                            event is needed; an exit that is told makes it
 //	                            immediate.
-//	ended                       read the list of the ended, delete the log's messages,
+//	ended                       read the list of the ended, wait until the facts of these ends are read, delete the log's messages,
 //	                            then settle. Each step may be repeated; the order may
 //	                            not be changed: while a message is in the log the
 //	                            job's record stays, or the job would be run again by
-//	                            the next refill.
+//	                            the next refill. A rebuild waits for such a round, and
+//	                            a round for it: what is restored is there to be read.
+//	dead                        the bucket HERO_DEAD has it, written before the log's message is
+//	                            deleted, and a refill brings it back, so what holds for it holds.
+//	retried                     its new message is in the log, so a refill runs it; and the bucket
+//	                            has had its earlier end before that, and has it still, hidden: until
+//	                            that message is read again, what holds for it finds it there. Of several
+//	                            such messages the newest stands for the job, the others go. In its next end
+//	                            the bucket's entry goes first (or is the new end's, if it died
+//	                            again) and then the message: no refill finds the entry alone.
 //	Redis forgot everything     the epoch is missing. It is raised, in the bucket
 //	                            HERO_STATE first, and the log read from its first
 //	                            message. Until it is read to what was its end then,
@@ -55,10 +64,12 @@
 //
 // So a job is run at least once. It is run more than once when its actor died in
 // the middle, and when Redis forgot that it had ended, or that somebody had it who does not say so
-// in time: such an actor finds its finish stale, and the
+// in time: such an actor finds its finish, or its word that it has the job, stale (JobStale is told), and the
 // job runs again. An id is taken once: the same job again (script and type alike) is the
 // same job, and its second message leaves the log; another one under that id is
-// refused.
+// refused. That is known by the job's record, and in a refill by its first message. A second message that was not read yet when
+// Redis forgot the job, and whose first was out of the log by then, is a job of its own: to remember the id beside Redis would lose
+// one that was submitted anew after the record had gone.
 //
 // No process of a dead attempt may live when the next begins. The guard before each
 // recovery: the actor's process is gone (incarnation, not PID), and no process of
@@ -87,7 +98,7 @@
 //     the position of an old copy while it was compared.
 //  3. Not behind: it is vouched for and everything goes on. Behind, or of another
 //     epoch: void takes the epoch away (compare and delete), then it is vouched for,
-//     and it is as good as empty: NO_EPOCH for all, a higher epoch, a refill.
+//     and it is as good as empty: NO_EPOCH for all, a higher epoch, a refill. One that was emptied is vouched for anew before it is filled.
 //  4. The mark is kept in the bucket each second, so that a daemon that comes later
 //     knows as well (the last second it does not: see what follows).
 //
@@ -110,11 +121,20 @@
 // told how often it may be tried. What had ended is not run again if its end was read before the
 // loss (endings, 10,000 of them: their messages are deleted from the log instead,
 // and an output that nobody waited for is lost with Redis); an end of the last
-// milliseconds, told to the Redis that is gone, is. Of an old copy there also runs again what is claimed
+// milliseconds, told to the Redis that is gone, is: its message is in the log until its fact is read. Not a cancel that was answered: if its
+// fact was not read, the refill tells it. Who waits for a job whose end was read and whose record went with Redis hears that it has ended (410). Of an old copy there also runs again what is claimed
 // from its queues before its holder has spoken. What it has under way and the log has no more was settled since: that is dropped from it
-// before its epoch is raised (forget.go), so a dump of yesterday does not run yesterday's jobs. A record counts if it was queued after
+// before its epoch is raised (forget.go), so a dump of yesterday does not run yesterday's jobs. So is what it has as dead and the bucket has
+// not: it was retried or removed since. What others pushed and no log had is compared with the bucket alone: it is dropped if it has died since. Of a job that failed once for all, or was cancelled, nothing tells whether it was retried
+// since: the copy is believed. A record counts if it was queued after
 // the log was made: one that is older came by another log. Measured with two FLUSHALL in 10,000 jobs of 2 ms on
 // three actors: none.
+//
+// Three limits. A job that ended badly and is not dead (cancelled, expired, failed with no retries to use up, or by its own prerequisite)
+// leaves nothing outside Redis when it is settled. What holds for it holds in Redis alone: an empty Redis, or a copy of before that end, takes it
+// for settled well, and what held runs; so is a dead job that the bucket has let go for its number, age or length. A job that others pushed and no log has (it is not fit for one), kept over a rebuild by its actor, is
+// taken for one whose message is to come: when it fails it waits in no list, until a round over the records puts it back. And the log is believed: to purge the stream HERO_JOBS by hand takes back what was accepted and has not
+// ended. Redis works on with it, but an emptied one has nothing to be filled from, and of an old copy all that is under way is dropped.
 //
 // # Which Redis
 //
@@ -131,7 +151,7 @@
 // queuing before its first start, a ping before its pong, ActorDrained behind the
 // end of the last job. Where Redis dies in the middle, a queuing may come late (the
 // teller waits a second for it) or be told twice. A job's life ends in exactly one
-// of JobEnded, JobDead and JobCancelled, unless Redis lost the fact; then FactsLost
+// of JobEnded, JobDead and JobCancelled, unless Redis lost the fact of a reader that was seconds behind; then FactsLost
 // is told, and the state anew (ActorRegistered, JobStarted).
 //
 // ActorDrained carries the nonce of the close it answers. A gate that is wanted closed is
@@ -152,13 +172,13 @@
 //	asks      script group questions
 //	ended     Redis -> deletes in the log
 //	delayed, depth, foreign (one a type)
-//	workers, waiters   requests, and who waits for a job's end
+//	workers, waiters   requests (cancels and removals that wait together share their round trips), and who waits for a job's end
 //	dead, cancels, watchdog
 //	owner, health, ping, copies, check, adrift
 //
-// The intake waits for nobody but Redis, the log, the gates' channel and, two seconds at most, for the actors at a rebuild; the teller
-// for the intake (bounded) and for nobody else; the gates for the teller. So no two
-// wait for each other.
+// The intake waits for nobody but Redis, the log, the gates' channel, the dead, at a rebuild for ended's round, and, two seconds at most, for the actors; the teller
+// for the intake (bounded) and for nobody else; the gates for the teller; ended for the dead, and the dead for
+// nobody but Redis and the log. So no two wait for each other.
 //
 // # How a job ends
 //
@@ -180,15 +200,20 @@
 // The dead are kept in the bucket HERO_DEAD, written before the log's message goes; one loop owns its
 // index and bounds it (number, age, bytes). A retry is a message of the log under the same id, with a
 // proof that only the daemon can make (again.go), so it is as safe as a submission: a refill repeats it, a
-// second one of the same end is the same. It keeps the history and counts from zero.
+// second one of the same end is the same. It keeps the history and counts from zero. The bucket keeps the earlier end, unlisted and
+// beside the bounds, until the job has ended once more: a refill (restore.go) looks first which messages of the log revive whom, and brings
+// such a job back as one that waits for its message. So at no moment is it told as dead, and at none is what holds for it let go: killed between any
+// two steps, the daemon leaves an entry with a message behind it, which is a job that lives, or an entry alone, which is a dead one.
 //
 // A cancel ends what nobody runs. A running job is marked in its record first: from then on every end but a
 // good one ends it as cancelled, also its actor's death, and no script of it begins. Then its script's group gets
 // TERM, after the grace KILL, and a moment later JobOverran gives its actor up. So a cancel and a finish
-// have one winner, the record, and both callers read it there.
+// have one winner, the record, and both callers read it there. The mark goes with Redis: when that is filled again, a cancel that is under way, or whose
+// end was seen seconds ago and may not be read, is done anew, of the same submission alone.
 //
 // The watchdog looks for jobs that wait beside an actor with room while none is taken: it rings, asks for a sign of
-// life (through the keeper), and has those replaced that gave none. Each step is told: ActorStalled.
+// life (through the keeper), and has those replaced that gave none. One whose program is gone is ended all the same
+// (ActorRestart.Hung): it does nothing, and what it holds is run by others; the pool's condition says what is missing. Each step is told: ActorStalled.
 //
 // # Bounds
 //

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,6 +18,11 @@ const (
 	endedPace = 100 * time.Millisecond
 	// endedEvery is the pace without a kick: facts are a hint and may be lost.
 	endedEvery = 5 * time.Second
+	// unreadPatience bounds how long a round waits for the facts of its ends to be read. Of a reader that is farther
+	// behind the ends may be told by nobody, should Redis be emptied just then; the log is not to fill up for that.
+	unreadPatience = 5 * time.Second
+	// unreadLook is the pace at which it looks.
+	unreadLook = 5 * time.Millisecond
 	// maxGone bounds the memory of single deletes; without it runs are shorter.
 	maxGone = 1 << 16
 )
@@ -45,14 +51,14 @@ func (c *Component) runEnded(ctx context.Context) error {
 			return nil
 		}
 		for {
-			n, err := e.round(ctx)
+			more, err := e.round(ctx)
 			if ctx.Err() != nil {
 				return nil
 			}
 			wait := endedPace
 			if !e.r.told(ctx, err) {
 				wait = e.r.pace.next()
-			} else if n < endedPage {
+			} else if !more {
 				if !pause(ctx, wait) {
 					return nil
 				}
@@ -81,47 +87,95 @@ func (e *ender) forget(ctx context.Context) error {
 	}
 }
 
-// round handles one page and returns its size.
-func (e *ender) round(ctx context.Context) (int, error) {
-	c := e.c
-	var page []store.EndedEntry
+// page reads the next entries whose facts are read: an end that nobody knows of is not taken out of the log, or it
+// would be told by nobody when Redis is emptied now. more: there are others.
+func (e *ender) page(ctx context.Context, epoch uint64) (page []store.EndedEntry, more bool, err error) {
+	c, fact := e.c, ""
 	if err := limited(ctx, func(ctx context.Context) (err error) {
-		page, err = c.d().Ended(ctx, endedPage)
+		page, fact, err = c.d().Ended(ctx, endedPage)
 		return err
 	}); err != nil || len(page) == 0 {
-		return 0, err
+		return nil, false, err
 	}
-	for _, p := range page {
-		if p.Outcome == store.EndedDead { // first: while the log has it, it is not lost
-			if err := c.saveDead(ctx, p.ID); err != nil {
-				return 0, err
-			}
+	more = len(page) == endedPage
+	switch n := slices.IndexFunc(page, func(p store.EndedEntry) bool { return !c.endings.read(p.Sequence) }); {
+	case n < 0:
+		return page, more, nil
+	case n > 0:
+		return page[:n], true, nil
+	}
+	if err := c.step("unread"); err != nil {
+		return nil, false, err
+	}
+	for until := time.Now().Add(unreadPatience); compareIDs(*c.factsRead.Load(), fact) < 0 && time.Now().Before(until); {
+		if !pause(ctx, unreadLook) || c.epoch.Load() != epoch {
+			return nil, false, context.Cause(ctx)
 		}
 	}
+	return page, more, nil
+}
+
+// round handles one page.
+func (e *ender) round(ctx context.Context) (more bool, err error) {
+	c := e.c
+	epoch := c.epoch.Load()
+	page, more, err := e.page(ctx, epoch)
+	if err != nil || len(page) == 0 {
+		return false, err
+	}
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	if c.epoch.Load() != epoch { // of a Redis that is gone
+		return false, nil
+	}
+	if err := c.step("keep"); err != nil {
+		return false, err
+	}
+	// Both first: while the log has it, it is neither lost nor believed dead that lived again and ended otherwise.
+	var over []deadBy
+	for _, p := range page {
+		if p.Outcome != store.EndedDead {
+			over = append(over, deadBy{p.ID, p.Sequence + 1})
+		} else if err := c.saveDead(ctx, p.ID, epoch); err != nil {
+			return false, err
+		}
+	}
+	if err := c.unbury(ctx, over); err != nil {
+		return false, err
+	}
+	if err := c.step("delete"); err != nil {
+		return false, err
+	}
 	if err := e.delete(ctx, page); err != nil {
-		return 0, err
+		return false, err
 	}
 	if err := c.step("settle"); err != nil {
-		return 0, err
+		return false, err
 	}
-	return len(page), limited(ctx, func(ctx context.Context) error {
+	return more, limited(ctx, func(ctx context.Context) error {
 		_, err := c.d().Settle(ctx, page)
 		return err
 	})
 }
 
-// delete takes the messages of a page out of the log.
-func (e *ender) delete(ctx context.Context, page []store.EndedEntry) error {
-	c := e.c
-	var first uint64
-	if err := limited(ctx, func(ctx context.Context) error {
+// firstLogged is the sequence of the log's first message; all below it are gone.
+func (c *Component) firstLogged(ctx context.Context) (first uint64, err error) {
+	err = limited(ctx, func(ctx context.Context) error {
 		info, err := c.stream.Info(ctx)
 		if err != nil {
 			return &logError{"look at the log", err}
 		}
 		first = info.State.FirstSeq
 		return nil
-	}); err != nil {
+	})
+	return first, err
+}
+
+// delete takes the messages of a page out of the log.
+func (e *ender) delete(ctx context.Context, page []store.EndedEntry) error {
+	c := e.c
+	first, err := c.firstLogged(ctx)
+	if err != nil {
 		return err
 	}
 	seqs := make([]uint64, len(page))

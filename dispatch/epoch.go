@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,10 +35,12 @@ type refill struct {
 	epoch  uint64
 	first  bool   // there was no epoch before: nothing can have been lost
 	until  uint64 // done when this message is told; 0: the log is empty
+	last   uint64 // of the last message that the log ever had: what it has no more has ended
 	jobs   int
 	kept   int // jobs that living actors had in hand
 	silent int // living actors that did not say what they hold
 	reason string
+	ended  map[string][sha256.Size]byte // jobs that are known to have ended, of which it has read a message: their likeness
 }
 
 // settleEpoch finds out at the start whether Redis is the one that was left, and
@@ -84,6 +87,7 @@ func (c *Component) resume(ctx context.Context, r *reporter) (start, error) {
 	}) {
 		return start{}, context.Cause(ctx)
 	}
+	c.filled.Store(c.epoch.Load())
 	c.told.set(s.after)
 	return s, nil
 }
@@ -101,6 +105,8 @@ func (c *Component) checkEpoch(ctx context.Context, r *reporter) (s start, ok bo
 	if theirs == c.epoch.Load() {
 		return start{}, false, nil
 	}
+	c.ending.Lock()
+	defer c.ending.Unlock()
 	s, err = c.rebuild(ctx, r, c.epoch.Load(), theirs)
 	return s, true, err
 }
@@ -130,6 +136,9 @@ func (c *Component) rebuild(ctx context.Context, r *reporter, mine, theirs uint6
 		if err := c.forgetSettled(ctx, r); err != nil {
 			return start{}, err
 		}
+	}
+	if !r.until(ctx, c.vouchFilled) {
+		return start{}, context.Cause(ctx)
 	}
 	c.told.set(0) // first: what is not in Redis then may be in the log
 	next := max(mine, theirs, c.voided.Load()) + 1
@@ -167,7 +176,9 @@ func (c *Component) beginRefill(ctx context.Context, r *reporter, epoch uint64, 
 		if err := c.store.PublishScripts(ctx); err != nil {
 			return err
 		}
-		f.until, err = c.lastLogged(ctx)
+		if f.last, err = c.everLogged(ctx); err == nil {
+			f.until, err = c.lastLogged(ctx)
+		}
 		return err
 	}) {
 		return start{}, context.Cause(ctx)
@@ -184,7 +195,7 @@ func (c *Component) beginRefill(ctx context.Context, r *reporter, epoch uint64, 
 			return start{}, err
 		}
 	}
-	return start{refill: f}, nil
+	return start{refill: f}, c.step("refill")
 }
 
 func (c *Component) useEpoch(epoch uint64) {
@@ -256,6 +267,15 @@ func (c *Component) keepRefill(ctx context.Context, epoch uint64) error {
 		return &logError{"keep refill", err}
 	}
 	return nil
+}
+
+// everLogged is the sequence of the last message that the log ever had.
+func (c *Component) everLogged(ctx context.Context) (uint64, error) {
+	info, err := c.stream.Info(ctx)
+	if err != nil {
+		return 0, &logError{"look at the log", err}
+	}
+	return info.State.LastSeq, nil
 }
 
 // lastLogged is the sequence of the last message that the log holds; 0 for none.

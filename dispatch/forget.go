@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,20 +24,39 @@ type logSpan struct {
 	last    uint64    // sequence of the last message it ever had
 }
 
-// underWay are the jobs of a page that came by this log and have not ended, as their records say. The log has none whose id or type
-// is no token: such a record is another's.
-func (l logSpan) underWay(page []store.Record) (out []store.Forgotten) {
+// underWay are the jobs of a page that came by this log and have not ended, or are dead, which is no last word either, as their records say.
+// The log has none whose id or type is no token: such a record is another's. foreign are those that came by no log, by the
+// last that is known of when.
+func (l logSpan) underWay(page []store.Record) (out []store.Forgotten, foreign map[store.Forgotten]time.Time) {
+	foreign = map[store.Forgotten]time.Time{}
 	for _, j := range page {
-		if j.Sequence >= max(l.first, 1) && j.Sequence <= l.last && !j.Status.Ended() && !j.QueuedAt.Before(l.created) &&
-			events.CheckToken("job id", j.ID) == nil && events.CheckToken("script type", j.Type) == nil {
-			out = append(out, store.Forgotten{ID: j.ID, Type: j.Type, Sequence: j.Sequence})
+		over := j.Status.Ended() && !j.DeadAt.IsZero()
+		if j.Status.Ended() && !over || events.CheckToken("job id", j.ID) != nil || events.CheckToken("script type", j.Type) != nil {
+			continue
+		}
+		f := store.Forgotten{ID: j.ID, Type: j.Type, Sequence: j.Sequence, Over: over}
+		switch at := latest(j.QueuedAt, j.ReadyAt, j.StartedAt, j.DeadAt); {
+		case j.Sequence == 0 && !at.Before(l.created):
+			foreign[f] = at
+		case j.Sequence >= max(l.first, 1) && j.Sequence <= l.last && !j.QueuedAt.Before(l.created):
+			out = append(out, f)
 		}
 	}
-	return out
+	return out, foreign
+}
+
+func latest(all ...time.Time) (last time.Time) {
+	for _, t := range all {
+		if t.After(last) {
+			last = t
+		}
+	}
+	return last
 }
 
 // forgetSettled drops from an old copy what it has under way and the log has no more: its end was settled since, and it would be run
-// again. For the time in which Redis carries no epoch, so that nobody claims meanwhile.
+// again. So it does with what is dead by the copy and not in the bucket: it was retried or removed since, and would fail what needs it, or keep
+// what holds for it. For the time in which Redis carries no epoch, so that nobody claims meanwhile.
 func (c *Component) forgetSettled(ctx context.Context, r *reporter) error {
 	var span logSpan
 	if !r.until(ctx, func(ctx context.Context) error {
@@ -50,14 +69,14 @@ func (c *Component) forgetSettled(ctx context.Context, r *reporter) error {
 	}) {
 		return context.Cause(ctx)
 	}
-	jobs, err := c.underWay(ctx, r, span)
-	if err != nil || len(jobs) == 0 {
+	jobs, foreign, err := c.underWay(ctx, r, span)
+	if err != nil || len(jobs)+len(foreign) == 0 {
 		return err
 	}
 	// Oldest first: a queue is searched from there.
 	slices.SortFunc(jobs, func(x, y store.Forgotten) int { return cmp.Compare(x.Sequence, y.Sequence) })
 	jobs = slices.Compact(jobs)
-	for {
+	for len(jobs) > 0 {
 		var gone []store.Forgotten
 		gone, err = c.notLogged(ctx, jobs)
 		if r.told(ctx, err) {
@@ -68,23 +87,28 @@ func (c *Component) forgetSettled(ctx context.Context, r *reporter) error {
 			return context.Cause(ctx)
 		}
 	}
-	dead := map[string]bool{}
-	if !r.until(ctx, func(ctx context.Context) error {
-		l, err := c.deadKV.ListKeys(ctx)
-		if err != nil {
-			return &logError{"list the dead", err}
+	var dead map[string]time.Time
+	for {
+		if dead, err = c.deadKeys(ctx); r.told(ctx, err) {
+			break
 		}
-		for id := range l.Keys() {
-			dead[id] = true
+		if !r.pause(ctx) {
+			return context.Cause(ctx)
 		}
-		return ctx.Err()
-	}) {
-		return context.Cause(ctx)
 	}
 	byType := map[string][]store.Forgotten{}
 	for _, j := range jobs {
-		j.Dead = dead[j.ID]
+		if _, j.Dead = dead[j.ID]; j.Dead && j.Over {
+			continue // as the bucket has it; what has become of it since is restored, or told by the log
+		}
 		byType[j.Type] = append(byType[j.Type], j)
+	}
+	for j, at := range foreign {
+		died, is := dead[j.ID]
+		if is != j.Over && (j.Over || at.Before(died)) { // dead by the one and not by the other: the bucket is later
+			j.Dead = is
+			byType[j.Type] = append(byType[j.Type], j)
+		}
 	}
 	forgotten := 0
 	for jobType, all := range byType {
@@ -108,29 +132,32 @@ func (c *Component) forgetSettled(ctx context.Context, r *reporter) error {
 		}
 	}
 	if forgotten > 0 {
-		c.log.Warn("jobs of an old copy of redis had ended since: not run again", "jobs", forgotten)
+		c.log.Warn("jobs of an old copy of redis had ended since: not run again, nor dead", "jobs", forgotten)
 	}
 	return nil
 }
 
 // underWay reads all records.
-func (c *Component) underWay(ctx context.Context, r *reporter, span logSpan) (out []store.Forgotten, err error) {
+func (c *Component) underWay(ctx context.Context, r *reporter, span logSpan) (out []store.Forgotten, foreign map[store.Forgotten]time.Time, err error) {
+	foreign = map[store.Forgotten]time.Time{}
 	for cursor := uint64(0); ; {
 		var page store.JobsPage
 		if !r.until(ctx, func(ctx context.Context) (err error) {
 			page, err = c.store.Jobs(ctx, cursor)
 			return err
 		}) {
-			return nil, context.Cause(ctx)
+			return nil, nil, context.Cause(ctx)
 		}
-		out = append(out, span.underWay(page.Jobs)...)
-		if len(out) > maxForgotten {
+		some, others := span.underWay(page.Jobs)
+		out = append(out, some...)
+		maps.Copy(foreign, others)
+		if len(out)+len(foreign) > maxForgotten {
 			c.log.Warn("an old copy of redis has more jobs under way than are compared with the log: of the others, those that have ended since run again",
 				"compared", maxForgotten)
-			return out[:maxForgotten], nil
+			return out, foreign, nil
 		}
 		if cursor = page.Next; cursor == 0 {
-			return out, nil
+			return out, foreign, nil
 		}
 	}
 }
@@ -149,41 +176,18 @@ func (c *Component) notLogged(ctx context.Context, jobs []store.Forgotten) (gone
 	if until < jobs[0].Sequence {
 		return jobs, nil
 	}
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	msgs := make(chan jetstream.Msg, aheadBuffer)
-	cons, err := c.consume(reading, jobs[0].Sequence, true, msgs)
-	if err != nil {
-		return nil, err
-	}
-	defer cons.Stop()
-	silence := time.NewTimer(callTimeout)
-	for at := uint64(0); at < until; {
-		select {
-		case m := <-msgs:
-			md, err := m.Metadata()
-			if err != nil {
-				return nil, &logError{"read the log", err}
-			}
-			at = md.Sequence.Stream
-			if md.NumPending == 0 {
-				until = at
-			}
-			for len(jobs) > 0 && jobs[0].Sequence < at {
-				gone, jobs = append(gone, jobs[0]), jobs[1:]
-			}
-			if len(jobs) > 0 && jobs[0].Sequence == at {
-				if c.endings.has(at) {
-					gone = append(gone, jobs[0])
-				}
-				jobs = jobs[1:]
-			}
-			silence.Reset(callTimeout)
-		case <-silence.C:
-			return nil, &logError{"read the log", fmt.Errorf("nothing came for %s", callTimeout)}
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+	if err := c.eachLogged(ctx, jobs[0].Sequence, until, func(seq uint64, _ jetstream.Msg) {
+		for len(jobs) > 0 && jobs[0].Sequence < seq {
+			gone, jobs = append(gone, jobs[0]), jobs[1:]
 		}
+		if len(jobs) > 0 && jobs[0].Sequence == seq {
+			if c.endings.has(seq) {
+				gone = append(gone, jobs[0])
+			}
+			jobs = jobs[1:]
+		}
+	}); err != nil {
+		return nil, err
 	}
 	return append(gone, jobs...), nil
 }

@@ -40,13 +40,36 @@ const (
 	HeaderReason = "Hero-Reason"
 )
 
-// known are the headers that a submission may carry, for the hint that names the
-// nearest one.
-func known() []string {
-	return []string{
-		HeaderJobID, HeaderTimeout, HeaderDelay, HeaderCallerID, HeaderContextID,
-		HeaderRetries, HeaderPriority, HeaderPrerequisites, HeaderStartBy, HeaderKeepResult, HeaderAdopted, HeaderEnv,
+// known are the headers that a submission may carry.
+var known = [...]string{
+	HeaderJobID, HeaderTimeout, HeaderDelay, HeaderCallerID, HeaderContextID,
+	HeaderRetries, HeaderPriority, HeaderPrerequisites, HeaderStartBy, HeaderKeepResult, HeaderAdopted, HeaderEnv,
+}
+
+const (
+	foreignHeader = ""       // NATS' own, and what clients add
+	unknownHeader = "Hero-?" // ours by its prefix, and none of them
+)
+
+// headerOf is the header of a submission that a name means.
+func headerOf(name string) string {
+	const ours = "Hero-"
+	switch {
+	case strings.EqualFold(name, nats.MsgIdHdr):
+		return nats.MsgIdHdr
+	case len(name) < len(ours) || !strings.EqualFold(name[:len(ours)], ours):
+		return foreignHeader
+	case strings.EqualFold(name, HeaderAgain):
+		return HeaderAgain
+	case len(name) >= len(HeaderEnv) && strings.EqualFold(name[:len(HeaderEnv)], HeaderEnv):
+		return HeaderEnv
 	}
+	for _, k := range known {
+		if strings.EqualFold(name, k) {
+			return k
+		}
+	}
+	return unknownHeader
 }
 
 // Options are what a submitter may say about a job beside its script. What is nil or
@@ -126,7 +149,7 @@ func decimal(s float64) string { return strconv.FormatFloat(s, 'f', -1, 64) }
 func nearest(name string) string {
 	name = strings.ToLower(name)
 	best, least := "", 1<<30
-	for _, k := range known() {
+	for _, k := range known {
 		if d := distance(name, strings.ToLower(k)); d < least {
 			best, least = k, d
 		}

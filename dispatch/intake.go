@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,6 +22,9 @@ const (
 	batchTime = 50 * time.Millisecond
 	// maxPullBytes bounds what the server sends ahead, scripts being up to 1 MiB.
 	maxPullBytes = 16 << 20
+	// refillLook is how often a refill looks whether the log has anything left for it: its last message may be deleted
+	// before it is read, as the job has ended.
+	refillLook = 500 * time.Millisecond
 	// aheadBuffer is what waits behind the batch in hand.
 	aheadBuffer = 64
 	// maxDiscards bounds the refused messages that could not be deleted yet; more
@@ -40,6 +44,7 @@ type intake struct {
 	r        *reporter
 	from     start
 	size     int      // of the next pipeline at most
+	seen     uint64   // sequence of the last message that was read
 	discards []uint64 // refused or doubled messages that are to be deleted
 }
 
@@ -104,8 +109,17 @@ func (in *intake) read(ctx context.Context) error {
 	if f := in.from.refill; f != nil && f.until == 0 {
 		in.refilled(ctx)
 	}
+	tick := time.NewTicker(refillLook)
+	defer tick.Stop()
+	in.seen = in.from.after
 	for {
+		look := tick.C
+		if in.from.refill == nil {
+			look = nil
+		}
 		select {
+		case <-look:
+			in.lookForEnd(ctx)
 		case m := <-msgs:
 			if err := in.take(ctx, in.batch(m, msgs)); err != nil {
 				return err
@@ -125,6 +139,17 @@ func (in *intake) read(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// lookForEnd ends a refill that has read all that the log has.
+func (in *intake) lookForEnd(ctx context.Context) {
+	_ = limited(ctx, func(ctx context.Context) error { // trouble with the log is the reader's to tell
+		last, err := in.c.lastLogged(ctx)
+		if err == nil && last <= in.seen {
+			in.refilled(ctx)
+		}
+		return err
+	})
 }
 
 // consume starts an ordered consumer, from a sequence on: one reader's own, without acknowledgements,
@@ -156,6 +181,40 @@ func (c *Component) consume(ctx context.Context, from uint64, bare bool, msgs ch
 		return nil, &logError{"read the log", err}
 	}
 	return cc, nil
+}
+
+// eachLogged reads the messages' heads, without their bodies, from one that the log had to another.
+func (c *Component) eachLogged(ctx context.Context, from, until uint64, do func(seq uint64, m jetstream.Msg)) error {
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	msgs := make(chan jetstream.Msg, aheadBuffer)
+	cons, err := c.consume(reading, from, true, msgs)
+	if err != nil {
+		return err
+	}
+	defer cons.Stop()
+	silence := time.NewTimer(callTimeout)
+	defer silence.Stop()
+	for at := uint64(0); at < until; {
+		select {
+		case m := <-msgs:
+			md, err := m.Metadata()
+			if err != nil {
+				return &logError{"read the log", err}
+			}
+			at = md.Sequence.Stream
+			if md.NumPending == 0 {
+				until = at
+			}
+			do(at, m)
+			silence.Reset(callTimeout)
+		case <-silence.C:
+			return &logError{"read the log", fmt.Errorf("nothing came for %s", callTimeout)}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // batch takes what is there already; it never waits for more, since one message
@@ -190,6 +249,7 @@ type item struct {
 	sub     store.Submission
 	refusal *events.Refusal
 	ended   bool // while Redis was refilled: it is known to have ended
+	twice   bool // and this is a later message of such a job
 	last    bool // nothing was behind it in the log when it was sent
 }
 

@@ -246,20 +246,24 @@ func (c *Component) read(ctx context.Context, at place, step int, scripts bool) 
 	} else if page, err = c.store.Page(ctx, at.part, at.kind, at.cursor, step); err != nil {
 		return page, nil, err
 	}
-	if at.part == store.PartDead { // an id may have no record there
-		for _, id := range page.IDs {
-			found[id] = JobView{ID: id, State: StateDead, Status: string(store.StatusError), Reason: store.ReasonNoRecord}
-		}
-		for _, d := range c.buried() {
-			if _, ok := found[d.id]; ok {
-				found[d.id] = d.view
-			}
-		}
-	}
 	recs, err := c.store.Records(ctx, page.IDs, scripts)
 	now := time.Now()
 	for _, r := range recs {
 		found[r.ID] = viewOf(r, now)
+	}
+	if at.part == store.PartDead && len(found) < len(page.IDs) { // an id may have no record there
+		bare := map[string]bool{}
+		for _, id := range page.IDs {
+			if _, ok := found[id]; !ok {
+				bare[id] = true
+				found[id] = JobView{ID: id, State: StateDead, Status: string(store.StatusError), Reason: store.ReasonNoRecord}
+			}
+		}
+		for _, d := range c.buried() {
+			if bare[d.id] {
+				found[d.id] = d.view
+			}
+		}
 	}
 	return page, found, err
 }

@@ -38,7 +38,10 @@ func bubble(t *testing.T, f func(*bed)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer srv.Stop()
+		defer func() {
+			srv.Stop()
+			pause(context.Background(), time.Second) // of the bubble: the server's writer of the history may look once more
+		}()
 		mini := miniredis.NewMiniRedis()
 		defer mini.Close()
 		b := &bed{TB: t, nats: srv, redis: &redisServer{url: "redis://bubble", options: func(o *store.Options) {

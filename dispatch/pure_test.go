@@ -149,6 +149,7 @@ func TestFactsInTheBusWords(t *testing.T) {
 		ID: "1-0", Job: "j", Type: "bash", Actor: "bash_1", Incarnation: inc.String(), Attempt: 2, Timeout: 3 * time.Second,
 		Wait: 1500 * time.Millisecond, Run: 250 * time.Millisecond, Outcome: store.StatusError, Reason: "exit 3", ExitCode: "3", Crashes: 1, Untold: 4, Nonce: "n",
 	}
+	own := ownFacts("hero")
 	for kind, want := range map[store.FactKind]events.Event{
 		store.FactHello:     events.ActorRegistered{Pool: "bash", Actor: "bash_1", Type: "bash", Incarnation: inc},
 		store.FactStarted:   events.JobStarted{Type: "bash", Job: "j", Actor: "bash_1", Incarnation: inc, Attempt: 2, Timeout: 3, Wait: 1.5},
@@ -163,6 +164,9 @@ func TestFactsInTheBusWords(t *testing.T) {
 		f.Kind = kind
 		if got, err := eventOf(f, 5); err != nil || !cmp.Equal(got, want) {
 			t.Errorf("%s: %+v %v, want %+v", kind, got, err, want)
+		}
+		if subject := "hero." + strings.ReplaceAll(string(events.Of(want)), "*", "x"); !isOwn(own, subject) {
+			t.Errorf("%s is not known as our own word", subject)
 		}
 	}
 	f.Kind, f.How = store.FactRetried, store.AttemptInterrupted

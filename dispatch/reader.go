@@ -41,6 +41,7 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 	}) {
 		return nil
 	}
+	c.factsRead.Store(new(after))
 	close(c.reading)
 	next := chapter{reason: "start"}
 	for read := 0; ; {
@@ -67,6 +68,9 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 			}
 			epoch := c.epoch.Load() // before the read: what it brings is of this epoch or a later one
 			b, err := c.store.ReadFacts(ctx, after, block)
+			if err == nil {
+				err = c.step("facts")
+			}
 			if !r.told(ctx, err) {
 				if !r.pause(ctx) {
 					return nil
@@ -78,13 +82,14 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 				next.reason = "facts were lost"
 			}
 			after = b.Last
+			c.endings.note(b.Facts)
+			c.factsRead.Store(new(after))
 			c.reached(epoch, func(m *mark) {
 				if compareIDs(after, m.fact) > 0 {
 					m.fact = after
 				}
 			})
 			next.facts = b.Facts
-			c.endings.note(b.Facts)
 			if b.Lost || len(b.Facts) > 0 {
 				break
 			}

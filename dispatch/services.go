@@ -40,23 +40,52 @@ func (c *Component) runWorker(ctx context.Context, requests <-chan events.Messag
 	for {
 		select {
 		case m := <-requests:
-			next := &m
-			if _, is := m.Event.(events.JobCancel); is {
-				var all []events.Message
-				all, next = moreCancels(m, requests)
-				c.cancelJobs(ctx, all)
-			}
-			if next != nil {
-				c.request(ctx, *next)
+			for next := &m; next != nil; {
+				next = c.requestMore(ctx, *next, requests)
 			}
 		case id := <-c.lookups:
-			l := looked{id: id}
-			l.rec, l.told, l.err = c.find(ctx, id)
+			l := looked{id: id, err: c.step("lookup")}
+			if l.err == nil {
+				l.rec, l.told, l.err = c.find(ctx, id)
+			}
 			c.toWaiters(l)
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// requestMore answers a request, and with it those behind it that go the same way. It returns one that was taken and is not answered yet.
+func (c *Component) requestMore(ctx context.Context, m events.Message, requests <-chan events.Message) (next *events.Message) {
+	var all []events.Message
+	switch m.Event.(type) {
+	case events.JobCancel:
+		all, next = alike[events.JobCancel](m, requests, store.MaxCancels)
+		c.cancelJobs(ctx, all)
+	case events.JobRemove:
+		all, next = alike[events.JobRemove](m, requests, maxRemovals)
+		c.removeJobs(ctx, all)
+	default:
+		c.request(ctx, m)
+	}
+	return next
+}
+
+// alike takes the requests of one kind that wait behind one, at most so many and without waiting, and the first that is of another.
+func alike[T events.Event](first events.Message, requests <-chan events.Message, most int) (all []events.Message, other *events.Message) {
+	all = []events.Message{first}
+	for len(all) < most {
+		select {
+		case m := <-requests:
+			if _, is := m.Event.(T); !is {
+				return all, &m
+			}
+			all = append(all, m)
+		default:
+			return all, nil
+		}
+	}
+	return all, nil
 }
 
 func (c *Component) request(ctx context.Context, m events.Message) {
@@ -69,8 +98,6 @@ func (c *Component) request(ctx context.Context, m events.Message) {
 		c.createJob(ctx, m, e)
 	case events.JobRetry:
 		c.retryJob(ctx, m, e.Job)
-	case events.JobRemove:
-		c.removeJob(ctx, m, e.Job)
 	case events.JobPurge:
 		c.purgeDead(ctx, m, e)
 	case events.JobList:
@@ -177,7 +204,7 @@ func (c *Component) awaitJob(ctx context.Context, m events.Message, e events.Job
 				return
 			}
 		}
-		c.toWaiters(waiter{id: e.Job, m: m, upTo: upTo})
+		c.toWaiters(waiter{id: e.Job, m: m, known: err == nil && upTo > 0, upTo: upTo})
 	}
 }
 

@@ -1,8 +1,8 @@
 package dispatch
 
 import (
+	"bytes"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -66,7 +66,11 @@ func CheckSubmission(jobType string, header nats.Header, script []byte) *events.
 // as it can be also when it is refused.
 func parse(jobType string, header nats.Header, script []byte, at time.Time, std Defaults) (store.Submission, *events.Refusal) {
 	s := store.Submission{Type: strings.ToLower(jobType), Timeout: std.Timeout, Retries: std.Retries} // the type as records have it
-	names := slices.Sorted(maps.Keys(header))                                                         // the first fault is the same one each time
+	names := make([]string, 0, 8)
+	for name := range header {
+		names = append(names, name)
+	}
+	slices.Sort(names) // the first fault is the same one each time
 	seen := map[string]bool{}
 	messageID := ""
 	var first *events.Refusal
@@ -76,26 +80,27 @@ func parse(jobType string, header nats.Header, script []byte, at time.Time, std 
 		}
 	}
 	for _, name := range names {
-		lower := strings.ToLower(name)
-		if lower == "nats-msg-id" {
+		means := headerOf(name)
+		key := means
+		switch means {
+		case nats.MsgIdHdr:
 			if v := header[name]; len(v) > 0 {
 				messageID = v[0]
 			}
 			continue
-		}
-		if !strings.HasPrefix(lower, "hero-") {
-			continue // NATS' own, and what clients add
-		}
-		key := lower
-		if strings.HasPrefix(lower, strings.ToLower(HeaderEnv)) {
-			key = strings.ToLower(HeaderEnv) + name[len(HeaderEnv):] // FOO and foo are two variables
+		case foreignHeader:
+			continue
+		case unknownHeader:
+			key = strings.ToLower(name)
+		case HeaderEnv:
+			key += name[len(HeaderEnv):] // FOO and foo are two variables
 		}
 		if len(header[name]) != 1 || seen[key] {
 			fault(bad("bad_header", fmt.Sprintf("header %s is given more than once", name), "send it once"))
 			continue
 		}
 		seen[key] = true
-		if r := option(&s, name, lower, header[name][0], at); r != nil {
+		if r := option(&s, name, means, header[name][0], at); r != nil {
 			fault(r)
 		}
 	}
@@ -123,7 +128,7 @@ func parse(jobType string, header nats.Header, script []byte, at time.Time, std 
 
 func checkScript(script []byte) *events.Refusal {
 	switch {
-	case len(strings.TrimSpace(string(script[:min(len(script), events.MaxScript+1)]))) == 0:
+	case len(bytes.TrimSpace(script[:min(len(script), events.MaxScript+1)])) == 0:
 		return bad("empty_script", "the script is empty", "the message's payload is the script itself")
 	case len(script) > events.MaxScript:
 		return bad("script_too_large", fmt.Sprintf("the script is %d bytes long, at most %d are allowed", len(script), events.MaxScript),
@@ -146,43 +151,42 @@ func firstInvalid(b []byte) int {
 	return len(b)
 }
 
-// option reads one Hero-* header into s.
-func option(s *store.Submission, name, lower, value string, at time.Time) *events.Refusal {
+// option reads one Hero-* header into s; means is what headerOf says it is.
+func option(s *store.Submission, name, means, value string, at time.Time) *events.Refusal {
 	var r *events.Refusal
-	switch lower {
-	case strings.ToLower(HeaderJobID):
+	switch means {
+	case HeaderJobID:
 		if s.ID = value; value == "" {
 			r = bad("bad_id", "header "+name+" is empty", "leave it out to get an id")
 		}
-	case strings.ToLower(HeaderTimeout):
+	case HeaderTimeout:
 		s.Timeout, r = seconds(name, value, MaxTimeout)
-	case strings.ToLower(HeaderDelay):
+	case HeaderDelay:
 		var in time.Duration
 		if in, r = seconds(name, value, maxDelay); in > 0 {
 			s.Due = at.Add(in)
 		}
-	case strings.ToLower(HeaderCallerID):
+	case HeaderCallerID:
 		s.Caller, r = party(name, value)
-	case strings.ToLower(HeaderContextID):
+	case HeaderContextID:
 		s.Context, r = party(name, value)
-	case strings.ToLower(HeaderAdopted):
-	case strings.ToLower(HeaderRetries):
+	case HeaderAdopted:
+	case HeaderRetries:
 		s.Retries, r = whole(name, value, 0, MaxRetries)
-	case strings.ToLower(HeaderKeepResult):
+	case HeaderKeepResult:
 		s.KeepResult = new(time.Duration)
 		*s.KeepResult, r = seconds(name, value, maxDelay)
-	case strings.ToLower(HeaderPriority):
+	case HeaderPriority:
 		s.Priority, r = whole(name, value, -store.MaxPriority, store.MaxPriority)
-	case strings.ToLower(HeaderPrerequisites):
+	case HeaderPrerequisites:
 		s.Prerequisites, r = prerequisites(name, value)
-	case strings.ToLower(HeaderStartBy):
+	case HeaderStartBy:
 		s.StartBy, r = startBy(name, value, at)
-	case strings.ToLower(HeaderAgain):
+	case HeaderAgain:
 		r = bad("daemon_only", "header "+name+" is for the daemon alone", "use job.retry to run an ended job again")
-	default:
-		if !strings.HasPrefix(lower, strings.ToLower(HeaderEnv)) {
-			return bad("unknown_header", fmt.Sprintf("header %s is not known", name), "did you mean "+nearest(name)+"?")
-		}
+	case unknownHeader:
+		r = bad("unknown_header", fmt.Sprintf("header %s is not known", name), "did you mean "+nearest(name)+"?")
+	case HeaderEnv:
 		env := name[len(HeaderEnv):]
 		if r = checkEnv(env, value); r == nil {
 			if s.Env == nil {

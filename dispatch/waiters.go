@@ -36,6 +36,8 @@ type (
 		// cancel: the request cancelled the job, and wants to know whether that was its
 		// end.
 		cancel bool
+		// known: it came by the log and has a record, or had.
+		known bool
 		// upTo is the log's end when no record was found, or the job's own sequence:
 		// once that much is told and there is no record, the job is unknown.
 		upTo uint64
@@ -194,13 +196,14 @@ func (w *waiters) looked(l looked) {
 		w.drop(l.id)
 		return
 	case errors.Is(l.err, store.ErrNoJob):
-		w.refuse(l.id, unknownJob(l.id), func(r waiter) bool {
-			// One that we submitted and that was told, but is not there, ended and was forgotten since.
-			return !r.run && r.upTo <= l.told || r.run && r.sequence != 0 && r.sequence <= l.told
+		// One that was there, or that we submitted and that was told, has ended and was forgotten since: by Redis itself, if it was emptied.
+		w.refuse(l.id, endForgotten(l.id), func(r waiter) bool {
+			return !r.run && r.known && r.upTo <= l.told || r.run && r.sequence != 0 && r.sequence <= l.told
 		})
+		w.refuse(l.id, unknownJob(l.id), func(r waiter) bool { return !r.run && !r.known && r.upTo <= l.told })
 	case l.err == nil:
 		for i := range j.requests {
-			j.requests[i].upTo = l.rec.Sequence
+			j.requests[i].known, j.requests[i].upTo = l.rec.Sequence > 0, l.rec.Sequence
 		}
 	}
 	if again {
@@ -277,6 +280,14 @@ func resultGone(rec store.Record) *events.Refusal {
 		Status: http.StatusGone, Code: "result_gone", Job: rec.ID,
 		Reason: fmt.Sprintf("the result of job %s is not kept any more; it has ended (%s)", rec.ID, oneLine(how)),
 		Hint:   "jobs.keep_result, or the job's own keep_result, says for how long results are kept; job.show has the rest",
+	}
+}
+
+// endForgotten answers who waited for a job whose record is gone.
+func endForgotten(id string) *events.Refusal {
+	return &events.Refusal{
+		Status: http.StatusGone, Code: "result_gone", Job: id, Reason: fmt.Sprintf("job %s has ended, and its record is gone: how it ended is not known here", id),
+		Hint: "it was removed, or Redis was emptied; the facts about it say how it ended",
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // room, and nobody takes one. Rings and hand-overs make sure that it is not, so who
 // still sees it sees a fault: a lost message, or an actor that hangs. First the
 // actors are rung, then they are asked for a sign of life, then those that gave none
-// are replaced; each step is told.
+// are replaced, or only ended where their program is gone; each step is told.
 const (
 	// watchEvery is the pace of looking at the counts, which costs nothing.
 	watchEvery = time.Second
@@ -211,7 +211,7 @@ func (c *Component) stir(ctx context.Context, s *standstill, step standStep, job
 		case standPing:
 			c.publish(events.ActorPing{Actor: a.name})
 		case standRestart:
-			c.publish(events.ActorRestart{Actor: a.name, Deadline: events.SecondsOf(c.cfg.WatchAfter), Reason: "it has room, jobs wait, and it gives no sign of life"})
+			c.publish(events.ActorRestart{Actor: a.name, Deadline: events.SecondsOf(c.cfg.WatchAfter), Reason: "it has room, jobs wait, and it gives no sign of life", Hung: true})
 		case standNothing:
 		}
 	}

@@ -95,6 +95,9 @@ func TestWatchdog(t *testing.T) {
 				if err != nil || events.KindOf(m.Event) != events.KindOf(want) {
 					t.Errorf("%+v %v, want a %T", m.Event, err, want)
 				}
+				if e, restart := m.Event.(events.ActorRestart); restart && (!e.Hung || e.Actor != "bash_1") {
+					t.Errorf("%+v: it would be left alone if its program is gone", e)
+				}
 			case <-time.After(patience):
 				t.Fatalf("no %T", want)
 			}

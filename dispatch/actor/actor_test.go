@@ -633,8 +633,10 @@ func TestHandlerThatEndsItsGoroutine(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server) {
 		b := newBed(t, srv)
 		b.start("p_1", func(context.Context, Job) Outcome { runtime.Goexit(); return Outcome{} }, nil, nil)
-		if r := b.ended(b.script("x")); r.Reason != ReasonNoOutcome {
-			t.Errorf("got %+v", r)
+		for _, script := range []string{"x", "another"} {
+			if r := b.ended(b.script(script)); r.Reason != ReasonNoOutcome {
+				t.Errorf("%s: got %+v", script, r)
+			}
 		}
 	})
 }

@@ -29,7 +29,7 @@
 //     repeatable. A result is kept and told with the same token until it is answered.
 //   - Redis carries no epoch or another (NO_EPOCH), or does not know us (UNREGISTERED): hello again. To a new
 //     epoch we say what we hold and which ends were not told (assert), and it stays ours, unless we came so late that another has the
-//     job: that is dropped. An actor at work that has nothing to say looks for a new epoch each half second.
+//     job: that is dropped, and on the bus (JobStale). An actor at work that has nothing to say looks for a new epoch each half second.
 //   - STALE or UNKNOWN: the job is another's by now, or gone. The result is dropped, that is logged and, if it
 //     was told, on the bus (JobStale); while a job runs, its context ends and what it did is dropped.
 //   - The gate is closed: the actor waits on its wake list; opening rings.

@@ -34,7 +34,9 @@ type loop struct {
 
 	waiting []store.Claimed     // in hand, not begun: more came at once than slots were free, after a rebuild of Redis
 	running map[hold]*slot      // at work
-	ends    chan ending         // from the slots; room for one of each
+	tasks   chan task           // to the goroutines of the slots; none waits in it
+	hands   int                 // how many of those there are: as many as ran at once
+	ends    chan ending         // from them; room for one of each
 	results []store.Ended       // not told yet
 	cut     map[string]struct{} // ids cut short by the stop: they stay in hand till this process is gone
 	wake    listener
@@ -70,6 +72,7 @@ func holdOf(j store.Claimed) hold { return hold{j.ID, j.Token.Epoch, j.Token.Att
 // run goes on until the caller's end with nothing in hand, or an error that ends it.
 func (l *loop) run() error {
 	defer l.wake.stop()
+	defer close(l.tasks)
 	beat := time.NewTicker(min(l.cfg.Lease/3, beatEvery))
 	defer beat.Stop()
 	if l.cfg.Able != nil {

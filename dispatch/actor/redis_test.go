@@ -34,7 +34,7 @@ func miniServer(t *testing.T) server {
 		t.Fatal(err)
 	}
 	t.Cleanup(m.Close)
-	p := newProxy(t, m.Addr())
+	p := newProxy(t, "tcp", m.Addr())
 	return server{url: "unix://" + p.path, stop: p.stop, back: p.back}
 }
 

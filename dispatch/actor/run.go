@@ -42,7 +42,7 @@ func run(ctx context.Context, cfg Config, redis side, endGrace time.Duration) er
 	log := cfg.Log.With("actor", cfg.Name, "script_type", cfg.Type)
 	l := &loop{
 		times: t, cfg: cfg, redis: redis, log: log, wake: newListener(), link: link{log: log},
-		running: map[hold]*slot{}, ends: make(chan ending, cfg.Concurrency), replies: make(chan reply, 2), cut: map[string]struct{}{},
+		running: map[hold]*slot{}, tasks: make(chan task), ends: make(chan ending, cfg.Concurrency), replies: make(chan reply, 2), cut: map[string]struct{}{},
 	}
 	return l.run()
 }

@@ -47,13 +47,52 @@ func (l *loop) fill() (begun bool) {
 		s := &slot{job: job, begun: time.Now(), stop: stop}
 		s.epoch.Store(job.Token.Epoch)
 		l.running[holdOf(job)] = s
-		go l.runJob(ctx, s, job)
+		l.begin(task{ctx, s, job})
 		begun = true
 	}
 	return begun
 }
 
-// runJob is a slot's goroutine: it calls the handler and tells the loop, whatever the handler does short of a panic.
+// task is a job for a slot's goroutine.
+type task struct {
+	ctx  context.Context
+	slot *slot
+	job  store.Claimed
+}
+
+// begin gives a task to a goroutine that is free, or makes one. They stay to the end: new ones for each job, whose stacks grow
+// anew, took a tenth of a busy actor's time.
+func (l *loop) begin(t task) {
+	if l.hands == l.cfg.Concurrency {
+		l.tasks <- t // one of them has told its last end, and comes here
+		return
+	}
+	select {
+	case l.tasks <- t:
+	default:
+		l.hands++
+		go l.runJobs(t, true)
+	}
+}
+
+func (l *loop) runJobs(t task, ok bool) {
+	over := false
+	defer func() {
+		if !over { // the handler ended this goroutine: another one takes its place
+			go func() {
+				t, ok := <-l.tasks
+				l.runJobs(t, ok)
+			}()
+		}
+	}()
+	for ok {
+		l.runJob(t.ctx, t.slot, t.job)
+		t, ok = <-l.tasks
+	}
+	over = true
+}
+
+// runJob calls the handler and tells the loop, whatever the handler does short of a panic.
 func (l *loop) runJob(ctx context.Context, s *slot, claimed store.Claimed) {
 	out := Failed(ReasonNoOutcome, "the handler ended its goroutine (runtime.Goexit)")
 	defer func() {

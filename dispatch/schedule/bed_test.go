@@ -55,6 +55,7 @@ func bubble(t *testing.T, f func(*bed)) {
 		defer func() {
 			b.bus.Close()
 			srv.Stop()
+			<-time.After(time.Second) // of the bubble: the server's writer of the history may look once more
 			synctest.Wait()
 		}()
 		f(b)

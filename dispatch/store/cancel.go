@@ -132,16 +132,7 @@ func readCancelled(r reply, id, jobType string) (Cancelled, error) {
 	return c, r.err
 }
 
-// typeOf reads the queue's name of a record, which never changes; "" if there is no record.
-func (d *Daemon) typeOf(ctx context.Context, id string) (string, error) {
-	types, err := d.typesOf(ctx, []string{id})
-	if err != nil {
-		return "", err
-	}
-	return types[0], nil
-}
-
-// typesOf is typeOf for several, in one round trip.
+// typesOf reads the queues' names of records, which never change, in one round trip; "" where there is no record.
 func (d *Daemon) typesOf(ctx context.Context, ids []string) ([]string, error) {
 	p := d.s.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(ids))

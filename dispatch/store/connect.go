@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func connect(o *redis.UniversalOptions, opts Options) connection {
 	o.MaxRedirects = 2
 	o.DialerRetries = 1
 	o.ContextTimeoutEnabled = true
-	o.ReadTimeout, o.WriteTimeout, o.DialTimeout = readTimeout, readTimeout, dialTimeout
+	o.ReadTimeout, o.WriteTimeout, o.DialTimeout = cmp.Or(o.ReadTimeout, readTimeout), readTimeout, dialTimeout // read_timeout may stand in the URL
 	o.PoolSize = poolSize
 	o.ClientName = opts.ClientName
 	o.DisableIdentity = true

@@ -305,7 +305,7 @@ var acceptCases = map[string]func(b *bed){
 		if ttl := b.ttl("hero:job:f1"); ttl > 0 {
 			b.Errorf("ttl %v, want none while the log has it", ttl)
 		}
-		if es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10)); !slices.Equal(es, []EndedEntry{{8, "f1", StatusFinished}}) {
+		if es := b.ended(10); !slices.Equal(es, []EndedEntry{{8, "f1", StatusFinished}}) {
 			b.Errorf("%v", es)
 		}
 	},

@@ -109,13 +109,29 @@ var assertCases = map[string]func(b *bed){
 		if got := b.job("j1", 7); got.Code != Same || got.Status != StatusFinished {
 			b.Errorf("%+v", got)
 		}
-		es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))
+		es := b.ended(10)
 		if d := cmp.Diff([]EndedEntry{{Sequence: 7, ID: "j1", Outcome: "finished"}}, es); d != "" {
 			b.Error(d)
 		}
 		if ttl := b.ttl(b.s.keys.job("j1").name); ttl >= 0 {
 			b.Errorf("its record expires in %v, before the log's message is gone", ttl)
 		}
+	},
+	"an end before the log has told that the job was revived is the end of the revived one": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("j1", 5)
+		b.wantCode(must[FinishResult](b)(a.Finish(b.ctx(), b.take(a), Outcome{Failed: true, Reason: "exit 1"}, false)).Code, OK)
+		again := Submission{ID: "j1", Type: "sh", Script: "echo j1", Sequence: 7, Again: true}
+		b.wantCode(b.accept(again)[0].Code, OK)
+		j := b.take(a)
+		b.lost(2, a)
+		j = b.assert(a, j, OK)
+		b.wantCode(b.finish(a, j, false).Code, OK)
+		again.Refilled = true
+		if got := b.accept(again)[0]; got.Code != Same || got.Status != StatusFinished || got.Sequence != 7 {
+			b.Errorf("%+v", got)
+		}
+		b.wantCode(b.claim(a).Code, Idle)
 	},
 	"a failure before the log has told of the job is tried again": func(b *bed) {
 		a := b.actor("p_1", "i1")

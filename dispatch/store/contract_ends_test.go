@@ -123,7 +123,7 @@ var retryCases = map[string]func(b *bed){
 		if dead := must[[]DeadJob](b)(b.d.Dead(b.ctx(), 10)); len(dead) != 1 || dead[0].ID != "j1" {
 			b.Errorf("%v", dead)
 		}
-		if e := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10)); len(e) != 1 || e[0].Outcome != EndedDead || e[0].Sequence != 7 {
+		if e := b.ended(10); len(e) != 1 || e[0].Outcome != EndedDead || e[0].Sequence != 7 {
 			b.Errorf("%v", e)
 		}
 	},
@@ -372,11 +372,11 @@ var keepCases = map[string]func(b *bed){
 		b.s.rdb.Del(b.ctx(), b.s.keys.job("j1").name)
 		b.s.rdb.Del(b.ctx(), b.s.keys.ended().name)
 		b.s.rdb.Del(b.ctx(), b.s.keys.dead().name)
-		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), "j1", fields, at)), OK)
+		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), Restoration{Type: "sh", ID: "j1", Fields: fields, At: at})), OK)
 		for range 2 { // read once more, it is told once
 			b.wantCode(b.accept(Submission{ID: "j1", Type: "sh", Script: "echo j1", Sequence: 5, Refilled: true})[0].Code, Same)
 		}
-		left := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))
+		left := b.ended(10)
 		if !slices.Equal(left, []EndedEntry{{Sequence: 5, ID: "j1", Outcome: EndedDead}}) {
 			b.Fatalf("ended: %+v", left)
 		}
@@ -397,9 +397,9 @@ var keepCases = map[string]func(b *bed){
 		if RecordOf("j1", fields).Reason != ReasonCrashes {
 			b.Errorf("%+v", fields)
 		}
-		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), "j1", fields, before.DeadAt)), Same)
+		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), Restoration{Type: "sh", ID: "j1", Fields: fields, At: before.DeadAt})), Same)
 		must[Removed](b)(b.d.Remove(b.ctx(), "j1", 5))
-		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), "j1", fields, before.DeadAt)), OK)
+		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), Restoration{Type: "sh", ID: "j1", Fields: fields, At: before.DeadAt})), OK)
 		if after := b.record("j1"); fmt.Sprintf("%+v", after) != fmt.Sprintf("%+v", before) {
 			b.Errorf("%+v, was %+v", after, before)
 		}
@@ -408,6 +408,72 @@ var keepCases = map[string]func(b *bed){
 		}
 		if ttl := b.s.rdb.TTL(b.ctx(), b.s.keys.job("j1").name).Val(); ttl <= 0 {
 			b.Error("it would stay for ever")
+		}
+	},
+	"a dead record comes back as a job that waits when the log revives it": func(b *bed) {
+		b.take(b.actor("p_1", "i1"+b.job("j1", 5).Handed))
+		must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 1))
+		fields, at := must[map[string]string](b)(b.s.Fields(b.ctx(), "j1")), b.record("j1").DeadAt
+		back := func() Code {
+			return must[Code](b)(b.d.Restore(b.ctx(), Restoration{Type: "sh", ID: "j1", Fields: fields, At: at, Again: 7}))
+		}
+		again := Submission{ID: "j1", Type: "sh", Script: "echo j1", Sequence: 7, Again: true, Refilled: true, Priority: 2}
+		k := b.s.keys
+		b.lost(2)
+		for _, want := range []Code{OK, Same} {
+			b.wantCode(back(), want)
+			r := b.record("j1")
+			if r.Status != StatusDispatched || !r.DeadAt.IsZero() || r.Reason != "" || r.Attempts != 1 || len(r.History) != 1 {
+				b.Errorf("%+v", r)
+			}
+		}
+		if b.ttl(k.job("j1").name) >= 0 || b.exists(k.dead()) || b.exists(k.reply("j1")) {
+			b.Error("it is among the dead, or will go")
+		}
+		a := b.actor("p_1", "i2")
+		b.wantCode(b.claim(a).Code, Idle)
+		if got := b.accept(Submission{ID: "d", Type: "sh", Script: "x", Sequence: 6, Refilled: true, Prerequisites: []Prerequisite{{ID: "j1", Rule: RuleHold}}})[0]; got.Status != StatusWaiting {
+			b.Errorf("what holds for it: %+v", got)
+		}
+		if got := b.accept(again)[0]; got.Code != OK || got.Sequence != 7 {
+			b.Errorf("its message: %+v", got)
+		}
+		if r := b.record("j1"); r.Sequence != 7 || r.Priority != 2 {
+			b.Errorf("%+v", r)
+		}
+		b.run(a, "j1", true)
+		b.run(a, "d", true)
+		b.wantCode(back(), Same) // it has ended by that message
+	},
+	"a record of an earlier end in an old copy lives when the log revives it": func(b *bed) {
+		b.take(b.actor("p_1", "i1"+b.job("j1", 5).Handed))
+		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), Restoration{Type: "sh", ID: "j1", Fields: nil, At: time.Now(), Again: 7})), Same) // it runs
+		must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 1))
+		fields, at := must[map[string]string](b)(b.s.Fields(b.ctx(), "j1")), b.record("j1").DeadAt
+		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), Restoration{Type: "sh", ID: "j1", Fields: fields, At: at, Again: 5})), Same)
+		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), Restoration{Type: "sh", ID: "j1", Fields: fields, At: at, Again: 7})), OK)
+		if r := b.record("j1"); r.Status != StatusDispatched || b.exists(b.s.keys.dead()) {
+			b.Errorf("%+v", r)
+		}
+	},
+	"a revived job that is cancelled before its message is read is not revived by it": func(b *bed) {
+		b.take(b.actor("p_1", "i1"+b.job("j1", 5).Handed))
+		must[Recovered](b)(b.d.Recover(b.ctx(), "i1", false, 1))
+		fields, at := must[map[string]string](b)(b.s.Fields(b.ctx(), "j1")), b.record("j1").DeadAt
+		b.lost(2)
+		b.wantCode(must[Code](b)(b.d.Restore(b.ctx(), Restoration{Type: "sh", ID: "j1", Fields: fields, At: at, Again: 7})), OK)
+		b.wantCode(must[Cancelled](b)(b.d.Cancel(b.ctx(), "j1")).Code, OK)
+		again := Submission{ID: "j1", Type: "sh", Script: "echo j1", Sequence: 7, Again: true, Refilled: true}
+		if got := b.accept(again)[0]; got.Code != Same || got.Status != StatusError {
+			b.Errorf("its message: %+v", got)
+		}
+		es := b.ended(10)
+		if !slices.Equal(es, []EndedEntry{{Sequence: 7, ID: "j1", Outcome: "error"}}) {
+			b.Errorf("ended: %+v", es)
+		}
+		again.Sequence, again.Refilled = 9, false // a retry
+		if got := b.accept(again)[0]; got.Code != OK {
+			b.Errorf("retried: %+v", got)
 		}
 	},
 	"the dead are capped by age": func(b *bed) {
@@ -436,7 +502,7 @@ var againCases = map[string]func(b *bed){
 			b.promote()
 			b.fails(a, b.take(a), "exit 3")
 		}
-		must[int](b)(b.d.Settle(b.ctx(), must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))))
+		must[int](b)(b.d.Settle(b.ctx(), b.ended(10)))
 		r := b.again("j1", 9)
 		if r.Code != OK || r.Status != StatusDispatched || r.Sequence != 9 {
 			b.Errorf("%+v", r)
@@ -479,7 +545,7 @@ var againCases = map[string]func(b *bed){
 		a := b.actor("p_1", "i1")
 		b.job("j1", 1)
 		b.fails(a, b.take(a), "exit 3")
-		old := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))
+		old := b.ended(10)
 		b.again("j1", 9)
 		j := b.take(a)
 		b.finish(a, j, false)
@@ -523,10 +589,10 @@ func TestEndedRecordsAreBounded(t *testing.T) {
 					b.s.rdb.HSet(b.ctx(), b.s.keys.job(id).name, "status", "dispatched")
 				}
 				if logged && i%7 == 0 {
-					must[int](b)(b.d.Settle(b.ctx(), must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 1000))))
+					must[int](b)(b.d.Settle(b.ctx(), b.ended(1000)))
 				}
 			}
-			must[int](b)(b.d.Settle(b.ctx(), must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 1000))))
+			must[int](b)(b.d.Settle(b.ctx(), b.ended(1000)))
 			letter := map[bool]string{true: "l", false: "u"}[logged]
 			left := must[[]string](b)(b.s.rdb.Keys(b.ctx(), "hero:job:*").Result())
 			n := 0

@@ -62,6 +62,48 @@ var epochCases = map[string]func(b *bed){
 		b.wantStatus("j1", StatusFinished, "")
 		b.wantStatus("done", StatusDispatched, "")
 	},
+	"forget of what is dead no more": func(b *bed) {
+		for i, id := range []string{"dead", "runs"} {
+			b.job(id, uint64(i+1))
+			b.take(b.actor("p_1", "i"+id))
+			if id == "dead" {
+				must[Recovered](b)(b.d.Recover(b.ctx(), "idead", false, 1))
+			}
+		}
+		b.accept(needing("holds", 3, "dead:hold"))
+		b.wantCode(must[Code](b)(b.d.Void(b.ctx())), OK)
+		for what, j := range map[string]Forgotten{"of another message": {ID: "dead", Sequence: 9, Over: true}, "settled": {ID: "dead", Sequence: 1}, "it runs": {ID: "runs", Sequence: 2, Over: true}} {
+			if code, n, err := b.s.Forget(b.ctx(), "sh", []Forgotten{j}); err != nil || code != OK || n != 0 {
+				b.Errorf("%s: %s %d %v", what, code, n, err)
+			}
+		}
+		if code, n, err := b.s.Forget(b.ctx(), "sh", []Forgotten{{ID: "dead", Sequence: 1, Over: true}}); err != nil || code != OK || n != 1 {
+			b.Errorf("%s %d %v", code, n, err)
+		}
+		if b.exists(b.s.keys.job("dead")) || b.exists(b.s.keys.dead()) || b.exists(b.s.keys.reply("dead")) {
+			b.Error("something of it is left")
+		}
+		b.wantStatus("holds", StatusDispatched, "")
+		b.wantStatus("runs", StatusStarted, "")
+	},
+	"forget of what was in no log": func(b *bed) {
+		for _, id := range []string{"dead", "runs"} {
+			b.job(id, 0)
+			b.take(b.actor("p_1", "i"+id))
+		}
+		must[Recovered](b)(b.d.Recover(b.ctx(), "idead", false, 1))
+		b.wantCode(must[Code](b)(b.d.Void(b.ctx())), OK)
+		gone := []Forgotten{{ID: "dead", Over: true}, {ID: "runs", Dead: true}}
+		for i, want := range []int{1, 1} { // its end is to be read first
+			if code, n, err := b.s.Forget(b.ctx(), "sh", gone); err != nil || code != OK || n != want {
+				b.Errorf("%s %d %v", code, n, err)
+			}
+			if b.exists(b.s.keys.job("runs")) || b.exists(b.s.keys.held("iruns")) || b.exists(b.s.keys.job("dead")) != (i == 0) {
+				b.Errorf("what is left after %d", i+1)
+			}
+			b.s.rdb.Del(b.ctx(), b.s.keys.ended().name)
+		}
+	},
 	"forget leaves nothing, wherever the job waits": func(b *bed) {
 		in := func(id string, seq uint64, more func(*Submission)) {
 			s := Submission{ID: id, Type: "sh", Script: "echo", Sequence: seq}
@@ -213,7 +255,7 @@ func everyCall(b *bed, a *Actor, j Claimed) map[string]error {
 	_, out["ping"] = b.d.Ping(ctx, "p_1", "n1")
 	_, out["ring"] = b.d.Ring(ctx, "p_1")
 	_, out["remove"] = b.d.Remove(ctx, "j1", 1)
-	_, out["restore"] = b.d.Restore(ctx, "j1", map[string]string{"status": "error"}, time.Now())
+	_, out["restore"] = b.d.Restore(ctx, Restoration{Type: "sh", ID: "j1", Fields: map[string]string{"status": "error"}, At: time.Now()})
 	_, out["recover"] = b.d.Recover(ctx, "i1", false, 3)
 	_, out["recover of an unknown"] = b.d.Recover(ctx, "i77", false, 3)
 	_, out["cancel"] = b.d.Cancel(ctx, "j1")

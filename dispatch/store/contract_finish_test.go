@@ -31,7 +31,7 @@ var finishCases = map[string]func(b *bed){
 				b.Errorf("%s expires in %v, before its log message is gone", name, ttl)
 			}
 		}
-		if es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10)); !slices.Equal(es, []EndedEntry{{4, "j1", StatusFinished}}) {
+		if es := b.ended(10); !slices.Equal(es, []EndedEntry{{4, "j1", StatusFinished}}) {
 			b.Errorf("%v", es)
 		}
 		x := b.lastFact()
@@ -119,7 +119,7 @@ var finishCases = map[string]func(b *bed){
 		}
 		b.wantCode(b.finish(a, Claimed{ID: "nope", Token: j.Token}, false).Code, Unknown)
 		after := snapshot(b)
-		for _, told := range []key{b.s.keys.facts(), b.s.keys.stale()} { // staleCases
+		for _, told := range []key{b.s.keys.facts(), b.s.keys.stale(), b.s.keys.staled()} { // staleCases
 			delete(before, told.name)
 			delete(after, told.name)
 		}
@@ -146,7 +146,7 @@ var finishCases = map[string]func(b *bed){
 		if ttl := b.ttl("hero:job:j1"); ttl <= 0 {
 			b.Errorf("ttl %v", ttl)
 		}
-		if es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10)); len(es) > 0 {
+		if es := b.ended(10); len(es) > 0 {
 			b.Errorf("%v", es)
 		}
 	},

@@ -34,7 +34,7 @@ var historyCases = map[string]func(b *bed){
 		if r := b.record("j1"); r.Host != "db7.lan" || len(r.History) != 1 || r.DeadAt.IsZero() {
 			b.Errorf("%+v", r)
 		}
-		must[int](b)(b.d.Settle(b.ctx(), must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))))
+		must[int](b)(b.d.Settle(b.ctx(), b.ended(10)))
 		b.wantCode(b.again("j1", 9).Code, OK)
 		r := b.record("j1")
 		if h := r.History; len(h) != 2 || h[1].Host != "db7.lan" || h[1].Error != "no" || r.Host != "" {

@@ -123,7 +123,7 @@ var needCases = map[string]func(b *bed){
 		}
 		// They ended once each, and leave the log.
 		var ends []string
-		for _, e := range must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 100)) {
+		for _, e := range b.ended(100) {
 			ends = append(ends, e.ID)
 		}
 		if !slices.Equal(ends, []string{"p1", "f", "ff", "r", "fr"}) {
@@ -164,6 +164,22 @@ var needCases = map[string]func(b *bed){
 		b.wantStatus("dx", StatusError, "prerequisite x")
 		b.wantStatus("rc", StatusDispatched, "")
 	},
+	"a late job of another type gives to the type that released it": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		other := must[*Actor](b)(b.s.Actor("q_1", "py", "i2"))
+		b.wantCode(must[Hello](b)(other.Hello(b.ctx())).Code, OK)
+		b.wantCode(must[ClaimResult](b)(other.Claim(b.ctx())).Code, Idle)
+		b.job("s1", 1)
+		late := needing("p1", 2, "s1")
+		late.Type, late.StartBy = "py", time.Now().Add(-time.Second)
+		b.accept(late)
+		b.accept(needing("s2", 3, "p1:run"))
+		ids, _ := b.ids(a, []Ended{{Job: b.take(a)}}, 1)
+		b.wantStatus("p1", StatusError, ReasonExpired)
+		if w := must[Wake](b)(a.WaitWake(b.ctx(), time.Second)); len(ids) > 0 || w.Kind != WakeJob || w.Job.ID != "s2" {
+			b.Errorf("taken %v, then %+v: want s2 by message", ids, w)
+		}
+	},
 	"cancel of a job that waits or holds": func(b *bed) {
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
@@ -174,7 +190,7 @@ var needCases = map[string]func(b *bed){
 		b.run(a, "p1", false)
 		b.run(a, "dd", true)
 		b.wantStatus("h", StatusWaiting, "")
-		es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 100))
+		es := b.ended(100)
 		must[int](b)(b.d.Settle(b.ctx(), es))
 		if ttl := b.ttl(b.s.keys.job("p1").name); ttl > 0 {
 			b.Errorf("the record expires in %v though one holds for it", ttl)
@@ -208,7 +224,7 @@ var needCases = map[string]func(b *bed){
 		a := b.actor("p_1", "i1")
 		b.job("p1", 1)
 		b.run(a, "p1", false)
-		must[int](b)(b.d.Settle(b.ctx(), must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 100))))
+		must[int](b)(b.d.Settle(b.ctx(), b.ended(100)))
 		b.accept(needing("h", 2, "p1:hold"))
 		if ttl := b.ttl(b.s.keys.job("p1").name); ttl > 0 {
 			b.Errorf("expires in %v", ttl)
@@ -291,7 +307,7 @@ var needCases = map[string]func(b *bed){
 			more = must[Promoted](b)(b.d.Promote(b.ctx(), "sh")).More
 		}
 		b.wantStatus(last, StatusError, "prerequisite c798")
-		if n := len(must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 1000))); n != 801 {
+		if n := len(b.ended(1000)); n != 801 {
 			b.Errorf("%d ended, want 801", n)
 		}
 	},

@@ -42,7 +42,7 @@ var outCases = map[string]func(b *bed){
 		if q := b.list(b.s.keys.queue("sh")); len(q) > 0 {
 			b.Error(q)
 		}
-		if n := len(must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))); n != 2 {
+		if n := len(b.ended(10)); n != 2 {
 			b.Errorf("%d entries", n)
 		}
 	},
@@ -80,7 +80,7 @@ var outCases = map[string]func(b *bed){
 				b.Errorf("%s: %+v", id, rec)
 			}
 		}
-		if n := len(must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))); n != 4 {
+		if n := len(b.ended(10)); n != 4 {
 			b.Errorf("%d entries", n)
 		}
 		if k := strings.Count(b.kinds(), string(FactCancelled)); k != 4 {
@@ -108,7 +108,7 @@ var outCases = map[string]func(b *bed){
 		if k := strings.Count(b.kinds(), string(FactCancelled)); k != 2 {
 			b.Errorf("%d told: %s", k, b.kinds())
 		}
-		if n := len(must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10))); n != 2 {
+		if n := len(b.ended(10)); n != 2 {
 			b.Errorf("%d entries", n)
 		}
 		b.wantCode(must[[]Code](b)(a.Renew(b.ctx(), j))[0], CancelCode)
@@ -146,7 +146,7 @@ var outCases = map[string]func(b *bed){
 			b.job(fmt.Sprint("j", i), uint64(i+1))
 			b.finish(a, b.take(a), false)
 		}
-		es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 2))
+		es := b.ended(2)
 		if len(es) != 2 {
 			b.Fatal(es)
 		}

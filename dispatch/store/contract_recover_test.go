@@ -115,19 +115,22 @@ var recoverCases = map[string]func(b *bed){
 			if j.Token.Attempt != i {
 				b.Errorf("attempt %d, want %d", j.Token.Attempt, i)
 			}
+			if i == 3 {
+				b.draws(1) // no other try comes, and so no pause before it
+			}
 			r := must[Recovered](b)(b.d.Recover(b.ctx(), inc, false, 3))
 			if want := (Returned{ID: "j1", Crashes: i, Dead: i == 3}); len(r.Jobs) != 1 || r.Jobs[0] != want {
 				b.Errorf("%+v", r)
 			}
 		}
 		rec := b.record("j1")
-		if rec.Status != StatusError || rec.Reason != ReasonCrashes || !strings.Contains(rec.Error, "3 times") {
+		if rec.Status != StatusError || rec.Reason != ReasonCrashes || !strings.Contains(rec.Error, "3 times") || rec.ReadyAt.After(rec.DeadAt) {
 			b.Errorf("%+v", rec)
 		}
 		if l := b.list(b.s.keys.reply("j1")); len(l) != 1 {
 			b.Errorf("%d replies", len(l))
 		}
-		if es := must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 10)); !slices.Equal(es, []EndedEntry{{9, "j1", EndedDead}}) {
+		if es := b.ended(10); !slices.Equal(es, []EndedEntry{{9, "j1", EndedDead}}) {
 			b.Errorf("%v", es)
 		}
 		if d := must[[]DeadJob](b)(b.d.Dead(b.ctx(), 10)); len(d) != 1 || d[0].ID != "j1" || d[0].Reason != ReasonCrashes {

@@ -9,7 +9,7 @@ import (
 // settled lets the daemon take what has ended out of the log.
 func (b *bed) settled() {
 	b.Helper()
-	must[int](b)(b.d.Settle(b.ctx(), must[[]EndedEntry](b)(b.d.Ended(b.ctx(), 1000))))
+	must[int](b)(b.d.Settle(b.ctx(), b.ended(1000)))
 }
 
 // later lets the time of all results be over that go in the meantime.

@@ -110,6 +110,7 @@
 // sequence (field asserted), and accept completes it when it comes to that message. A claim is good against a record that is older than
 // it, also one in a queue; not against a hand-out of the new epoch, an end, or a
 // closed gate. Failed before it was completed, a job waits for that (asserted is "failed" then), since only the log knows its retries.
+// So does a dead one that a message of the log revives: restore brings it back as such a job, and accept puts it into its queue.
 //
 // # Which Redis
 //

@@ -27,22 +27,28 @@ const pageMax = 1000
 
 func page(limit int) int64 { return int64(min(max(limit, 1), pageMax)) }
 
-// Ended reads the oldest entries, at most limit (1000).
-func (d *Daemon) Ended(ctx context.Context, limit int) ([]EndedEntry, error) {
-	k := d.s.keys.ended()
-	lines, err := d.s.rdb.LRange(ctx, k.name, 0, page(limit)-1).Result()
-	if err != nil {
-		return nil, d.s.fault(ctx, err, []key{k})
+// Ended reads the oldest entries, at most limit (1000), and the id of the newest fact, "0-0" for none: who has read
+// the facts up to that one knows all their ends.
+func (d *Daemon) Ended(ctx context.Context, limit int) (out []EndedEntry, fact string, err error) {
+	k, facts := d.s.keys.ended(), d.s.keys.facts()
+	p := d.s.rdb.Pipeline()
+	lines := p.LRange(ctx, k.name, 0, page(limit)-1)
+	last := p.XRevRangeN(ctx, facts.name, "+", "-", 1) // behind the list, to which a script adds when it tells the end
+	if _, err := p.Exec(ctx); err != nil {
+		return nil, "", d.s.fault(ctx, err, []key{k, facts})
 	}
-	out := make([]EndedEntry, 0, len(lines))
-	for _, l := range lines {
-		f := strings.Fields(l)
-		if len(f) != 3 {
-			return out, fmt.Errorf("read %s: entry %q: want sequence, id, outcome", k.name, l)
+	if fact = noFact; len(last.Val()) > 0 {
+		fact = last.Val()[0].ID
+	}
+	for _, l := range lines.Val() {
+		sequence, rest, ok := strings.Cut(l, " ")
+		at := strings.LastIndexByte(rest, ' ') // an id that others chose may have blanks
+		if !ok || at < 1 {
+			return out, fact, fmt.Errorf("read %s: entry %q: want sequence, id, outcome", k.name, l)
 		}
-		out = append(out, EndedEntry{Sequence: laxUint(f[0]), ID: f[1], Outcome: Status(f[2])})
+		out = append(out, EndedEntry{Sequence: laxUint(sequence), ID: rest[:at], Outcome: Status(rest[at+1:])})
 	}
-	return out, nil
+	return out, fact, nil
 }
 
 // Settle says that the log's messages of these entries (at most 1000, the first of Ended, in that order)

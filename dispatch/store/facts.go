@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -125,10 +126,23 @@ func (s *Store) readFacts(ctx context.Context, after string) (FactBatch, error) 
 			b.Last = m.ID
 		}
 	}
-	if b.Lost && len(b.Facts) == 0 {
-		b.Last = noFact // flushed: begin anew, or every read would say so again
+	if b.Lost && len(b.Facts) == 0 { // flushed, or an old copy, of which all was read: begin at its end, or every read would say so again
+		last, err := s.LastFact(ctx)
+		if err != nil {
+			return b, err
+		}
+		if older(last, after) {
+			b.Last = last
+		}
 	}
 	return b, nil
+}
+
+// older compares two ids of the stream.
+func older(a, b string) bool {
+	aMS, aN, _ := strings.Cut(a, "-")
+	bMS, bN, _ := strings.Cut(b, "-")
+	return cmp.Or(cmp.Compare(laxUint(aMS), laxUint(bMS)), cmp.Compare(laxUint(aN), laxUint(bN))) < 0
 }
 
 // factsPage bounds the entries of one read; each holds at most 30 facts.

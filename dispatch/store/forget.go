@@ -10,13 +10,14 @@ type Forgotten struct {
 	ID, Type string
 	Sequence uint64
 	Dead     bool // its record is in the bucket of the dead
+	Over     bool // by that copy it is dead, and it is in the bucket no more
 }
 
 // MaxForget bounds one Forget.
 const MaxForget = 50
 
 // Forget drops jobs of one type, at most MaxForget, from an old copy that was voided; what waits for one that is not dead is
-// released. OK and how many there were: a record of another message, or of a job that has ended, stays. Kept if Redis carries
+// released. OK and how many there were: a record of another message, or of a job that has ended and is not Over, stays. Kept if Redis carries
 // an epoch: nothing was done.
 func (s *Store) Forget(ctx context.Context, jobType string, jobs []Forgotten) (Code, int, error) {
 	if err := bad("script type", jobType); err != nil {
@@ -31,7 +32,10 @@ func (s *Store) Forget(ctx context.Context, jobType string, jobs []Forgotten) (C
 			return "", 0, err
 		}
 		how := "settled"
-		if j.Dead {
+		switch {
+		case j.Over:
+			how = "over"
+		case j.Dead:
 			how = "dead"
 		}
 		args = append(args, dec(j.Sequence)+" "+how+" "+j.ID)

@@ -173,7 +173,7 @@ func (g *graph) time() {
 }
 
 func (g *graph) settle() {
-	must[int](g.b)(g.b.d.Settle(g.b.ctx(), must[[]EndedEntry](g.b)(g.b.d.Ended(g.b.ctx(), 5))))
+	must[int](g.b)(g.b.d.Settle(g.b.ctx(), g.b.ended(5)))
 }
 
 func (g *graph) judge() {

@@ -36,6 +36,7 @@ func (k keys) facts() key            { return k.at("facts", "facts", "stream") }
 func (k keys) incarnations() key     { return k.at("incarnations", "incarnations", "hash") } // incarnation -> "actor type[ type:weight ...][ @host]"
 func (k keys) groups() key           { return k.at("groups", "groups", "hash") }             // "<incarnation> <job>" -> "<pgid> <start> <attempt>"
 func (k keys) stale() key            { return k.at("stale", "stale", "hash") }               // how many stale ends were told in which second, and how many were not
+func (k keys) staled() key           { return k.at("staled", "staled", "zset") }             // "<epoch> <incarnation> <attempt> <status> <id>" of the last thousand of them, by ms
 func (k keys) types() key            { return k.at("types", "types", "set") }                // job types seen
 func (k keys) epoch() key            { return k.at("epoch", "epoch", "string") }             // decimal
 func (k keys) asserted() key         { return k.at("asserted", "asserted", "hash") }         // "<epoch> <incarnation>" -> jobs it kept over a rebuild, and the same with " done"; for a minute
@@ -49,7 +50,7 @@ func (k keys) script(version string) key {
 // fixed are the keys that there is one of, by role: a script may name them in its text (FIXED).
 func (k keys) fixed() map[string]key {
 	all := map[string]key{}
-	for _, one := range []key{k.dead(), k.ended(), k.facts(), k.incarnations(), k.groups(), k.stale(), k.types(), k.epoch(), k.position(), k.owner()} {
+	for _, one := range []key{k.dead(), k.ended(), k.facts(), k.incarnations(), k.groups(), k.stale(), k.staled(), k.types(), k.epoch(), k.position(), k.owner()} {
 		all[one.role] = one
 	}
 	return all

@@ -76,7 +76,7 @@ func miniServer(t testing.TB) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(m.Close)
-	return &server{name: "mini", url: "redis://" + m.Addr(), mini: m}
+	return &server{name: "mini", url: "redis://" + m.Addr() + "?read_timeout=30s", mini: m} // it is slow under the race detector
 }
 
 func realServer(t testing.TB, more ...string) *server {
@@ -174,6 +174,16 @@ func eachBed(t *testing.T, cases map[string]func(b *bed)) {
 			t.Run(name, func(t *testing.T) { f(newBed(t, srv)) })
 		}
 	})
+}
+
+// ended reads the oldest entries of the list; the fact that it names is the newest there is.
+func (b *bed) ended(limit int) []EndedEntry {
+	b.Helper()
+	es, fact, err := b.d.Ended(b.ctx(), limit)
+	if last, lastErr := b.d.s.LastFact(b.ctx()); err != nil || lastErr != nil || fact != last {
+		b.Fatalf("ended: %v %v, fact %s of %s", err, lastErr, fact, last)
+	}
+	return es
 }
 
 func must[T any](b *bed) func(v T, err error) T {

@@ -158,11 +158,20 @@ func (w *world) forgetNeeds(id string) {
 // begin is how each script begins that may end jobs: for one type, with nothing given to others yet.
 func (w *world) begin(typ string) { w.touched = map[string]bool{typ: false} }
 
-// serveOthers is the script's type's leave: what its ends gave to others is handed over there.
+// serveOthers is the script's type's leave: what its ends gave to others is handed over there, and what those ends give in
+// their turn, the script's own type among them.
 func (w *world) serveOthers(typ string) {
-	for _, t := range typeNames {
-		if t != typ && w.touched[t] {
-			w.serve(t)
+	for own := false; ; own = true {
+		touched, served := w.touched, false
+		w.touched = map[string]bool{}
+		for _, t := range typeNames {
+			if touched[t] && (own || t != typ) {
+				w.serve(t)
+				served = true
+			}
+		}
+		if !served {
+			return
 		}
 	}
 }

@@ -74,7 +74,7 @@ func raceOnce(b *bed, actors, jobs int) {
 	submitter.Wait()
 	for ctx.Err() == nil && ended.Load() < int64(jobs) {
 		err := repeat(ctx, func() error {
-			es, err := b.d.Ended(ctx, pageMax)
+			es, _, err := b.d.Ended(ctx, pageMax)
 			if err == nil {
 				_, err = b.d.Settle(ctx, es)
 			}

@@ -2,8 +2,7 @@ package store
 
 import (
 	"context"
-	"strconv"
-	"time"
+	"slices"
 )
 
 // Removed is the answer of Remove.
@@ -13,17 +12,75 @@ type Removed struct {
 	Waiting int    // with Waited: the number of jobs that wait for it
 }
 
-// Remove forgets an ended job: record, reply and place among the dead. sequence is the one of the record (0: in
-// no log), whose message the caller has taken out of the log before: otherwise the next refill would run the
-// job again. One that others wait for (Dependents) is kept: they would hold for ever.
+// Removal is an ended job that is to be forgotten. Sequence is the one of its record (0: in no log), whose message the caller
+// has taken out of the log before: otherwise the next refill would run the job again.
+type Removal struct {
+	ID       string
+	Sequence uint64
+}
+
+// RemoveOutcome is what became of one job of several.
+type RemoveOutcome struct {
+	Removed
+	Err error
+}
+
+// Remove forgets an ended job: record, reply and place among the dead. One that others wait for (Dependents) is kept: they
+// would hold for ever.
 func (d *Daemon) Remove(ctx context.Context, id string, sequence uint64) (Removed, error) {
-	jobType, err := d.typeOf(ctx, id)
+	one := d.RemoveAll(ctx, []Removal{{id, sequence}})[0]
+	return one.Removed, one.Err
+}
+
+// RemoveAll does for each job what Remove does for one, readsAtOnce in two round trips. What goes wrong with one says nothing of
+// the others.
+func (d *Daemon) RemoveAll(ctx context.Context, jobs []Removal) []RemoveOutcome {
+	out := make([]RemoveOutcome, 0, len(jobs))
+	for some := range slices.Chunk(jobs, readsAtOnce) {
+		part, err := d.removeSome(ctx, some)
+		if err != nil {
+			part = slices.Repeat([]RemoveOutcome{{Err: err}}, len(some))
+		}
+		out = append(out, part...)
+	}
+	return out
+}
+
+func (d *Daemon) removeSome(ctx context.Context, jobs []Removal) ([]RemoveOutcome, error) {
+	ids := make([]string, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.ID
+	}
+	types, err := d.typesOf(ctx, ids)
 	if err != nil {
-		return Removed{}, err
+		return nil, err
 	}
 	k := d.s.keys
-	r, err := d.s.run(ctx, "remove", []key{k.epoch(), k.facts(), k.dead(), k.job(id), k.reply(id), k.unlocks(id)},
-		dec(d.epoch), jobType, id, dec(sequence))
+	calls := make([]scriptCall, len(jobs))
+	for i, j := range jobs {
+		calls[i] = scriptCall{
+			[]key{k.epoch(), k.facts(), k.dead(), k.job(j.ID), k.reply(j.ID), k.unlocks(j.ID)},
+			[]any{dec(d.epoch), types[i], j.ID, dec(j.Sequence)},
+		}
+	}
+	cmds, err := d.s.runAll(ctx, d.s.scripts["remove"], calls)
+	if cmds == nil {
+		return nil, err
+	}
+	out := make([]RemoveOutcome, len(jobs))
+	for i, cmd := range cmds {
+		v, err := cmd.Result()
+		if err != nil {
+			out[i].Err = d.s.fault(ctx, err, calls[i].keys)
+			continue
+		}
+		out[i].Removed, out[i].Err = readRemoved(v)
+	}
+	return out, nil
+}
+
+func readRemoved(v any) (Removed, error) {
+	r, err := readReply("remove", v)
 	if err != nil {
 		return Removed{}, err
 	}
@@ -52,20 +109,3 @@ func (s *Store) Fields(ctx context.Context, id string) (map[string]string, error
 
 // RecordOf reads such fields.
 func RecordOf(id string, fields map[string]string) Record { return readRecord(id, fields) }
-
-// Restore brings the record of a dead job back, for a time, unless there is one (Same).
-func (d *Daemon) Restore(ctx context.Context, id string, fields map[string]string, at time.Time) (Code, error) {
-	if err := bad("job id", id); err != nil {
-		return "", err
-	}
-	k := d.s.keys
-	args := []any{dec(d.epoch), id, strconv.FormatInt(at.UnixMilli(), 10)}
-	for f, v := range fields {
-		args = append(args, f, v)
-	}
-	r, err := d.s.run(ctx, "restore", []key{k.epoch(), k.dead(), k.job(id)}, args...)
-	if err != nil {
-		return "", err
-	}
-	return r.code(), r.err
-}

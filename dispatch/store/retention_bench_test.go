@@ -66,7 +66,7 @@ func runAll(ctx context.Context, a *Actor, d *Daemon) error {
 	if _, err := a.Exchange(ctx, ends, 0, 0); err != nil {
 		return err
 	}
-	page, err := d.Ended(ctx, 1000)
+	page, _, err := d.Ended(ctx, 1000)
 	if err == nil {
 		_, err = d.Settle(ctx, page)
 	}

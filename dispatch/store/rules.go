@@ -3,9 +3,12 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // MaxPriority bounds the levels on both sides of 0.
@@ -69,6 +72,8 @@ func readOpts(r *Record, opts string) {
 			r.StartBy = msTime(w[1:])
 		case 'd':
 			r.Due = msTime(w[1:])
+		case 'k':
+			r.KeepResult = new(time.Duration(laxUint(w[1:])) * time.Millisecond)
 		case 'a':
 			r.Alone = true
 		}
@@ -145,6 +150,26 @@ func (s *Store) Dependents(ctx context.Context, id string, limit int) (first []s
 		first = append(first, id)
 	}
 	return first, int(card.Val()), nil
+}
+
+// Awaited says of each of several jobs whether others wait for it.
+func (s *Store) Awaited(ctx context.Context, ids []string) (all []bool, err error) {
+	for some := range slices.Chunk(ids, readsAtOnce) {
+		p := s.rdb.Pipeline()
+		cmds := make([]*redis.IntCmd, len(some))
+		keys := make([]key, len(some))
+		for i, id := range some {
+			keys[i] = s.keys.unlocks(id)
+			cmds[i] = p.ZCard(ctx, keys[i].name)
+		}
+		if _, err := p.Exec(ctx); err != nil {
+			return nil, s.fault(ctx, err, keys)
+		}
+		for _, cmd := range cmds {
+			all = append(all, cmd.Val() > 0)
+		}
+	}
+	return all, nil
 }
 
 // defaultPriorityWait is how long a job waits at most behind a flood of higher levels.

@@ -553,7 +553,7 @@ func (m *machine) foreign() {
 }
 
 func (m *machine) settle() {
-	es, err := m.d.Ended(m.ctx, rapid.IntRange(1, 3).Draw(m.T, "count"))
+	es, _, err := m.d.Ended(m.ctx, rapid.IntRange(1, 3).Draw(m.T, "count"))
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -697,7 +697,7 @@ func (m *machine) workOne(h *hand) bool {
 
 func (m *machine) settleAll() {
 	for len(m.w.ended) > 0 {
-		es, err := m.d.Ended(m.ctx, pageMax)
+		es, _, err := m.d.Ended(m.ctx, pageMax)
 		if err == nil {
 			_, err = m.d.Settle(m.ctx, es)
 		}

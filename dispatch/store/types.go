@@ -148,8 +148,10 @@ type Record struct {
 
 	Priority int
 	StartBy  time.Time // while it has not begun; zero: none
-	Due      time.Time // of one that waits for prerequisites: not before; zero: none
-	Alone    bool      // its actor died with several jobs in hand: it runs in an empty one from then on
+	// KeepResult is its own word on how long its result is kept; nil: it has none.
+	KeepResult *time.Duration
+	Due        time.Time // of one that waits for prerequisites: not before; zero: none
+	Alone      bool      // its actor died with several jobs in hand: it runs in an empty one from then on
 }
 
 // Attempt is one that was not the job's end: its actor died, its script failed, or the job was revived after it.

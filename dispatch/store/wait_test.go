@@ -176,6 +176,27 @@ func TestFacts(t *testing.T) {
 				b.Errorf("last %s, want %s", l, second.Last)
 			}
 		},
+		"what an old copy has was read": func(b *bed) {
+			for i := range 3 {
+				b.actor(fmt.Sprint("p_", i), fmt.Sprint("i", i))
+			}
+			read := must[FactBatch](b)(b.s.ReadFacts(b.ctx(), noFact, 0))
+			b.s.rdb.XDel(b.ctx(), "hero:facts", read.Last)
+			if f := must[FactBatch](b)(b.s.ReadFacts(b.ctx(), read.Last, time.Minute)); !f.Lost || len(f.Facts) != 0 {
+				b.Errorf("%+v", f)
+			} else if f = must[FactBatch](b)(b.s.ReadFacts(b.ctx(), f.Last, 0)); f.Lost || len(f.Facts) != 0 {
+				b.Errorf("read again: %+v", f)
+			} else {
+				b.actor("p_9", "i9")
+				if f = must[FactBatch](b)(b.s.ReadFacts(b.ctx(), f.Last, 0)); f.Lost || len(f.Facts) != 1 || f.Facts[0].Actor != "p_9" {
+					b.Errorf("what came behind it: %+v", f)
+				}
+			}
+			b.s.rdb.Del(b.ctx(), "hero:facts")
+			if f := must[FactBatch](b)(b.s.ReadFacts(b.ctx(), read.Last, 0)); !f.Lost || f.Last != noFact {
+				b.Errorf("emptied: %+v", f)
+			}
+		},
 		"a reader that fell behind is told": func(b *bed) {
 			b.actor("p_1", "i1")
 			last := must[string](b)(b.s.LastFact(b.ctx()))

@@ -16,11 +16,11 @@ redis.call('LLEN', k_queue) -- fails on a key of another kind, before anything i
 local answer = { 'OK', '' }
 local places = {} -- of the answers about jobs that went into the queue
 
--- The position moves with a known id too: it says what was read. After the first other write.
+-- The position moves with a known id too: it says what was read. Written at the end: what comes again after a call that failed is known.
+local read_to = position
 local function reached(sequence)
-  if before(position, sequence) then
-    position = sequence
-    redis.call('SET', k_position, sequence)
+  if before(read_to, sequence) then
+    read_to = sequence
   end
 end
 
@@ -30,8 +30,22 @@ local function say(code, status, sequence, adopted, due, actor, inc, waits_for)
   answer[n + 5], answer[n + 6], answer[n + 7], answer[n + 8] = due, actor, inc, waits_for
 end
 
-local function ready_now(id, sequence, opts)
-  rare.enqueue(id, { opts = opts, ready = now })
+-- New jobs with nothing rare go into the queue by one command: before anything else is done that could fail, since their records are there.
+local plain = {}
+local function queue_plain()
+  if plain[1] then
+    redis.call('LPUSH', k_queue, unpack(plain))
+    redis.call('ZREM', k_dead, unpack(plain)) -- one may lie there as an id without a record
+    plain = {}
+  end
+end
+
+local function ready_now(id, sequence, opts, fresh)
+  if fresh and not opts then
+    plain[#plain + 1] = id
+  else
+    rare.enqueue(id, { opts = opts, ready = now })
+  end
   places[id] = #answer
   say('OK', 'dispatched', sequence, 0, '', '', '', '')
 end
@@ -53,10 +67,16 @@ local function completed(id, j, retries, created, opts)
     set[#set + 1], set[#set + 2] = 'opts', j.opts
   end
   redis.call('HSET', job_key(id), unpack(set))
-  redis.call('HDEL', job_key(id), 'asserted')
+  redis.call('HDEL', job_key(id), 'asserted', 'awaits')
   if j.opts then
     rare.begun(id, j.opts)
   end
+end
+
+-- Its end is the log's to hear of.
+local function ended_of(id, sequence, j)
+  redis.call('RPUSH', k_ended, sequence .. ' ' .. id .. ' ' .. (redis.call('HEXISTS', job_key(id), 'dead_ms') == 1 and 'dead' or j.status))
+  redis.call('PERSIST', job_key(id))
 end
 
 -- A submission whose id has a record.
@@ -65,8 +85,10 @@ local function known(id, sequence, script, again, retries, created, opts, refill
   local code, adopted = 'CONFLICT', 0
   local types = redis.call('HMGET', job_key(id), 'type', 'script_type')
   local alike = j.script == script and (types[1] == a_type or not types[1] and string.lower(types[2] or a_type) == string.lower(a_type))
-  -- A later message than that of its end: the same one again finds it revived, and perhaps ended since.
-  if again == '1' and j.ended and alike and before(j.sequence or '0', sequence) then
+  -- A later message than that of its end: the same one again finds it revived, and perhaps ended since. One that was kept over this
+  -- rebuild has ended as the revived one.
+  if again == '1' and j.ended and alike and before(j.sequence or '0', sequence) and
+    not (refilled == '1' and j.epoch == a_epoch and redis.call('HEXISTS', job_key(id), 'asserted') == 1) then
     rare.revive(id, j, sequence)
     reached(sequence)
     return ready_now(id, sequence, j.opts)
@@ -75,7 +97,12 @@ local function known(id, sequence, script, again, retries, created, opts, refill
     code = 'SAME'
     if not logged(j) and sequence ~= '0' then
       -- Pushed by others, in the log by now: from here on it ends as the log's.
-      local asserted = redis.call('HGET', job_key(id), 'asserted')
+      local f = redis.call('HMGET', job_key(id), 'asserted', 'awaits')
+      local asserted = f[1]
+      if asserted and f[2] and before(sequence, f[2]) then -- a later one stands for the job
+        reached(sequence)
+        return say(code, j.status, '0', adopted, '', '', '', '')
+      end
       j.sequence = sequence
       if asserted then
         completed(id, j, retries, created, opts)
@@ -88,13 +115,12 @@ local function known(id, sequence, script, again, retries, created, opts, refill
         redis.call('HSET', job_key(id), 'sequence', sequence, 'v', '1')
       end
       if j.ended then
-        redis.call('RPUSH', k_ended, sequence .. ' ' .. id .. ' ' .. j.status)
-        redis.call('PERSIST', job_key(id))
+        ended_of(id, sequence, j)
       end
-    elseif refilled == '1' and j.ended and j.sequence == sequence and redis.call('TTL', job_key(id)) >= 0 then
+    elseif refilled == '1' and j.ended and j.sequence == sequence and
+      (redis.call('HDEL', job_key(id), 'settled') == 1 or redis.call('TTL', job_key(id)) >= 0) then
       -- A dead one that was restored, and whose message was not deleted before Redis forgot that it has to be.
-      redis.call('RPUSH', k_ended, sequence .. ' ' .. id .. ' ' .. (redis.call('ZSCORE', k_dead, id) and 'dead' or j.status))
-      redis.call('PERSIST', job_key(id))
+      ended_of(id, sequence, j)
     end
   end
   reached(sequence)
@@ -141,7 +167,10 @@ local function new(id, sequence, script, caller, context, timeout, retries, env,
     redis.call('SADD', k_types, a_type)
     typed = true
   end
-  redis.call('ZREM', k_dead, id) -- it may lie there as an id without a record
+  if not opts and not later and needs == '' then
+    return ready_now(id, sequence, opts, true)
+  end
+  redis.call('ZREM', k_dead, id) -- as above
   if failed then
     rare.end_unrun(id, { attempt = '0', sequence = sequence, opts = opts }, 'prerequisite ' .. failed,
       'its prerequisite ' .. failed .. ' did not finish')
@@ -168,17 +197,25 @@ end
 
 for i = 4, #ARGV, 14 do
   local id, sequence, again = ARGV[i], ARGV[i + 1], ARGV[i + 13]
-  local f = redis.pcall('HMGET', job_key(id), 'status', 'script')
+  local f = redis.call('EXISTS', job_key(id)) == 1 and redis.pcall('HMGET', job_key(id), 'status', 'script') or {}
   if f.err then
     if i == 4 then
       return f
     end
     break
-  elseif f[1] or f[2] then
+  end
+  if f[1] or f[2] or ARGV[i + 9] ~= '' or ARGV[i + 10] ~= '' or ARGV[i + 11] ~= '' then
+    queue_plain()
+  end
+  if f[1] or f[2] then
     known(id, sequence, ARGV[i + 2], again, ARGV[i + 6], ARGV[i + 8], ARGV[i + 10], ARGV[i + 12])
   else
     new(id, sequence, unpack(ARGV, i + 2, i + 12))
   end
+end
+queue_plain()
+if read_to ~= position then
+  redis.call('SET', k_position, read_to)
 end
 if next(places) and redis.call('EXISTS', k_idle) == 1 then
   for _, h in ipairs(rare.serve(100)) do

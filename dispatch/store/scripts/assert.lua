@@ -1,11 +1,13 @@
 -- assert: an actor says, after its hello to a new epoch, which jobs it holds since an earlier one: they stay in its hand.
+-- FIXED facts stale staled
 -- KEYS epoch actor held idle lease types dead asserted queue delayed
 -- ARGV epoch type name incarnation slots done
--- USE epoch now stamp record order opts type queue
+-- USE epoch now stamp fact record order opts type queue stale
 -- RETURNS NO_EPOCH | UNREGISTERED | OK told
 -- BOUND 100 jobs; a queue of 1,000 is searched for each that waits there; in a longer one claim skips the id when it comes
 -- More ARGV: for each job "<epoch> <attempt> <ms since it began> <timeout> <id>", script, environment, caller and context.
--- told has a letter for each: O for OK, it is the caller's under this epoch with the attempt that it had; S for STALE: drop it.
+-- told has a letter for each: O for OK, it is the caller's under this epoch with the attempt that it had; S for STALE: drop it;
+-- people are told, unless its record says that it has ended by this very attempt. What was STALE once is so when it is asked again.
 -- A call's jobs are of one type, which need not be the actor's own (idle and lease are of that). done is 1 in the call that names the last of them, also with none: the daemon waits a moment for that before it refills.
 -- Where the record is unknown it is made, with the field asserted: accept then adds what only the log knows.
 local a = redis.call('HMGET', k_actor, 'incarnation', 'gate')
@@ -40,7 +42,7 @@ for i = 7, #ARGV, 5 do
   local code = 'S'
   if j.status == 'started' and j.epoch == a_epoch and j.attempt == attempt and j.holder == a_incarnation then
     code = 'O' -- said before
-  elseif a[2] == 'open' and before(epoch, a_epoch) and older(j, epoch, attempt, script) then
+  elseif a[2] == 'open' and before(epoch, a_epoch) and older(j, epoch, attempt, script) and not rare.stale_before(id, '', attempt) then
     local listed = redis.call('LPOS', k_held, id) -- in an old copy
     if redis.call('LLEN', k_held) - (listed and 1 or 0) - a_slots < 0 then
       local token = hand .. string.format('%d', now - ran) .. ' ' .. a_name
@@ -66,6 +68,9 @@ for i = 7, #ARGV, 5 do
       end
       code, mine = 'O', mine + 1
     end
+  end
+  if code == 'S' and not (j.ended and j.epoch == epoch and j.attempt == attempt and j.holder == a_incarnation) then
+    rare.stale(id, '', attempt, j.known and 'STALE' or 'UNKNOWN')
   end
   told = told .. code
 end

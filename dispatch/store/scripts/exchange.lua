@@ -1,5 +1,5 @@
 -- exchange: an actor tells which of its jobs ended, and gets its next ones.
--- FIXED epoch facts ended dead groups stale
+-- FIXED epoch facts ended dead groups stale staled
 -- KEYS queue idle actor held wake lease
 -- ARGV epoch type name incarnation slots known want
 -- USE epoch now stamp fact record fence opts type queue need end retry stale ready start serve take
@@ -10,6 +10,28 @@
 -- told has a letter for each: O for OK (also when it was told before), S for STALE, U for UNKNOWN; those two are told to people.
 -- known is how many jobs the caller knows to be in its hand beside those, -1 while it listens to its wake list or has another call under way: if
 -- there are more, they all come. IDLE: it stands among the idle. JOB: it has all it wanted, or its hand is full.
+
+-- Ids leave the hand: most often they are its oldest, and go by one cut.
+local function let_go(ids)
+  local mine, oldest = {}, 0
+  if #ids > 2 then
+    for _, id in ipairs(ids) do
+      mine[id] = true
+    end
+    for _, id in ipairs(redis.call('LRANGE', k_held, '0', #ids - 1)) do
+      oldest = oldest + (mine[id] and 1 or 0)
+      mine[id] = nil
+    end
+  end
+  if oldest > 0 and oldest == #ids then
+    redis.call('LTRIM', k_held, oldest, '-1')
+  else
+    for _, id in ipairs(ids) do
+      redis.call('LREM', k_held, 1, id)
+    end
+  end
+end
+
 local told, ended, forgotten = '', {}, {}
 local i = 8
 while ARGV[i] do
@@ -51,9 +73,7 @@ if mine then
   many = a[3] or nil
   local dropped = false
   if held > tonumber(a_known) and a_known ~= '-1' then
-    for _, id in ipairs(ended) do -- first, or they would count as lost
-      redis.call('LREM', k_held, 1, id)
-    end
+    let_go(ended) -- first, or they would count as lost
     ended = {}
     local found = rare.in_hand(answer)
     dropped, held = found < held, found
@@ -99,9 +119,7 @@ if mine then
     redis.call('HSET', k_actor, 'seen_ms', now)
   end
 end
-for _, id in ipairs(ended) do -- last: a list that does not become empty need not be made anew
-  redis.call('LREM', k_held, 1, id)
-end
+let_go(ended) -- last: a list that does not become empty need not be made anew
 if #forgotten > 0 and redis.call('EXISTS', k_groups) == 1 then
   redis.call('HDEL', k_groups, unpack(forgotten))
 end

@@ -31,7 +31,7 @@ function rare.crashed(id, j, outcome)
   end
   local crashes = string.format('%d', #times)
   local pause = 0
-  if outcome == 'crashed' and #times > 1 then
+  if outcome == 'crashed' and #times > 1 and #times < tonumber(a_max_crashes) then
     pause = math.floor((#times == 2 and 1000 or 10000) * a_jitter)
   end
   local ready = string.format('%d', now + pause)

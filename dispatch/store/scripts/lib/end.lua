@@ -31,7 +31,7 @@ local function end_job(e)
     if not opts or not flag(opts, 'u') then
       redis.call('EXPIRE', key, c_keep)
     end
-    rare.retain(e.id, '0')
+    rare.retain({ '0 ' .. e.id })
     if e.kind == 'dead' then -- it goes to the bucket of the dead all the same
       gone[#gone + 1] = '0 ' .. e.id .. ' dead'
     else

@@ -1,19 +1,26 @@
 -- RARE
 -- Records of ended jobs are kept for a time and in a number. The list done has them in the order of their
--- ends, as "<sequence> <id>"; what is over the number goes, two a call, so that a lowered one is reached too. A job that
+-- ends, as "<sequence> <id>"; what is over the number goes, two for each that comes, so that a lowered one is reached too. A job that
 -- was revived since carries another sequence and stays.
-function rare.retain(id, sequence)
+function rare.retain(entries)
   local done = c_prefix .. ':done'
-  local over = redis.call('RPUSH', done, sequence .. ' ' .. id) - c_done
-  for _ = 1, over < 2 and over or 2 do
-    local old_sequence, old = string.match(redis.call('LPOP', done) or '', '^(%S+) (.+)$')
-    if old then
-      local key = c_prefix .. ':job:' .. old
-      local f = redis.pcall('HMGET', key, 'status', 'sequence', 'opts')
-      local awaited = f[3] and string.find(' ' .. f[3] .. ' ', ' u ', 1, true) -- others wait for it: it goes when none does
-      if (f[1] == 'finished' or f[1] == 'error') and (f[2] or '0') == old_sequence and not awaited then
-        redis.call('UNLINK', key, c_prefix .. ':q:reply:' .. old)
+  for i = 1, #entries, 100 do -- each command has as many arguments at most, or twice as many
+    local some = { unpack(entries, i, math.min(i + 99, #entries)) }
+    local over = redis.call('RPUSH', done, unpack(some)) - c_done
+    local olds, gone = over > 0 and redis.call('LPOP', done, math.min(over, 2 * #some)) or {}, {}
+    for _, entry in ipairs(olds) do
+      local sequence, id = string.match(entry, '^(%S+) (.+)$')
+      if id then
+        local key = c_prefix .. ':job:' .. id
+        local f = redis.pcall('HMGET', key, 'status', 'sequence', 'opts')
+        local awaited = f[3] and string.find(' ' .. f[3] .. ' ', ' u ', 1, true) -- others wait for it: it goes when none does
+        if (f[1] == 'finished' or f[1] == 'error') and (f[2] or '0') == sequence and not awaited then
+          gone[#gone + 1], gone[#gone + 2] = key, c_prefix .. ':q:reply:' .. id
+        end
       end
+    end
+    if gone[1] then
+      redis.call('UNLINK', unpack(gone))
     end
   end
 end

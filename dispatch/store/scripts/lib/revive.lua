@@ -13,7 +13,7 @@ function rare.revive(id, j, sequence)
   redis.call('HSET', key, 'status', 'dispatched', 'token', a_epoch .. ' ' .. j.attempt .. '  ' .. j.started .. ' ' .. j.actor, 'sequence', sequence,
     'ready_ms', now, 'updated_at', stamp(), 'type', a_type, 'v', '1')
   redis.call('HDEL', key, 'output', 'error', 'reason', 'exit_code', 'crashes', 'crash_ms', 'retried', 'cancel', 'dead_ms', 'cause',
-    'gave_back', 'host', 'forgotten', 'unread', 'settled', 'first_ms')
+    'gave_back', 'host', 'forgotten', 'unread', 'settled', 'first_ms', 'asserted', 'awaits')
   redis.call('PERSIST', key)
   redis.call('UNLINK', c_prefix .. ':q:reply:' .. id)
   redis.call('ZREM', k_dead, id)

@@ -105,9 +105,14 @@ function rare.serve(limit, handed)
   return handed
 end
 
--- The same for the types that ends of this script's type have given something to.
+-- The same for the types that ends have given something to, until none has: a late job that ends on its way may release one
+-- of a type that was served before, the script's own among them.
 function rare.serve_others(handed)
-  for t in pairs(touched) do
-    rare.as_type(t, rare.serve, 100, handed)
+  while next(touched) do
+    local types = touched
+    touched = {}
+    for t in pairs(types) do
+      rare.as_type(t, rare.serve, 100, handed)
+    end
   end
 end
