@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,7 +70,7 @@ With --stop-actors each actor is stopped once it holds no job (or is killed afte
 					if pid, held := f.Holder(); !held || pid != run.PID {
 						fmt.Fprintln(cmd.OutOrStdout(), "herosup is down")
 						if stopActors && !held {
-							return leftBehind(cmd.Context(), f, run)
+							return a.leftBehind(cmd, f, run)
 						}
 						return nil
 					}
@@ -90,8 +94,9 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 	if err != nil {
 		return errNoDaemon(f.Dir)
 	}
-	z, err := zinit.Dial(cmd.Context(), run.Zinit, zinit.Options{})
-	if errors.Is(err, zinit.ErrNoServer) && run.OwnZinit {
+	z, err := dialZinit(cmd.Context(), run.Zinit)
+	switch {
+	case errors.Is(err, zinit.ErrNoServer) && run.OwnZinit:
 		left, err := server.Survivors(f.Path("zinit"))
 		if err != nil {
 			return err
@@ -107,7 +112,13 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 		if z, err = daemon.StartZinit(cmd.Context(), f, self); err != nil { // it adopts them
 			return err
 		}
-	} else if err != nil {
+	case errors.Is(err, zinit.ErrNoServer):
+		a.note(cmd, "no daemon runs; ending what it left")
+		if err := a.endMarked(cmd, f, run); err != nil {
+			return err
+		}
+		return a.isDown(cmd, f)
+	case err != nil:
 		return err
 	}
 	defer z.Close()
@@ -115,6 +126,11 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 	if err := stopServices(cmd.Context(), f, z, run.OwnZinit); err != nil {
 		return err
 	}
+	return a.isDown(cmd, f)
+}
+
+// isDown is the end of a clean-up.
+func (a *app) isDown(cmd *cobra.Command, f *state.Folder) error {
 	if err := f.RemoveSockets(); err != nil {
 		return err
 	}
@@ -122,18 +138,62 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 	return nil
 }
 
+// goneTries bounds how often a zinit is asked again that ends in the middle of the question: one that
+// was killed a moment ago still takes connections.
+const goneTries = 20
+
+func dialZinit(ctx context.Context, socket string) (*zinit.Client, error) {
+	for try := 1; ; try++ {
+		z, err := zinit.Dial(ctx, socket, zinit.Options{})
+		if !errors.Is(err, zinit.ErrUnanswered) || try == goneTries {
+			return z, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// endMarked ends by their marks the actors of a zinit that nobody started here and that does not answer.
+func (a *app) endMarked(cmd *cobra.Command, f *state.Folder, run state.Runtime) error {
+	ended, err := daemon.EndMarked(cmd.Context(), f)
+	seen := map[string][]string{}
+	for _, l := range ended {
+		seen[l.Service] = append(seen[l.Service], strconv.Itoa(l.Process.PID))
+	}
+	for _, service := range slices.Sorted(maps.Keys(seen)) {
+		fmt.Fprintf(cmd.OutOrStdout(), "ended %s, which carried our mark (PID %s)\n", strings.TrimPrefix(service, f.ServicePrefix()), strings.Join(seen[service], " "))
+	}
+	a.note(cmd, "no zinit answers at %s: our services stay known to it, and it may start them when it is back; `herosup down --stop-actors` removes them then", run.Zinit)
+	return err
+}
+
 // leftBehind says what the daemon could not end: it has tried, and can not tell any
-// more. So that is tried again; the error is nil when nothing of ours is there.
-func leftBehind(ctx context.Context, f *state.Folder, run state.Runtime) error {
-	z, err := zinit.Dial(ctx, run.Zinit, zinit.Options{})
-	if errors.Is(err, zinit.ErrNoServer) && run.OwnZinit {
+// more. So that is tried again; the error is nil when nothing of ours is there. What
+// another daemon, which began meanwhile, has there is its own.
+func (a *app) leftBehind(cmd *cobra.Command, f *state.Folder, run state.Runtime) error {
+	lock, err := f.Lock()
+	if held, is := errors.AsType[*state.HeldError](err); is {
+		a.note(cmd, "another daemon has begun meanwhile (PID %d): what runs now is left to it", held.PID)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	defer lock.Release() //nolint:errcheck // the process ends now
+	z, err := dialZinit(cmd.Context(), run.Zinit)
+	switch {
+	case errors.Is(err, zinit.ErrNoServer) && run.OwnZinit:
+		return nil
+	case errors.Is(err, zinit.ErrNoServer):
+		return a.endMarked(cmd, f, run)
+	case err != nil:
+		return err
+	}
 	defer z.Close()
-	return stopServices(ctx, f, z, run.OwnZinit)
+	return stopServices(cmd.Context(), f, z, run.OwnZinit)
 }
 
 // stopServices is the daemon's, with what to do about what stays.

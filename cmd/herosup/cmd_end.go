@@ -22,10 +22,10 @@ import (
 	"herosup/dispatch/client"
 )
 
-// How many jobs are acted on side by side. The daemon takes cancels that come together as one.
+// How many jobs are acted on side by side. The daemon takes cancels that come together as one, and removals.
 const (
-	atOnce        = 16
-	cancelsAtOnce = 400
+	atOnce         = 16
+	togetherAtOnce = 400
 )
 
 // treatment is something that is done to jobs: one by one, or to all of a filter.
@@ -41,7 +41,7 @@ func (a *app) cancelCommand() *cobra.Command {
 	return a.treatmentCommand(treatment{
 		verb: "cancel", done: "cancelled", short: "End jobs that have not ended",
 		long:   "A job that waits is taken out, one that runs is ended. One that has ended is left as it is.",
-		atOnce: cancelsAtOnce,
+		atOnce: togetherAtOnce,
 		// What would take the place of a cancelled one goes first.
 		states: []string{dispatch.StateDelayed, dispatch.StateBlocked, dispatch.StateWaiting, dispatch.StateRunning},
 		do: func(c *client.Client, ctx context.Context, id string) error {
@@ -68,7 +68,7 @@ func (a *app) removeCommand() *cobra.Command {
 	return a.treatmentCommand(treatment{
 		verb: "rm", done: "removed", short: "Forget ended jobs: record, result, place in the dead list",
 		long:   "A job that has not ended is refused: cancel it first.",
-		atOnce: atOnce,
+		atOnce: togetherAtOnce,
 		states: nil, // it must be said
 		do:     func(c *client.Client, ctx context.Context, id string) error { return c.Remove(ctx, id) },
 	})

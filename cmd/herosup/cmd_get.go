@@ -74,10 +74,14 @@ func (a *app) getActors() *cobra.Command {
 	return c
 }
 
-// why an actor is as it is: what its start waits for goes before how it came to that.
+// why an actor is as it is: what its start waits for, or why it is still as it was before
+// a restart, goes before how it came to that.
 func why(x monitor.Actor) string {
-	if x.Blocked != "" {
+	switch {
+	case x.Blocked != "":
 		return "blocked: " + x.Blocked
+	case x.NotRestarted != "":
+		return "not restarted, works on as it was: " + x.NotRestarted
 	}
 	return x.Reason
 }

@@ -19,13 +19,18 @@ type intent struct {
 	of         func(actor string, deadline events.Seconds) events.Event
 	// done is the state that ends the wait; "" waits for nothing.
 	done []string
+	// replaced: the wait is for another process in the place of the one that there is.
+	replaced bool
 	// deadline adds --deadline.
 	deadline bool
 }
 
+// works are the states of an actor that takes jobs.
+var works = []string{"idle", "running", "pinging"}
+
 func (a *app) startCommand() *cobra.Command {
 	return a.intentCommand(intent{
-		use: "start", short: "Start an actor", done: []string{"idle", "running", "pinging"},
+		use: "start", short: "Start an actor", done: works,
 		of: func(n string, _ events.Seconds) events.Event { return events.ActorStart{Actor: n} },
 	})
 }
@@ -41,7 +46,8 @@ func (a *app) stopCommand() *cobra.Command {
 
 func (a *app) restartCommand() *cobra.Command {
 	return a.intentCommand(intent{
-		use: "restart", short: "Replace an actor's process, as it is configured now, once it holds no job", deadline: true,
+		use: "restart", short: "Replace an actor's process, as it is configured now, once it holds no job",
+		done: works, replaced: true, deadline: true,
 		of: func(n string, d events.Seconds) events.Event {
 			return events.ActorRestart{Actor: n, Deadline: d, Reason: "asked for by command"}
 		},
@@ -106,10 +112,31 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 			if len(names) == 0 {
 				a.note(cmd, "there is no such actor; nothing to do")
 			}
+			waiting, answered := func(context.Context) error { return nil }, func(string, string, time.Time) {}
+			switch {
+			case wait && i.replaced:
+				w, err := d.expectOthers(cmd.Context(), names)
+				if err != nil {
+					return err
+				}
+				defer w.close()
+				waiting, answered = w.wait, w.answered
+			case wait && i.done != nil:
+				w, err := d.expectStates(i.done)
+				if err != nil {
+					return err
+				}
+				defer w.close()
+				waiting, answered = w.wait, w.answered
+			}
 			list, faults := []intended{}, []error(nil)
 			for _, n := range names {
-				x := intended{Actor: n}
-				err := d.ask(cmd.Context(), i.of(n, events.SecondsOf(deadline)), &x)
+				taken := struct {
+					*intended
+					At time.Time `json:"at"`
+				}{intended: &intended{Actor: n}}
+				err := d.ask(cmd.Context(), i.of(n, events.SecondsOf(deadline)), &taken)
+				x := *taken.intended
 				var refusal *events.Refusal
 				switch {
 				case errors.As(err, &refusal):
@@ -122,6 +149,7 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 				if err != nil {
 					faults = append(faults, err)
 				}
+				answered(n, x.State, taken.At)
 				list = append(list, x)
 			}
 			if asJSON {
@@ -129,10 +157,10 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 					return err
 				}
 			}
-			if wait && len(faults) == 0 && i.done != nil {
+			if wait && len(faults) == 0 {
 				ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 				defer cancel()
-				return d.waitFor(ctx, names, i.done)
+				return waiting(ctx)
 			}
 			return errors.Join(faults...)
 		},

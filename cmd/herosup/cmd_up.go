@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -82,8 +84,13 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 				return &exitError{status: exitUsage, err: err}
 			}
 			if detach {
-				return a.detach(cmd, f)
+				if err := a.detach(cmd, f); err != nil {
+					return err
+				}
+				a.warnMissing(cmd, cfg)
+				return nil
 			}
+			a.warnMissing(cmd, cfg)
 			log, err := a.logger(cmd, cfg.Log.Level, cfg.Log.Format)
 			if err != nil {
 				return err
@@ -101,6 +108,15 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 	c.Flags().BoolVar(&detach, "detach", false, "start in the background and return when it is ready")
 	c.Flags().BoolVar(&check, "check", false, "check the configuration, print the pools and end")
 	return c
+}
+
+// warnMissing tells the pools that can start no actor; the daemon runs all the same.
+func (a *app) warnMissing(cmd *cobra.Command, cfg config.Config) {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
+		if reason, hint := cfg.Pools[name].Missing(name); reason != "" {
+			a.note(cmd, "warning: pool %s can not start actors: %s (hint: %s)", name, reason, hint)
+		}
+	}
 }
 
 func printPools(cmd *cobra.Command, cfg config.Config) error {

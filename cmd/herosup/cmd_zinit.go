@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,6 +69,9 @@ func (a *app) zinitSocket(given string) (string, error) {
 		return "", hinted(exitNoDaemon, err, "name the socket with --socket")
 	}
 	run, err := f.ReadRuntime()
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("no daemon has run on state folder %s, whose zinit would be meant", f.Dir)
+	}
 	if err != nil {
 		return "", hinted(exitNoDaemon, err, "name the socket with --socket")
 	}

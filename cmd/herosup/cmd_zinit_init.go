@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -16,9 +18,9 @@ func (a *app) zinitInitCommand(socket *string) *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use: "init --config DIR --socket PATH", Short: "Run our process manager in the foreground", Args: cobra.NoArgs,
-		Long: "Run our process manager in the foreground. TERM, INT and `zinit shutdown` stop all services,\n" +
-			"dependents first. As a machine's first process (PID 1, not a container's) it then powers the\n" +
-			"machine off; /proc, and /sys/fs/cgroup for bounds, have to be mounted before.",
+		Long: "Run our process manager in the foreground. TERM, INT, HUP and `zinit shutdown` stop all\n" +
+			"services, dependents first. As a machine's first process (PID 1, not a container's) it then\n" +
+			"powers the machine off; /proc, and /sys/fs/cgroup for bounds, have to be mounted before.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir == "" || *socket == "" {
 				return usagef("give --config and --socket")
@@ -37,7 +39,13 @@ func (a *app) zinitInitCommand(socket *string) *cobra.Command {
 			if dir, err = filepath.Abs(dir); err != nil { // the keeper runs elsewhere
 				return err
 			}
-			err = server.Run(cmd.Context(), server.Config{
+			ctx := cmd.Context()
+			if !signal.Ignored(syscall.SIGHUP) { // by nohup
+				var stop func()
+				ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+				defer stop()
+			}
+			err = server.Run(ctx, server.Config{
 				Dir: dir, Socket: *socket, Log: log, Keeper: []string{self, "zinit", "keep", "--config", dir},
 			})
 			reboot := errors.Is(err, server.ErrReboot)

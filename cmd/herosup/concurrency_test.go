@@ -41,6 +41,7 @@ echo done`, dir)
 		if by["bash_1"] != 4 || by["bash_2"] != 4 || len(by) != 2 {
 			t.Errorf("run by %v, want four on each of two actors", by)
 		}
+		r.until("the keeper knows of it", func() bool { return r.count("running") == 2 })
 		list, err := r.d.actors(t.Context(), "")
 		if err != nil {
 			t.Fatal(err)

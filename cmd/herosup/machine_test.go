@@ -16,7 +16,7 @@ import (
 func TestZinitInitAsFirstOfAMachine(t *testing.T) {
 	notRaced(t)
 	dir := shortDir(t)
-	program, services, outside := filepath.Join(dir, "herosup-copy"), filepath.Join(dir, "services"), filepath.Join(dir, "out") // see TestMain
+	program, services := filepath.Join(dir, "herosup-copy"), filepath.Join(dir, "services") // see TestMain
 	copyProgram(t, program)
 	says := func(name, more string) string {
 		return fmt.Sprintf("exec: sh -c 'trap \"echo %[1]s ends; exit\" TERM; echo %[1]s begins; touch /run/%[1]s; while true; do sleep 0.1; done'\nlog: stdout\ntest: test -e /run/%[1]s\n%[2]s", name, more)
@@ -36,7 +36,7 @@ else
 fi
 `, program)
 	for _, err := range []error{
-		os.Mkdir(services, 0o755), os.Mkdir(outside, 0o755),
+		os.Mkdir(services, 0o755),
 		os.WriteFile(filepath.Join(services, "db.yaml"), []byte(says("db", "")), 0o600),
 		os.WriteFile(filepath.Join(services, "web.yaml"), []byte(says("web", "after: [db]\n")), 0o600),
 		os.WriteFile(filepath.Join(dir, "driver"), []byte(driver), 0o600),
@@ -46,8 +46,8 @@ fi
 			t.Fatal(err)
 		}
 	}
-	console := zinittest.Machine(t, fmt.Sprintf("mount -t hostfs -o %s none /mnt\ncp -r %s /run/\nexec %s zinit init --config /run/services --socket /run/z.sock\n",
-		outside, services, program))
+	console := zinittest.Machine(t, fmt.Sprintf("mount -t hostfs -o $OUTSIDE none /mnt\ncp -r %s /run/\nexec %s zinit init --config /run/services --socket /run/z.sock\n",
+		services, program))
 	rest := console
 	for _, want := range []string{
 		"db begins", "web begins", "first is herosup-copy, no zombies", "web ends", "db ends", "Restarting system",

@@ -9,25 +9,28 @@ import (
 	"github.com/kballard/go-shellquote"
 
 	"herosup/dispatch/runner"
+	"herosup/zinit"
 )
 
 // Missing says what the actors of the pool, which is called name, would not find on
 // this machine, and how to get it; "" when nothing is missing.
 func (p Pool) Missing(name string) (reason, hint string) {
-	if p.Command != "" {
-		return "", ""
-	}
-	if p.Interpreter != "" {
-		words, err := shellquote.Split(p.Interpreter)
+	if line, key := p.line(); line != "" {
+		words, err := shellquote.Split(line)
 		if err != nil || len(words) == 0 {
 			return "", "" // the configuration's check says it
+		}
+		if key == "command" && (!p.Hero() || strings.Contains(words[0], "/")) { // else our actor looks for it
+			if err := zinit.Runnable(words[0]); err != nil {
+				return err.Error(), "put it there again, or correct pools." + name + ".command"
+			}
 		}
 		if _, err := runner.Look(p.path(), words[0]); err != nil {
 			reason = err.Error()
 			if errors.Is(err, exec.ErrNotFound) {
 				reason = words[0] + " is not on this machine's PATH"
 			}
-			return reason, "install it, or correct pools." + name + ".interpreter"
+			return reason, "install it, or correct pools." + name + "." + key
 		}
 		return "", ""
 	}
@@ -39,13 +42,18 @@ func (p Pool) Missing(name string) (reason, hint string) {
 	return "", ""
 }
 
+// line is the command line that the configuration gives, and its key; "" when the types say what is run.
+func (p Pool) line() (line, key string) {
+	if p.Command != "" {
+		return p.Command, "command"
+	}
+	return p.Interpreter, "interpreter"
+}
+
 // Runs is what the actors of the pool run, in a few words; "" for what is missing.
 func (p Pool) Runs() string {
-	switch {
-	case p.Command != "":
-		return p.Command
-	case p.Interpreter != "":
-		return p.Interpreter
+	if line, _ := p.line(); line != "" {
+		return line
 	}
 	var all []string
 	for _, t := range p.Serves() {

@@ -28,11 +28,10 @@ func (d *Daemon) startBus(ctx context.Context) (err error) {
 	defer b.Close()
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	err = events.EnsureReplicas(ctx, b, d.cfg.NATS.Replicas)
 	if d.external() == nil {
-		return err
+		return events.EnsureStreams(ctx, b)
 	}
-	if err != nil {
+	if err := events.EnsureReplicas(ctx, b, d.cfg.NATS.Replicas); err != nil {
 		return external.Explain(err)
 	}
 	return external.Claim(ctx, b, d.folder.ID)

@@ -47,9 +47,7 @@ func (d *Daemon) startParts(ctx context.Context) error {
 		return err
 	}
 	if err := d.startPart(ctx, "zinit", func(b *events.Bus) (component, error) {
-		return zinit.NewExecutor(zinit.ExecutorConfig{
-			Client: d.zinit, Prefix: d.folder.ServicePrefix(), Folder: d.folder.Dir, Pools: templates, PollEvery: d.poll,
-		}, b, d.log.With("component", "zinit"))
+		return zinit.NewExecutor(d.executorConfig(templates), b, d.log.With("component", "zinit"))
 	}); err != nil {
 		return err
 	}
@@ -205,6 +203,12 @@ func passed(env map[string]string) []string {
 // of the machine can read; a password goes through the environment.
 func (d *Daemon) redisForActors() (url string, env map[string]string) {
 	return redisd.Split(d.redis.URL)
+}
+
+func (d *Daemon) executorConfig(templates map[string]zinit.Template) zinit.ExecutorConfig {
+	return zinit.ExecutorConfig{
+		Client: d.zinit, Prefix: d.folder.ServicePrefix(), Folder: d.folder.Dir, Pools: templates, PollEvery: d.poll,
+	}
 }
 
 func (d *Daemon) keeperConfig() fsm.Config {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"herosup/cmd/internal/config"
@@ -14,6 +15,7 @@ import (
 	"herosup/dispatch/store"
 	"herosup/events"
 	"herosup/zinit"
+	"herosup/zinit/wire"
 )
 
 // Options say which daemon to run.
@@ -49,14 +51,19 @@ type Daemon struct {
 	zinit    *zinit.Client
 	socket   string
 	ownZinit bool
+	// moved are the services that the zinit at from had, which another daemon used.
+	moved []string
+	from  string
 	// startedZinit: this start brought it up.
 	startedZinit bool
-	redis        redisd.Choice
-	store        *store.Store
-	poll         time.Duration
-	nats         server
-	parts        []*part
-	ended        chan *part // those that ended unasked; as large as there are parts
+	// found are the services of ours that a zinit which ran before had.
+	found []string
+	redis redisd.Choice
+	store *store.Store
+	poll  time.Duration
+	nats  server
+	parts []*part
+	ended chan *part // those that ended unasked; as large as there are parts
 }
 
 // Run is the whole life of a daemon: it returns when ctx ends, a shutdown was
@@ -83,14 +90,72 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // undo ends what a start that failed has started. A process manager that ran
-// before, and what it keeps, is left as it was found.
+// before, and what it had, is left as it was found; and so is what ours has
+// adopted, from one that was killed, with the one that has adopted it.
 func (d *Daemon) undo(ctx context.Context) error {
-	if !d.startedZinit {
+	if d.zinit == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	ctx, cancel := d.timeToStop(ctx)
 	defer cancel()
-	return StopServices(ctx, d.folder, d.zinit, true)
+	names, adopted, err := d.begun(ctx)
+	if err != nil {
+		return err
+	}
+	err = endServices(ctx, d.folder, d.zinit, names, func(n string) bool { return slices.Contains(names, n) })
+	if err != nil || len(adopted) > 0 || !d.startedZinit {
+		return err
+	}
+	return endZinit(ctx, d.folder, d.zinit)
+}
+
+// begun are the services that this start has brought up, and those whose process is
+// older than the process manager that it has started.
+func (d *Daemon) begun(ctx context.Context) (names, adopted []string, err error) {
+	all, err := services(ctx, d.folder, d.zinit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !d.startedZinit {
+		return slices.DeleteFunc(all, func(n string) bool { return slices.Contains(d.found, n) }), nil, nil
+	}
+	pid, err := wire.PeerPID(d.socket)
+	if err != nil {
+		return nil, nil, err
+	}
+	manager, err := events.IncarnationOf(pid)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range all {
+		st, err := d.zinit.Status(ctx, n)
+		if errors.Is(err, zinit.ServiceNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		life, err := events.IncarnationOf(st.PID)
+		if err == nil && life.Start < manager.Start {
+			adopted = append(adopted, n)
+			continue
+		}
+		names = append(names, n)
+	}
+	return names, adopted, nil
+}
+
+// timeToStop bounds the end of all services: a minute beyond what the slowest pool may take.
+func (d *Daemon) timeToStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), d.longestStop())
+}
+
+func (d *Daemon) longestStop() time.Duration {
+	most := time.Minute
+	for _, p := range d.cfg.Pools {
+		most = max(most, time.Minute+p.StopTimeout)
+	}
+	return most
 }
 
 // start goes from the ground up.
@@ -98,22 +163,49 @@ func (d *Daemon) start(ctx context.Context, o Options) (err error) {
 	if d.self, err = d.folder.KeepBinary(); err != nil {
 		return err
 	}
-	if d.zinit, d.socket, d.ownZinit, err = d.findZinit(ctx); err != nil {
+	z, socket, own, err := d.findZinit(ctx)
+	if err != nil {
 		return err
 	}
-	if d.redis, err = d.startRedis(ctx, d.zinit); err != nil {
-		return err
+	if !d.startedZinit {
+		if d.found, err = services(ctx, d.folder, z); err != nil {
+			return err // without d.zinit: undo can not tell what was there before
+		}
 	}
-	d.say(fmt.Sprintf("redis: %s (%s)", redisd.Public(d.redis.URL), d.redis.Means))
-	if err := d.startBus(ctx); err != nil {
-		return err
-	}
+	d.zinit, d.socket, d.ownZinit = z, socket, own
 	speaks, err := d.zinit.Dialect(ctx)
 	if err != nil {
 		return err
 	}
+	if err := d.prove(ctx); err != nil {
+		return err
+	}
+	if err := d.startBus(ctx); err != nil {
+		return err
+	}
+	if err := d.leaveFormer(ctx); err != nil {
+		return err
+	}
+	if err := d.startRedis(ctx); err != nil {
+		return err
+	}
+	d.say(fmt.Sprintf("redis: %s (%s)", redisd.Public(d.redis.URL), d.redis.Means))
 	d.say(fmt.Sprintf("zinit: %s (%s%s); bus: %s", d.socket, map[bool]string{true: "ours, "}[d.ownZinit], speaks, d.nats.URL()))
 	return d.startParts(ctx)
+}
+
+// prove refuses what can be refused before anything is stopped or started for it: no actor is to end for a
+// configuration that can not be.
+func (d *Daemon) prove(ctx context.Context) (err error) {
+	if d.redis, err = d.chooseRedis(ctx); err != nil {
+		return err
+	}
+	templates, err := d.templates(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = zinit.NewExecutor(d.executorConfig(templates), nil, nil)
+	return err
 }
 
 // serve is the time between start and end.
@@ -122,8 +214,8 @@ func (d *Daemon) serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer bus.Close()
 	defer d.nats.Stop()
+	defer bus.Close() // before the server, which has to hear the rest
 	defer d.stopParts()
 	svc, err := bus.Serve(events.ServiceConfig{
 		Name: "daemon", Description: "ends the daemon", Patterns: []events.Pattern{events.Of(events.SystemShutdown{})},
@@ -138,7 +230,7 @@ func (d *Daemon) serve(ctx context.Context, o Options) error {
 	if err := d.folder.WriteRuntime(run); err != nil {
 		return err
 	}
-	if err := bus.Publish(events.SystemStarted{PID: run.PID, Version: o.Version, State: d.folder.Dir}); err != nil {
+	if err := bus.Publish(events.SystemStarted{PID: run.PID, Version: o.Version, State: d.folder.Dir, Moved: d.moved, From: d.from}); err != nil {
 		return err
 	}
 	d.say(fmt.Sprintf("up: PID %d, state %s, pools %s", run.PID, d.folder.Dir, d.poolNames()))
@@ -179,7 +271,7 @@ func (d *Daemon) shutdown(ctx context.Context, bus *events.Bus, deadline time.Du
 	d.stopPart("scaler")
 	drained := d.drain(ctx, bus, deadline)
 	d.stopParts()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	ctx, cancel := d.timeToStop(ctx)
 	defer cancel()
 	if err := errors.Join(drained, StopServices(ctx, d.folder, d.zinit, d.ownZinit)); err != nil {
 		return err

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -47,18 +48,16 @@ func (d *Daemon) extension(ctx context.Context, name string, p config.Pool, prog
 // reachable reports whether the actors of a user find what they need: the
 // program and, where that is a socket of this machine, Redis.
 func (d *Daemon) reachable(u *user.User, program string) error {
-	path, err := exec.LookPath(program)
-	if err != nil {
-		return err
-	}
 	groups, err := u.GroupIds()
 	if err != nil {
 		return err
 	}
 	who := rights{uid: u.Uid, groups: groups}
 	const execute, write = 1, 2
-	if err := who.check(path, execute); err != nil {
-		return fmt.Errorf("%w: give a command that is outside of the state folder, or let him in", err)
+	if path, err := exec.LookPath(program); err == nil { // one that is not there is the pool's condition
+		if err := who.check(path, execute); err != nil {
+			return fmt.Errorf("%w: give a command that is outside of the state folder, or let him in", err)
+		}
 	}
 	if at, err := url.Parse(d.redis.URL); err == nil && at.Scheme == "unix" {
 		if err := who.check(at.Path, write); err != nil {
@@ -82,6 +81,9 @@ func (r rights) check(path string, need os.FileMode) error {
 	}
 	for at := path; ; at, need = filepath.Dir(at), 1 {
 		fi, err := os.Stat(at)
+		if at == path && errors.Is(err, os.ErrNotExist) {
+			continue // a socket of what is still to be started: its folder decides
+		}
 		if err != nil {
 			return err
 		}

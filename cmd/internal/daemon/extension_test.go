@@ -98,9 +98,20 @@ func TestUserHasToReachWhatHeNeeds(t *testing.T) {
 	if _, err := d.extension(t.Context(), "p", pool, program); err == nil || !strings.Contains(err.Error(), dir+" has mode 0700") {
 		t.Errorf("a program in a private folder: %v", err)
 	}
+	if _, err := d.extension(t.Context(), "p", pool, program+"-gone"); err != nil {
+		t.Errorf("a program that is not there now: %v", err)
+	}
 	d.redis.URL = "unix://" + program
 	if _, err := d.extension(t.Context(), "p", pool, "/bin/sh"); err == nil || !strings.Contains(err.Error(), "redis.url") {
 		t.Errorf("a private Redis: %v", err)
+	}
+	d.redis.URL = "unix://" + filepath.Join(dir, "to-come.sock")
+	if _, err := d.extension(t.Context(), "p", pool, "/bin/sh"); err == nil || !strings.Contains(err.Error(), dir+" has mode 0700") {
+		t.Errorf("a Redis that is still to be started: %v", err)
+	}
+	d.redis.URL = "unix:///tmp/herosup-to-come.sock"
+	if _, err := d.extension(t.Context(), "p", pool, "/bin/sh"); err != nil {
+		t.Errorf("a Redis that is still to be started, where all may be: %v", err)
 	}
 	pool.User = "no-such-user"
 	if _, err := d.extension(t.Context(), "p", pool, "/bin/sh"); err == nil || !strings.Contains(err.Error(), "no user") {

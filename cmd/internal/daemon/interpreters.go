@@ -15,12 +15,11 @@ import (
 const lookEvery = 30 * time.Second
 
 // interpreters tells which pools can start no actor because the interpreter of
-// their type is not on this machine, and when it has come or gone. It looks at
-// the start, every lookEvery, when a pool is resumed or an actor gave a job back that it could not
-// begin, and tells all anew when a
+// their type, or their command's program, is not on this machine, and when it has come or gone. It looks at
+// the start, every lookEvery, when a pool is resumed, an actor gave a job back that it could not
+// begin or a start failed for it, and tells all anew when a
 // component resynchronises. Whoever starts actors obeys the fact; an actor whose
-// interpreter went takes no job until it is there. Pools with a command of their own are not looked
-// at: what they need is theirs to say.
+// interpreter went takes no job until it is there, one whose program went works on.
 type interpreters struct {
 	pools map[string]config.Pool
 	every time.Duration
@@ -43,7 +42,8 @@ func (i *interpreters) Ready() <-chan struct{} { return i.ready }
 
 // Run looks and tells until ctx ends.
 func (i *interpreters) Run(ctx context.Context) error {
-	sub, err := i.bus.Subscribe(events.Of(events.PoolResumed{}), events.Of(events.Resynchronised{}), events.Of(events.JobRetried{}))
+	sub, err := i.bus.Subscribe(events.Of(events.PoolResumed{}), events.Of(events.Resynchronised{}), events.Of(events.JobRetried{}),
+		events.Of(events.ProcessStartFailed{}))
 	if err != nil {
 		return err
 	}
@@ -69,8 +69,15 @@ func (i *interpreters) Run(ctx context.Context) error {
 			if err != nil {
 				continue // the monitor reports what does not decode
 			}
-			if e, ok := m.Event.(events.JobRetried); ok && !(e.Failed && e.Interrupted) {
-				continue // it was tried
+			switch e := m.Event.(type) {
+			case events.JobRetried:
+				if !e.Failed || !e.Interrupted {
+					continue // it was tried
+				}
+			case events.ProcessStartFailed:
+				if !e.Missing {
+					continue
+				}
 			}
 			_, anew := m.Event.(events.Resynchronised)
 			i.look(anew)

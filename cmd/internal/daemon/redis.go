@@ -19,29 +19,32 @@ const (
 	redisStart   = 10 * time.Second
 )
 
-// startRedis returns the Redis to use, running and answering.
-func (d *Daemon) startRedis(ctx context.Context, z *zinit.Client) (redisd.Choice, error) {
+// chooseRedis returns the Redis to use: a given one answers, ours is still to be started.
+func (d *Daemon) chooseRedis(ctx context.Context) (redisd.Choice, error) {
 	url := d.cfg.Redis.URL
 	if env := redisd.FromEnv(); url == "" {
 		url = env
 	}
-	dir := d.folder.Path("redis")
-	c, err := redisd.Choose(redisd.Options{URL: url, Socket: d.folder.Socket("redis"), Dir: dir, Self: d.self})
-	if err != nil {
+	c, err := redisd.Choose(redisd.Options{URL: url, Socket: d.folder.Socket("redis"), Dir: d.folder.Path("redis"), Self: d.self})
+	if err != nil || c.Kind != redisd.Given {
 		return c, err
 	}
-	if c.Kind != redisd.Given {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return c, fmt.Errorf("start redis: %w", err)
-		}
-		if err := d.runService(ctx, z, d.folder.Service(redisService), zinit.Service{Exec: c.Exec, Dir: c.Dir}); err != nil {
-			return c, fmt.Errorf("start redis: %w", err)
-		}
+	return c, d.pingRedis(ctx, c)
+}
+
+// startRedis starts ours, if that is the one to use.
+func (d *Daemon) startRedis(ctx context.Context) error {
+	if d.redis.Kind == redisd.Given {
+		return nil
 	}
-	if err := d.pingRedis(ctx, c); err != nil {
-		return c, fmt.Errorf("redis %s: %w", redisd.Public(c.URL), err)
+	if err := os.MkdirAll(d.folder.Path("redis"), 0o700); err != nil {
+		return fmt.Errorf("start redis: %w", err)
 	}
-	return c, nil
+	err := d.runService(ctx, d.zinit, d.folder.Service(redisService), zinit.Service{Exec: d.redis.Exec, Dir: d.redis.Dir})
+	if err != nil {
+		return fmt.Errorf("start redis: %w", err)
+	}
+	return d.pingRedis(ctx, d.redis)
 }
 
 // runService brings one service of ours up. A running one with the same command
@@ -69,18 +72,16 @@ func (d *Daemon) runService(ctx context.Context, z *zinit.Client, name string, w
 
 // pingRedis waits for an answer. A given Redis that refuses is an error at once;
 // one that we just started gets the time to come up.
-func (d *Daemon) pingRedis(ctx context.Context, c redisd.Choice) error {
-	s, err := store.Open(store.Options{URL: c.URL, Prefix: d.cfg.Redis.Prefix}, d.log.With("component", "store"))
-	if err != nil {
-		return err
-	}
-	defer s.Close()
+func (d *Daemon) pingRedis(ctx context.Context, c redisd.Choice) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("redis %s: %w", redisd.Public(c.URL), err)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, redisStart)
 	defer cancel()
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		// Bare: that it answers is all that is asked here. Whether this is the server
-		// process of before is dispatch's to look at, which starts after this.
-		_, err := s.Bare().Epoch(ctx)
+		err := d.askRedis(ctx, c)
 		if err == nil || c.Kind == redisd.Given {
 			return err
 		}
@@ -90,4 +91,17 @@ func (d *Daemon) pingRedis(ctx context.Context, c redisd.Choice) error {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// askRedis asks once, with a client of its own: one whose pool could not connect some times does not try for a second.
+func (d *Daemon) askRedis(ctx context.Context, c redisd.Choice) error {
+	s, err := store.Open(store.Options{URL: c.URL, Prefix: d.cfg.Redis.Prefix}, d.log.With("component", "store"))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	// Bare: that it answers is all that is asked here. Whether this is the server
+	// process of before is dispatch's to look at, which starts after this.
+	_, err = s.Bare().Epoch(ctx)
+	return err
 }

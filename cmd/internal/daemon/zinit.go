@@ -24,8 +24,12 @@ const OwnZinit = "own"
 // defaults over its versions.
 var wellKnown = []string{"/var/run/zinit.sock", "/run/zinit.sock", "/tmp/zinit.sock"}
 
-// zinitStart bounds the wait for our own to answer.
-const zinitStart = 5 * time.Second
+const (
+	// zinitStart bounds the wait for our own to answer: it may have a thousand actors to adopt.
+	zinitStart = 15 * time.Second
+	// zinitEnd bounds the wait for its socket to go.
+	zinitEnd = 5 * time.Second
+)
 
 // findZinit returns a client of the process manager to use, and whether it is
 // ours. Where none is to be found, ours is started.
@@ -87,7 +91,8 @@ func LookForZinit(ctx context.Context, setting, own string) (z *zinit.Client, pa
 // StartZinit starts our process manager over the state folder, detached: in a
 // session of its own, with its words in a file, so that it outlives us and our
 // terminal. It adopts what one that was killed has left. self is the program of
-// which it is a command.
+// which it is a command. One that does not answer in time is killed, and its
+// children are left for the next to adopt.
 func StartZinit(ctx context.Context, f *state.Folder, self string) (*zinit.Client, error) {
 	dir, socket := f.Path("zinit"), f.Socket("zinit")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -119,6 +124,8 @@ func StartZinit(ctx context.Context, f *state.Folder, self string) (*zinit.Clien
 		case <-exited:
 			return nil, fmt.Errorf("start zinit: it ended at once: %s", lastWords(logFile))
 		case <-ctx.Done():
+			_ = cmd.Process.Kill() // a TERM would end what it has adopted
+			<-exited
 			return nil, fmt.Errorf("start zinit: no answer after %s: %w (its log: %s)", zinitStart, err, logFile)
 		case <-time.After(wait):
 		}

@@ -2,12 +2,16 @@ package state
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 func TestTwoFirstStartsAgreeOnOneID(t *testing.T) {
@@ -56,6 +60,45 @@ func TestSecondHolderIsRefusedByPID(t *testing.T) {
 	}
 	if _, ok := f.Holder(); ok {
 		t.Error("still held after release")
+	}
+}
+
+// Whoever starts at once behind a kill does not meet the lock of the dead.
+func TestAHolderThatWasKilledIsWaitedFor(t *testing.T) {
+	f, err := Make(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sleep", "100")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	lock, err := os.OpenFile(f.Path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintln(lock, cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	var held *HeldError
+	if _, err := f.Lock(); !errors.As(err, &held) || held.PID != cmd.Process.Pid {
+		t.Errorf("while the holder lives: %v", err)
+	}
+	if err := cmd.Process.Kill(); err != nil { // nobody reaps it: its threads may be said to be on their way out
+		t.Fatal(err)
+	}
+	if pid, ok := f.Holder(); ok {
+		t.Errorf("killed, and the daemon that runs is %d", pid)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { _ = lock.Close() })
+	if l, err := f.Lock(); err != nil {
+		t.Errorf("of a killed one: %v", err)
+	} else if err := l.Release(); err != nil {
+		t.Error(err)
 	}
 }
 
