@@ -119,7 +119,7 @@
 // that a daemon started after the loss never heard of), and its own late word is
 // STALE once another has the job; what was held behind a gate that was closed again before its actor spoke; what failed before the log had
 // told how often it may be tried. What had ended is not run again if its end was read before the
-// loss (endings, 10,000 of them: their messages are deleted from the log instead,
+// loss (endings, 10,000 of them, read whether or not their telling waits for the intake: their messages are deleted from the log instead,
 // and an output that nobody waited for is lost with Redis); an end of the last
 // milliseconds, told to the Redis that is gone, is: its message is in the log until its fact is read. Not a cancel that was answered: if its
 // fact was not read, the refill tells it. Who waits for a job whose end was read and whose record went with Redis hears that it has ended (410). Of an old copy there also runs again what is claimed

@@ -32,7 +32,7 @@ type chapter struct {
 // runReader tails the actors' facts. It begins behind the newest fact and reads
 // the state after that, so that nothing falls between; what it tells twice then is
 // the same.
-func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
+func (c *Component) runReader(ctx context.Context, out *ahead) error {
 	r := c.reporter("facts")
 	var after string
 	if !r.until(ctx, func(ctx context.Context) (err error) {
@@ -49,9 +49,7 @@ func (c *Component) runReader(ctx context.Context, out chan<- chapter) error {
 		if next.reason != "" {
 			next.state = c.state(ctx, r)
 		}
-		select {
-		case out <- next:
-		case <-ctx.Done():
+		if !out.add(ctx, next) {
 			return nil
 		}
 		if read += len(next.facts); read >= trimEvery {

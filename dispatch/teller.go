@@ -61,25 +61,42 @@ type teller struct {
 
 // runTeller runs the reader of the facts and the teller.
 func (c *Component) runTeller(ctx context.Context) error {
-	chapters := make(chan chapter) // one read ahead is in the reader's hand
+	ahead := newAhead()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.runReader(ctx, chapters) })
+	g.Go(func() error { return c.runReader(ctx, ahead) })
 	g.Go(func() error {
 		t := &teller{c: c, r: c.reporter("teller"), last: "0-0", pings: map[string]events.Event{}, announced: newRecent(maxAnnounced)}
 		for {
 			select {
-			case ch := <-chapters:
+			case ch := <-ahead.chapters:
+				ahead.taken(ch)
+				if err := c.step("tell"); err != nil {
+					return err
+				}
 				t.chapter(ctx, ch)
 			case tell := <-c.tell:
 				t.say(tell)
 			case <-c.stateNow:
 				t.state(c.state(ctx, t.r))
 			case <-ctx.Done():
+				t.rest(ctx, ahead)
 				return nil
 			}
 		}
 	})
 	return g.Wait()
+}
+
+// rest tells what is read already: who comes after us begins behind it.
+func (t *teller) rest(ctx context.Context, a *ahead) {
+	for {
+		select {
+		case ch := <-a.chapters:
+			t.chapter(ctx, ch)
+		default:
+			return
+		}
+	}
 }
 
 func (t *teller) chapter(ctx context.Context, ch chapter) {
