@@ -146,8 +146,8 @@ func TestFrozenActorKeepsItsJob(t *testing.T) {
 	}
 }
 
-// The master dies, and is frozen: every actor claims again within two seconds of its successor being writable and named by
-// the Sentinels, no job is lost, and no process was started again.
+// The master dies, and is frozen: every actor claims again soon after its successor is writable and named by
+// the Sentinels (20 to 520 ms; the bound is for a machine that is busy otherwise), no job is lost, and no process was started again.
 func TestFailoverUnderLoad(t *testing.T) {
 	for name, fall := range map[string]func(*redistest.Server){"killed": (*redistest.Server).Kill, "frozen": (*redistest.Server).Freeze} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestFailoverUnderLoad(t *testing.T) {
 			}
 			b.eventually("every actor claims again", func() bool { return len(claimed()) == actors })
 			for name, at := range claimed() {
-				if took := at.Sub(writable); took > 2*time.Second {
+				if took := at.Sub(writable); took > 5*time.Second {
 					t.Errorf("%s claimed again after %v", name, took)
 				} else {
 					t.Logf("%s claimed again after %v", name, took)

@@ -163,7 +163,7 @@ func TestDeadline(t *testing.T) {
 	if _, err := c.Status(t.Context(), "a"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want a deadline", err)
 	}
-	if took := time.Since(began); took > 20*short {
+	if took := time.Since(began); took > 100*short { // the peer would never answer
 		t.Errorf("it took %v", took)
 	}
 	if got, err := c.List(t.Context()); err != nil || got["a"].Kind != Running {

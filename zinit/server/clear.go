@@ -126,6 +126,9 @@ type ending struct {
 	told int
 	// killAt is when KILL begins.
 	killAt time.Time
+	// closes is closed when everything is to end; from then on it is not more than closing until KILL. Nil: never.
+	closes  <-chan struct{}
+	closing time.Duration
 }
 
 // run ends what find finds, and returns what it could not end within
@@ -133,10 +136,7 @@ type ending struct {
 // something is left, something may be.
 func (e ending) run(ctx context.Context, find func() (found, error)) []proc {
 	asked := make(map[id]bool)
-	giveUp := e.killAt.Add(killPatience)
-	if t := time.Now().Add(killPatience); t.After(giveUp) {
-		giveUp = t
-	}
+	begun := time.Now()
 	look := time.NewTimer(0)
 	defer look.Stop()
 	unsure := 0
@@ -147,7 +147,7 @@ func (e ending) run(ctx context.Context, find func() (found, error)) []proc {
 			unsure++
 		}
 		none := len(left) == 0 && err == nil && (!f.unsure || unsure > maxUnsure)
-		if none || now.After(giveUp) {
+		if none || now.After(latest(begun, e.killAt).Add(killPatience)) {
 			return left
 		}
 		for _, p := range left {
@@ -163,8 +163,20 @@ func (e ending) run(ctx context.Context, find func() (found, error)) []proc {
 		look.Reset(pause)
 		select {
 		case <-look.C:
+		case <-e.closes:
+			e.closes = nil
+			if by := time.Now().Add(e.closing); by.Before(e.killAt) {
+				e.killAt = by
+			}
 		case <-ctx.Done():
 			return left
 		}
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

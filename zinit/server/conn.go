@@ -84,6 +84,7 @@ func (c *conn) read(server context.Context, calls *sync.WaitGroup) {
 		c.readText(server, scan, calls)
 		return
 	}
+	defer c.answerRest(server, calls)
 	turns := make(chan struct{}, maxInFlight)
 	for server.Err() == nil {
 		c.net.loose = true // blanks between messages, for as long as a client likes

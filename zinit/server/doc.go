@@ -92,7 +92,7 @@
 //	memory_max      512M, and
 //	cpu_max         1.5 processors: by a cgroup v2 of the service's own
 //	restart         {delay: 100ms, max_delay: 5s, healthy: 10s, max_exits: 5, within: 1m}
-//	stop_timeout    30s, for a stop of this service; shutdown_timeout for that of all
+//	stop_timeout    30s, for a stop of this service; shutdown_timeout for that of all, which one under way is cut short by
 //	log_file        {path: /var/log/x.log, max_size: 10M, keep: 5}, beside log
 //	sha256          of the program: what was hashed is what is executed
 //

@@ -218,6 +218,28 @@ func TestStopTimeout(t *testing.T) {
 	}
 }
 
+// A stop that is under way has until the end of everything no more time than that gives it: its main process, and what is
+// left when that has ended.
+func TestEndOverALongStop(t *testing.T) {
+	for _, child := range [][]string{{"ignore", "SIGTERM"}, {"deaf-family"}} {
+		t.Run(child[0], func(t *testing.T) {
+			s := zinittest.Start(t)
+			c := s.Client(t)
+			svc := zinittest.Child(t, child...)
+			svc.StopTimeout, svc.ShutdownTimeout = time.Hour, time.Second
+			up(t, c, "a", svc)
+			awaitLine(t, c, "a", is("ready"))
+			say(t, dial(t, s), `{"jsonrpc":"2.0","id":1,"method":"service_stop","params":["a"]}`)
+			awaitState(t, c, "a", func(s zinit.Status) bool { return s.Target == zinit.Down })
+			if child[0] == "deaf-family" { // of which the other lives on
+				ok(t, c.Kill(t.Context(), "a", "SIGKILL"))
+				awaitState(t, c, "a", func(s zinit.Status) bool { return s.PID == 0 })
+			}
+			s.Stop(t) // within 20 s
+		})
+	}
+}
+
 // Bounds of memory and processors hold, or the service runs without and says so.
 func TestMemoryAndProcessors(t *testing.T) {
 	c := zinittest.Start(t).Client(t)

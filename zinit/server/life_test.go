@@ -24,7 +24,7 @@ func TestStopKillsTheDeafAfterItsGrace(t *testing.T) {
 	awaitLine(t, c, "deaf", is("ready"))
 	began := time.Now()
 	ok(t, c.Stop(t.Context(), "deaf"))
-	if took := time.Since(began); took < time.Second || took > 3*time.Second {
+	if took := time.Since(began); took < time.Second || took > zinit.DefaultShutdownTimeout/2 {
 		t.Errorf("the stop took %v, want a bit over a second", took)
 	}
 	s := awaitState(t, c, "deaf", func(s zinit.Status) bool { return s.PID == 0 })
@@ -149,17 +149,15 @@ type strayError struct {
 
 func (e *strayError) Error() string { return "a child in state " + string(e.state) }
 
-// The first restart comes at once: a kill costs no more than a start.
+// The first restart comes at once, however long those after it are to wait: a kill costs no more than a start.
 func TestFirstRestartIsAtOnce(t *testing.T) {
 	c := zinittest.Start(t).Client(t)
-	up(t, c, "a", zinittest.Child(t, "say", "hello"))
+	svc := zinittest.Child(t, "say", "hello")
+	svc.Restart = zinit.Restart{Delay: time.Hour, MaxDelay: time.Hour}
+	up(t, c, "a", svc)
 	first := awaitState(t, c, "a", running).PID
-	began := time.Now()
 	ok(t, c.Kill(t.Context(), "a", "SIGKILL"))
 	awaitState(t, c, "a", func(s zinit.Status) bool { return running(s) && s.PID != first })
-	if took := time.Since(began); took > 100*time.Millisecond {
-		t.Errorf("the next life began after %v", took)
-	}
 }
 
 // A service that ends at once is not started in a busy loop.

@@ -40,7 +40,8 @@ type loop struct {
 	noted     map[*unit]standing // on disk
 	keeper    *keeper            // nil: none
 
-	closing *shutdown // nil: not shutting down
+	closing *shutdown     // nil: not shutting down
+	closes  chan struct{} // closed when it begins
 
 	workers sync.WaitGroup
 	work    context.Context // cut off at the very end
@@ -66,7 +67,7 @@ type waiter struct {
 
 func newLoop(work context.Context, cfg Config, s *spawner, r records, k *keeper) *loop {
 	l := &loop{
-		log: cfg.Log, spawner: s, records: r, env: baseEnv(),
+		log: cfg.Log, spawner: s, records: r, env: baseEnv(), closes: make(chan struct{}),
 		calls: make(chan func()), ended: make(chan struct{}),
 		units: make(map[string]*unit), owners: make(map[int]owner),
 		early: make(map[int]unix.WaitStatus), work: work,

@@ -3,6 +3,7 @@ package server_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,15 +52,16 @@ func TestFlood(t *testing.T) {
 	stream, err := c.FollowLogs(t.Context(), "flood")
 	ok(t, err)
 	defer stream.Close()
-	slowest := time.Duration(0)
+	var took []time.Duration
 	for i := range 50 {
 		name := "s" + strconv.Itoa(i)
 		began := time.Now()
 		up(t, c, name, zinit.Service{Exec: []string{"true"}, Oneshot: true})
-		slowest = max(slowest, time.Since(began))
+		took = append(took, time.Since(began))
 	}
-	if slowest > time.Second {
-		t.Errorf("beside a flood a start took %v", slowest)
+	slices.Sort(took)
+	if half := took[len(took)/2]; half > time.Second {
+		t.Errorf("beside a flood half of the starts took %v and more", half)
 	}
 	// The follower has read nothing so far: it is told what it lost.
 	for i := 0; ; i++ {

@@ -134,7 +134,7 @@ func (l *loop) tellUnmet(u *unit, unmet string) {
 // clear ends what is left of u after its main process, in a goroutine.
 func (l *loop) clear(u *unit, a action) {
 	rest := newRemains(u.group, l.records.mark(u.name), l.inherited[u])
-	end := ending{polite: u.stopSignal(), killAt: a.killAt, told: a.pid}
+	end := ending{polite: u.stopSignal(), killAt: a.killAt, told: a.pid, closes: l.closes, closing: u.spec.Grace()}
 	l.workers.Go(func() {
 		left := end.run(l.work, rest.find)
 		l.post(func() {

@@ -3,8 +3,6 @@ package server
 import (
 	"syscall"
 	"time"
-
-	"herosup/zinit"
 )
 
 // sweepGrace is what processes that belong to no service any more (left by a
@@ -26,9 +24,9 @@ func (l *loop) shutdown(then func()) {
 	if l.closing == nil {
 		l.log.Info("shutting down", "services", len(l.units))
 		l.closing = &shutdown{}
+		close(l.closes)
 		for _, u := range l.units {
-			// Nothing is started any more, also not what waits for its turn to stop.
-			u.target, u.due, u.again, u.closing = zinit.Down, false, false, true
+			u.close(time.Now())
 		}
 	}
 	if then != nil {

@@ -161,6 +161,15 @@ func (u *unit) grace() time.Duration {
 	return u.spec.StopGrace()
 }
 
+// close says that everything is ending: nothing is started any more, also not what waits for its turn to stop, and a stop that
+// is under way may take no longer than one that would begin now.
+func (u *unit) close(now time.Time) {
+	u.target, u.due, u.again, u.closing = zinit.Down, false, false, true
+	if by := now.Add(u.grace()); u.stopping && by.Before(u.killAt) {
+		u.killAt = by
+	}
+}
+
 // stop sets the target Down and begins the end. left says that a oneshot that
 // is over has left something.
 func (u *unit) stop(now time.Time, left bool) []action {
