@@ -95,8 +95,9 @@ func (b *bed) fresh() *Component {
 // running is one life of the component.
 type running struct {
 	*Component
-	b    *bed
-	stop func() error // returns what Run returned
+	b      *bed
+	cancel context.CancelFunc
+	stop   func() error // returns what Run returned
 }
 
 // start runs a component until the test stops it or ends.
@@ -128,7 +129,7 @@ func (b *bed) start(change ...func(*Component)) *running {
 			b.Errorf("Run: %v", err)
 		}
 	})
-	return &running{Component: c, b: b, stop: stop}
+	return &running{Component: c, b: b, cancel: cancel, stop: stop}
 }
 
 // up starts one and waits until it is ready.
