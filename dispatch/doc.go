@@ -152,7 +152,8 @@
 // end of the last job. Where Redis dies in the middle, a queuing may come late (the
 // teller waits a second for it) or be told twice. A job's life ends in exactly one
 // of JobEnded, JobDead and JobCancelled, unless Redis lost the fact of a reader that was seconds behind; then FactsLost
-// is told, and the state anew (ActorRegistered, JobStarted).
+// is told, and the state anew (ActorRegistered, JobStarted). And a death of the last tenth of a second before Redis was
+// emptied, told and not in the bucket yet, is not kept: that job has its tries once more, and its end is told again.
 //
 // ActorDrained carries the nonce of the close it answers. A gate that is wanted closed is
 // closed again when a new incarnation says hello, until it is opened or that
