@@ -206,6 +206,19 @@ func TestOutputFlood(t *testing.T) {
 	}
 }
 
+// A leader that goes into another group is ended by its own number.
+func TestTimeoutOfALeaderThatLeftItsGroup(t *testing.T) {
+	t.Parallel()
+	need(t, "python3")
+	res := Run(t.Context(), Spec{
+		Interpreter: []string{"python3", "-"}, Timeout: time.Second,
+		Script: "import os, time\nos.setpgid(0, os.getpgid(os.getppid()))\nprint('left', flush=True)\ntime.sleep(1000)",
+	})
+	if !res.TimedOut || res.Signal != "SIGTERM" || res.Output != "left\n" {
+		t.Errorf("got %+v", res)
+	}
+}
+
 // A script that forks without end while it is killed leaves nobody.
 func TestForkingGroupIsKilledWhole(t *testing.T) {
 	t.Parallel()

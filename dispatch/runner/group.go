@@ -13,6 +13,9 @@ import (
 func signalGroup(pgid int, signals ...unix.Signal) {
 	for _, s := range signals {
 		_ = unix.Kill(-pgid, s) // ESRCH: nobody is left, which is what we want
+		if in, err := unix.Getpgid(pgid); err == nil && in != pgid {
+			_ = unix.Kill(pgid, s) // the leader itself went into another group
+		}
 	}
 }
 
