@@ -142,8 +142,8 @@ func (b *book) fold(u jetstream.KeyValueEntry) {
 	case isDef:
 		var d Definition
 		err := json.Unmarshal(u.Value(), &d)
+		d.Name = name // also of one that can not be read: it can be removed
 		if err == nil {
-			d.Name = name
 			err = d.Check()
 		}
 		b.define(e, d, err)

@@ -146,6 +146,44 @@ func TestACrashAtEachStepFiresOnce(t *testing.T) {
 	}
 }
 
+// A daemon that dies behind the submission for the last of several missed times: it is not made again, whenever the next one comes.
+func TestACrashBehindTheJobForWhatWasMissed(t *testing.T) {
+	bubble(t, func(b *bed) {
+		l := b.start(nil)
+		b.must(add("daily", "@daily"))
+		l.end()
+		b.pass(3*24*time.Hour + time.Hour)
+		l = b.start(func(at string) error {
+			if at == "record" {
+				return errStopped
+			}
+			return nil
+		})
+		err := <-l.done // it has died
+		l.done <- err
+		l.end()
+		id := fmt.Sprintf("daily-%d", epoch(0, 0, 0)+3*24*3600)
+		if got := b.jobs(); !slices.Equal(got, []string{id}) {
+			t.Fatalf("log: %q", got)
+		}
+		if err := b.bus.Publish(events.JobQueued{Type: "bash", Job: id}); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(time.Hour)
+		l = b.start(nil)
+		b.pass(time.Minute)
+		if got := b.jobs(); !slices.Equal(got, []string{id}) {
+			t.Errorf("log: %q, want %s once", got, id)
+		}
+		var list []View
+		if err := b.ask(events.ScheduleList{}, &list); err != nil || len(list) != 1 || list[0].Fired != 1 || list[0].MissedCount != 2 || list[0].LastJob != id {
+			t.Errorf("%v %+v", err, list)
+		}
+		b.told()
+		l.end()
+	})
+}
+
 // Two daemons on one bus: one job and one fact for each due time, whoever is first.
 func TestTwoDaemonsFireOnce(t *testing.T) {
 	bubble(t, func(b *bed) {
@@ -264,6 +302,32 @@ func TestConfiguration(t *testing.T) {
 			t.Errorf("%+v", list)
 		}
 		l.end()
+	})
+}
+
+// A definition that is no JSON is shown under its name, and can be removed.
+func TestADefinitionThatCanNotBeRead(t *testing.T) {
+	bubble(t, func(b *bed) {
+		kv, err := b.js.KeyValue(b.soon(), events.SchedulesBucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := kv.Put(b.soon(), "def.odd", []byte(`{"cron": 5}`)); err != nil {
+			t.Fatal(err)
+		}
+		l := b.start(nil)
+		defer l.end()
+		var list []View
+		if err := b.ask(events.ScheduleList{}, &list); err != nil {
+			t.Fatal(err)
+		}
+		if len(list) != 1 || list[0].Name != "odd" || list[0].Fault == "" {
+			t.Errorf("%+v", list)
+		}
+		b.must(events.ScheduleRemove{Schedule: "odd"})
+		if err := b.ask(events.ScheduleList{}, &list); err != nil || len(list) != 0 {
+			t.Errorf("%+v, %v", list, err)
+		}
 	})
 }
 

@@ -164,7 +164,7 @@ func (c *Component) act(ctx context.Context, a Action) error {
 	}
 	p := e.run
 	p.Since, p.Decided = e.def.Since, a.Decided
-	if known, err := c.firedBefore(ctx, e, a); err != nil {
+	if known, err := c.firedBefore(ctx, e, a.First); err != nil {
 		return err
 	} else if known {
 		p.Decided, p.Fired = a.First, p.Fired+1
@@ -177,7 +177,7 @@ func (c *Component) act(ctx context.Context, a Action) error {
 	var job string
 	if !a.Fire.IsZero() {
 		job = JobID(a.Schedule, a.Fire)
-		refused, err := c.submit(ctx, e, job)
+		refused, err := c.submitOnce(ctx, e, a, job)
 		if err != nil {
 			return err
 		}
@@ -202,13 +202,24 @@ func (c *Component) act(ctx context.Context, a Action) error {
 	return nil
 }
 
-// firedBefore reports whether the first of these due times got its job from somebody
-// who died before noting it, so long ago that the log may not know its id any more.
-func (c *Component) firedBefore(ctx context.Context, e *entry, a Action) (bool, error) {
-	if a.First.IsZero() || time.Since(a.First) < onTime {
+// submitOnce submits the job for the last of several due times, unless somebody did who died before noting it; the first of them
+// was looked up.
+func (c *Component) submitOnce(ctx context.Context, e *entry, a Action, job string) (refused *events.Refusal, err error) {
+	if !a.Fire.Equal(a.First) {
+		if known, err := c.firedBefore(ctx, e, a.Fire); known || err != nil {
+			return nil, err
+		}
+	}
+	return c.submit(ctx, e, job)
+}
+
+// firedBefore reports whether a due time got its job from somebody who died before noting
+// it, so long ago that the log may not know its id any more.
+func (c *Component) firedBefore(ctx context.Context, e *entry, due time.Time) (bool, error) {
+	if due.IsZero() || time.Since(due) < onTime {
 		return false, nil
 	}
-	subject, err := c.bus.Subject(events.JobQueued{Type: e.def.Type, Job: JobID(a.Schedule, a.First)})
+	subject, err := c.bus.Subject(events.JobQueued{Type: e.def.Type, Job: JobID(e.def.Name, due)})
 	if err != nil {
 		return false, err
 	}
