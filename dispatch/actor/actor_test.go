@@ -641,12 +641,27 @@ func TestHandlerThatEndsItsGoroutine(t *testing.T) {
 	})
 }
 
+// An exit code that is no word does not keep the end from being told.
+func TestExitCodeThatIsNoWord(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.start("p_1", func(_ context.Context, j Job) Outcome {
+			return Outcome{Failed: true, Reason: "exit", ExitCode: strings.TrimPrefix(j.Script, "exit ")}
+		}, nil, nil)
+		for code, want := range map[string]string{"3\n": "3", "a\t\nb": "a_b", "\n": ""} {
+			if r := b.ended(b.script("exit " + code)); r.Status != store.StatusError || r.ExitCode != want {
+				t.Errorf("%q: %+v", code, r)
+			}
+		}
+	})
+}
+
 func TestOutcomeIsBounded(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server) {
 		b := newBed(t, srv)
 		b.start("p_1", func(context.Context, Job) Outcome { return Outcome{Output: strings.Repeat("x", maxText+5) + "\xff"} }, nil, nil)
 		r := b.ended(b.script("x"))
-		if len(r.Output) > maxText+100 || !strings.HasSuffix(r.Output, "x\n... 6 bytes cut ...\n") {
+		if len(r.Output) > maxText+100 || !strings.HasSuffix(r.Output, "x\n... 8 bytes cut ...\n") {
 			t.Errorf("%d bytes, ends with %q", len(r.Output), r.Output[len(r.Output)-40:])
 		}
 	})

@@ -65,10 +65,12 @@ const maxText = 4 << 20
 // bounded makes an outcome fit for the record.
 func bounded(o Outcome) Outcome {
 	o.Output, o.Error = boundedText(o.Output), boundedText(o.Error)
+	o.ExitCode = strings.Join(strings.Fields(o.ExitCode), " ") // an end is told by words in a line
 	return o
 }
 
 func boundedText(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD") // which may be three bytes for one
 	if len(s) > maxText {
 		n := maxText
 		for n > maxText-utf8.UTFMax && !utf8.RuneStart(s[n]) {
@@ -76,5 +78,5 @@ func boundedText(s string) string {
 		}
 		s = s[:n] + fmt.Sprintf("\n... %d bytes cut ...\n", len(s)-n)
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return s
 }

@@ -31,13 +31,16 @@ func process(args []string) {
 	if err == nil {
 		defer s.Close()
 		cfg := Config{Store: s, Name: args[1], Type: args[2], Log: log}
-		if args[3] == noScript {
+		switch args[3] {
+		case panics:
+			cfg.Concurrency, cfg.Handler = 4, func(context.Context, Job) Outcome { panic("out of luck") }
+		case noScript:
 			cfg.Handler = func(ctx context.Context, j Job) Outcome {
 				<-time.After(2 * time.Millisecond) // or the backlog is gone before it can be killed
 				return echo(ctx, j)
 			}
 			cfg.Concurrency, err = strconv.Atoi(args[4])
-		} else {
+		default:
 			cfg.Handler, err = ScriptHandler(ScriptConfig{Interpreter: args[3:]})
 		}
 		if err == nil {
@@ -52,6 +55,9 @@ func process(args []string) {
 
 // noScript in an interpreter's place: jobs end soon; the number of slots follows.
 const noScript = "-"
+
+// panics in an interpreter's place: what happens to each job.
+const panics = "!"
 
 // spawn starts an actor process; its exit is checked at the end unless it was killed.
 func (b *bed) spawn(name string, handler ...string) *exec.Cmd {
@@ -239,6 +245,27 @@ func TestKillsInABacklog(t *testing.T) {
 		t.Errorf("%d jobs were hit, %d answers lost", hit, lost)
 	}
 	t.Logf("%d jobs were hit, %d answers lost to the last actor", hit, lost)
+}
+
+// A panic of a handler is the death of its process, and no end of the job: that is given back.
+func TestPanicOfAHandlerIsNoEnd(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		id := b.script("x")
+		for n := range 20 {
+			cmd := b.spawn("p_1", panics)
+			if err := cmd.Wait(); err == nil || !strings.Contains(b.logs.String(), "out of luck") {
+				t.Fatalf("it lives on: %v", err)
+			}
+			r := b.record(id)
+			if r.Status != store.StatusStarted || r.Attempts != n+1 {
+				t.Fatalf("after %d deaths: %+v", n+1, r)
+			}
+			if rec := patient(b, func() (store.Recovered, error) { return b.d.Recover(b.Context(), r.Token.Incarnation, true, 100) }); len(rec.Jobs) != 1 {
+				t.Fatalf("%+v", rec)
+			}
+		}
+	})
 }
 
 // SIGTERM ends an idle actor at once and with exit 0, a busy one after its job.

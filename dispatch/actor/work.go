@@ -96,6 +96,9 @@ func (l *loop) runJobs(t task, ok bool) {
 func (l *loop) runJob(ctx context.Context, s *slot, claimed store.Claimed) {
 	out := Failed(ReasonNoOutcome, "the handler ended its goroutine (runtime.Goexit)")
 	defer func() {
+		if p := recover(); p != nil {
+			panic(p) // this process dies, which takes a while: the loop goes on meanwhile and would tell the end
+		}
 		cause := context.Cause(ctx)
 		s.stop(nil)
 		l.ends <- ending{s, out, cause} // there is room for one of each slot
