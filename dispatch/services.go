@@ -3,11 +3,13 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/oklog/ulid/v2"
 
 	"herosup/dispatch/store"
@@ -253,7 +255,20 @@ func (c *Component) needs(ctx context.Context, id string) ([]Need, error) {
 }
 
 func (c *Component) answer(m events.Message, v any) {
-	if err := m.Respond(v); err != nil {
+	c.answered(m, m.Respond(v))
+}
+
+// answered looks what became of an answer: one that is too long for the bus is refused, or its asker would wait in vain.
+func (c *Component) answered(m events.Message, err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, nats.ErrMaxPayload):
+		c.deny(m, &events.Refusal{
+			Status: http.StatusRequestEntityTooLarge, Code: "answer_too_large",
+			Reason: fmt.Sprintf("the answer is longer than the %d bytes of a message", c.bus.Conn().MaxPayload()),
+			Hint:   "of a job, job.await has the output or the error alone; let scripts put long results elsewhere and tell where",
+		})
+	default:
 		c.log.Warn("answer", "event", m.On, "err", err)
 	}
 }

@@ -19,6 +19,8 @@ import (
 const (
 	// maxDelay catches a unit that was mistaken, as MaxTimeout does.
 	maxDelay = 366 * 24 * time.Hour
+	// maxHeaders bounds all headers together: a stream takes 64 KiB less a byte, and what it is published with is among them.
+	maxHeaders = 63 << 10
 	// maxPartyID bounds Hero-Caller-Id and Hero-Context-Id: public keys, mostly.
 	maxPartyID = 1024
 )
@@ -58,7 +60,25 @@ func (m logged) submission(std Defaults) (store.Submission, *events.Refusal) {
 // whether the id is taken and its prerequisites are known.
 func CheckSubmission(jobType string, header nats.Header, script []byte) *events.Refusal {
 	_, r := parse(jobType, header, script, time.Now(), Defaults{})
+	if r == nil {
+		r = checkHeaders(header)
+	}
 	return r
+}
+
+// checkHeaders says that the log would not take the headers, and of a batch nothing behind them. Of what is in the log nobody asks it.
+func checkHeaders(header nats.Header) *events.Refusal {
+	size := 0
+	for name, values := range header {
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	if size <= maxHeaders {
+		return nil
+	}
+	return bad("headers_too_large", fmt.Sprintf("the variables, prerequisites and other options are %d bytes together, at most %d are allowed", size, maxHeaders),
+		"put them into the script, or let it fetch them")
 }
 
 // parse is the one mapping from a message to a job; at is when the log took it, which

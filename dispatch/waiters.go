@@ -266,9 +266,7 @@ func (c *Component) answerEnd(m events.Message, rec store.Record) {
 		h[HeaderReason] = []string{oneLine(rec.Reason)}
 		body = rec.Error
 	}
-	if err := m.RespondRaw([]byte(body), h); err != nil {
-		c.log.Warn("answer", "job", rec.ID, "err", err)
-	}
+	c.answered(m, m.RespondRaw([]byte(body), h))
 }
 
 func resultGone(rec store.Record) *events.Refusal {

@@ -138,6 +138,11 @@ func (b *Batch) AddJob(ctx context.Context, job events.JobCreate) (id string, er
 
 func (b *Batch) take(ctx context.Context, job events.JobCreate) error {
 	select {
+	case <-b.stop: // there is room, and nobody to take it out
+		return ErrClosed
+	default:
+	}
+	select {
 	case b.add <- job:
 		return nil
 	default:
@@ -188,6 +193,7 @@ type sender struct {
 	*Batch
 	subject, inbox string
 	next           parcel             // being filled
+	held           *events.JobCreate  // the first job of the one behind it: next has no room for it
 	ripe           bool               // it has lingered for long enough
 	under          map[uint64]*parcel // sent, by the last token of its reply subject
 	made           uint64
@@ -211,8 +217,8 @@ type parcel struct {
 }
 
 const (
-	// parcelBytes fills a parcel: as JSON a script is at most six times as long, and
-	// the server takes 8 MiB.
+	// parcelBytes fills a parcel, unless one job alone has more: as JSON a text is at most
+	// six times as long, and the server takes 8 MiB.
 	parcelBytes = 1 << 20
 	// answerPace is how long a message may be without an answer until it is sent again.
 	// The daemon gives a batch up after three seconds.
@@ -226,7 +232,9 @@ func (s *sender) run(answers <-chan *nats.Msg) {
 	defer linger.Stop()
 	for {
 		if (s.full() || s.ripe) && len(s.under) < s.cfg.InFlight {
-			s.post()
+			if s.post(); len(s.next.jobs) > 0 {
+				linger.Reset(s.cfg.Linger)
+			}
 		}
 		s.tellWaiting()
 		add := s.add
@@ -255,23 +263,39 @@ func (s *sender) run(answers <-chan *nats.Msg) {
 	}
 }
 
-func (s *sender) full() bool { return len(s.next.jobs) >= s.cfg.Size || s.next.bytes >= parcelBytes }
+func (s *sender) full() bool {
+	return len(s.next.jobs) >= s.cfg.Size || s.next.bytes >= parcelBytes || s.held != nil
+}
 
+// put adds a job to the parcel, which is not full before.
 func (s *sender) put(job events.JobCreate) {
+	size := len(job.Script) + len(job.CallerID) + len(job.ContextID) + 256
+	for name, value := range job.Env {
+		size += len(name) + len(value)
+	}
+	for _, need := range job.Prereqs {
+		size += len(need)
+	}
+	if len(s.next.jobs) > 0 && s.next.bytes+size > parcelBytes {
+		s.held = &job
+		return
+	}
 	s.next.jobs = append(s.next.jobs, job)
-	s.next.bytes += len(job.Script) + 256
+	s.next.bytes += size
 }
 
 // drain sends what was added before a Flush, over the window if need be: the channel
 // holds one Size.
 func (s *sender) drain() {
 	for range len(s.add) {
-		s.put(<-s.add)
 		if s.full() {
 			s.post()
 		}
+		s.put(<-s.add)
 	}
-	s.post()
+	for len(s.next.jobs) > 0 {
+		s.post()
+	}
 }
 
 // post sends the parcel that is being filled.
@@ -281,6 +305,10 @@ func (s *sender) post() {
 	}
 	p := s.next
 	s.next, s.ripe = parcel{jobs: make([]events.JobCreate, 0, s.cfg.Size)}, false
+	if job := s.held; job != nil {
+		s.held = nil
+		s.put(*job)
+	}
 	body, err := json.Marshal(events.JobBatch{Jobs: p.jobs})
 	if err != nil { // texts and numbers always can be
 		s.fail(&p, err)
@@ -390,8 +418,11 @@ func (s *sender) abandon() {
 	for _, p := range s.under {
 		s.fail(p, ErrUnconfirmed)
 	}
-	for range len(s.add) {
-		s.put(<-s.add)
-	}
 	s.fail(&s.next, ErrClosed)
+	if s.held != nil {
+		s.done(*s.held, ErrClosed)
+	}
+	for range len(s.add) {
+		s.done(<-s.add, ErrClosed)
+	}
 }

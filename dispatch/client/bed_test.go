@@ -129,6 +129,10 @@ func (d *daemon) handle(ctx context.Context, j actor.Job) actor.Outcome {
 	switch j.Script {
 	case "fail":
 		return actor.Outcome{Failed: true, Output: "half", Error: "it broke", Reason: "exit 3", ExitCode: "3"}
+	case "bytes": // as text each second one is three
+		return actor.Outcome{Output: strings.Repeat("a\xff", 3<<20)}
+	case "lines":
+		return actor.Outcome{Failed: true, Output: strings.Repeat("\n", 5<<20), Error: strings.Repeat("\n", 5<<20), Reason: "too much"}
 	case "wait":
 		select {
 		case <-d.gate:

@@ -133,7 +133,7 @@ func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Re
 		if err == nil {
 			break
 		}
-		if !passing(err) {
+		if !passing(err) && !errors.Is(err, context.Canceled) { // the end of ctx leaves it as open as a lost answer
 			return Result{Job: o.ID}, err
 		}
 		if err := pause(ctx); err != nil {

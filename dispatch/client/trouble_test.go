@@ -1,0 +1,210 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"herosup/dispatch/client"
+	"herosup/events"
+	"herosup/events/embedded"
+)
+
+// deaf is a client of a bus on which requests arrive and nobody answers.
+func deaf(t *testing.T, subject string) (*client.Client, *nats.Subscription) {
+	t.Helper()
+	srv, err := embedded.Start(embedded.Config{Dir: t.TempDir(), NoListen: true, State: "0a1b2c3d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { srv.Stop() })
+	bus, err := srv.Connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(bus.Close)
+	sub, err := bus.Conn().SubscribeSync(subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.On(bus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, sub
+}
+
+// An end of the context while the log's word is awaited leaves it open as well, be it a deadline or not.
+func TestRunThatIsGivenUpWhileItIsSubmitted(t *testing.T) {
+	c, sub := deaf(t, "hero.cmd.job.submit.echo")
+	cause := errors.New("no more patience")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	got := make(chan error, 1)
+	go func() {
+		_, err := c.Run(ctx, "echo", "print 42", client.Options{})
+		got <- err
+	}()
+	if _, err := sub.NextMsgWithContext(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	cancel(cause)
+	select {
+	case err := <-got:
+		if !errors.Is(err, client.ErrUnconfirmed) || !errors.Is(err, cause) {
+			t.Errorf("%v", err)
+		}
+	case <-soon(t).Done():
+		t.Fatal("it goes on")
+	}
+}
+
+// What is added behind the end was not taken, and that is said.
+func TestAddToAClosedBatch(t *testing.T) {
+	c, _ := deaf(t, "hero.cmd.job.batch")
+	b, err := c.Batch(client.BatchConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if _, err := b.Add(soon(t), "nobody", "x", client.Options{}); !errors.Is(err, client.ErrClosed) {
+		t.Errorf("add: %v", err)
+	}
+	if _, err := b.AddJob(soon(t), events.JobCreate{ScriptType: "nobody", Script: "x"}); !errors.Is(err, client.ErrClosed) {
+		t.Errorf("add job: %v", err)
+	}
+}
+
+// A Flush that finds a full message and no room for it does not put more into it: one of more than events.MaxBatch jobs would be
+// refused whole.
+func TestFlushKeepsTheSize(t *testing.T) {
+	c, sub := deaf(t, "hero.cmd.job.batch")
+	b, err := c.Batch(client.BatchConfig{Size: 3, InFlight: 1, Linger: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for range 8 { // one message is under way, one is full, two jobs wait
+		if _, err := b.Add(soon(t), "nobody", "x", client.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	flushed := make(chan struct{})
+	go func() {
+		defer close(flushed)
+		if count, err := b.Flush(ctx); err == nil {
+			t.Errorf("nobody answers, and it is %+v", count)
+		}
+	}()
+	defer func() { cancel(); <-flushed }()
+	seen := map[string]bool{}
+	for len(seen) < 8 {
+		m, err := sub.NextMsgWithContext(soon(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch events.JobBatch
+		if err := json.Unmarshal(m.Data, &batch); err != nil {
+			t.Fatal(err)
+		}
+		if len(batch.Jobs) > 3 {
+			t.Errorf("a message of %d jobs", len(batch.Jobs))
+		}
+		for _, j := range batch.Jobs {
+			seen[j.ID] = true
+		}
+	}
+}
+
+// Jobs that are long as JSON do not make a message that the server does not take.
+func TestBatchOfLongJobs(t *testing.T) {
+	for name, add := range map[string]func(*client.Batch) error{
+		"scripts of escapes": func(b *client.Batch) error {
+			for _, n := range []int{1<<20 - 300, 1 << 20, 10} {
+				if _, err := b.Add(soon(t), "nobody", strings.Repeat("<", n), client.Options{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"environments": func(b *client.Batch) error {
+			for range 300 {
+				if _, err := b.Add(soon(t), "nobody", "x", client.Options{Env: map[string]string{"DATA": strings.Repeat("x", 32<<10)}}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, c := bed(t, embedded.Submitter)
+			b, err := c.Batch(client.BatchConfig{StallWait: 8 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			if err := add(b); err != nil {
+				t.Fatal(err)
+			}
+			if count, err := b.Flush(soon(t)); err != nil || count.Unconfirmed+count.Refused != 0 || count.Accepted == 0 {
+				t.Errorf("%+v, %v", count, err)
+			}
+		})
+	}
+}
+
+// What the log does not take for its size is refused before it is sent, and what travels with it is not.
+func TestTooMuchEnvironment(t *testing.T) {
+	_, c := bed(t, embedded.Submitter)
+	big := client.Options{Env: map[string]string{}}
+	for _, name := range []string{"A", "B"} {
+		big.Env[name] = strings.Repeat("x", 32<<10)
+	}
+	_, err := c.Submit(soon(t), "nobody", "x", big)
+	if r := refusal(t, err); r.Code != "headers_too_large" || r.Status != 400 || r.Hint == "" {
+		t.Errorf("submit: %+v", r)
+	}
+	b, err := c.Batch(client.BatchConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for _, o := range []client.Options{{}, big, {}} {
+		if _, err := b.Add(soon(t), "nobody", "x", o); err != nil && refusal(t, err).Code != "headers_too_large" {
+			t.Errorf("add: %v", err)
+		}
+	}
+	if count, err := b.Flush(soon(t)); err != nil || count != (client.BatchCount{Accepted: 2}) {
+		t.Errorf("%+v, %v", count, err)
+	}
+	big.Env["B"] = strings.Repeat("x", 30<<10) // it fits, and the log takes it
+	if _, err := c.Submit(soon(t), "nobody", "x", big); err != nil {
+		t.Errorf("submit: %v", err)
+	}
+}
+
+// The longest result reaches who waits for it. Who asks for more than a message can have is told so, rather than waiting in vain.
+func TestTheLongestResult(t *testing.T) {
+	_, c := bed(t, embedded.Operator)
+	for script, length := range map[string]func(client.Result) int{
+		"bytes": func(r client.Result) int { return len(r.Output) }, "lines": func(r client.Result) int { return len(r.Error) },
+	} {
+		r, err := c.Run(soon(t), "echo", script, client.Options{ID: script})
+		if err != nil || length(r) < 4<<20 {
+			t.Errorf("%s: %d bytes, %v", script, length(r), err)
+		}
+	}
+	if j, err := c.Show(soon(t), "bytes"); err != nil || len(j.Output) < 4<<20 {
+		t.Errorf("%d bytes, %v", len(j.Output), err)
+	}
+	_, err := c.Show(soon(t), "lines") // its output and its error, each line end two bytes of JSON
+	if r := refusal(t, err); r.Status != 413 || r.Code != "answer_too_large" || r.Hint == "" {
+		t.Errorf("%+v", r)
+	}
+}
