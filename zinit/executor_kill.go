@@ -41,6 +41,7 @@ func (x *Executor) kill(ctx context.Context, m events.Message, e events.KillProc
 				p.ending--
 			}
 			x.killed(ctx, p, m, e.Down, had, err)
+			x.next(ctx, p)
 		}}
 	})
 }
@@ -126,7 +127,7 @@ func drop(ctx context.Context, z *Client, name string, last chan<- Status) error
 	if z.keeps(ctx) {
 		return nil
 	}
-	// To the end, even if we are to end: what is forgotten and has its file is in nobody's list.
+	// To the end, even if we are to end: half a removal is work for the next.
 	return z.Remove(context.WithoutCancel(ctx), name)
 }
 

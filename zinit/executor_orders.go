@@ -40,9 +40,10 @@ func (x *Executor) ours(m events.Message, actor, pool string) bool {
 	return false
 }
 
-// next runs the actor's next order, if none runs and zinit is there.
+// next runs the actor's next order, if none runs and zinit is there. A kill that takes the service away has it to the
+// end: it would hit what is started meanwhile, or take its file.
 func (x *Executor) next(ctx context.Context, p *process) {
-	if p.busy || len(p.queue) == 0 || x.lost {
+	if p.busy || p.ending > 0 || len(p.queue) == 0 || x.lost {
 		return
 	}
 	m := p.queue[0]
