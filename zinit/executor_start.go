@@ -22,8 +22,8 @@ import (
 func (x *Executor) bringUp(ctx context.Context, name string, want Service) (events.Incarnation, error) {
 	z := x.cfg.Client
 	if err := Runnable(want.Exec[0]); err != nil {
-		if st, _ := z.Status(ctx, name); st.Target == Up && !lifeOf(st).IsZero() {
-			return lifeOf(st), nil // what runs needs it no more
+		if life := x.kept(ctx, name); !life.IsZero() {
+			return life, nil // what runs needs it no more
 		}
 		return events.Incarnation{}, missing{local{err}}
 	}
@@ -53,10 +53,24 @@ func (x *Executor) bringUp(ctx context.Context, name string, want Service) (even
 			err = z.TakeUp(ctx, name, want)
 		}
 	}
+	if _, refused := errors.AsType[*Error](err); refused { // its folder is full, or gone: what runs needs that no more
+		if life := x.kept(ctx, name); !life.IsZero() {
+			return life, nil
+		}
+	}
 	if err != nil {
 		return events.Incarnation{}, err
 	}
 	return x.shown(ctx, name, false)
+}
+
+// kept is the process of a service that zinit keeps up; zero if it has none, or is away.
+func (x *Executor) kept(ctx context.Context, name string) events.Incarnation {
+	st, err := x.cfg.Client.Status(ctx, name)
+	if err != nil || st.Target != Up {
+		return events.Incarnation{}
+	}
+	return lifeOf(st)
 }
 
 // shown waits until zinit shows the service's process. kept: zinit kept it up before it was

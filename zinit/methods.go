@@ -176,7 +176,7 @@ func (c *Client) Get(ctx context.Context, name string) (Service, error) {
 	}
 	s, err := content.Service()
 	if err != nil {
-		return Service{}, fmt.Errorf("service_get %s: %w", name, err)
+		return Service{}, fmt.Errorf("service_get %s: %w", name, local{err}) // zinit has answered
 	}
 	return s, nil
 }

@@ -170,7 +170,7 @@ func (c *Client) fileAsText(method, name string, params []any) (json.RawMessage,
 	switch {
 	case errors.Is(err, ErrExists):
 		return nil, &Error{Code: ServiceAlreadyExists, Message: fmt.Sprintf("service '%s' already exists", name)}
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, os.ErrNotExist) && method != "service_create": // of which that is the folder
 		return nil, &Error{Code: ServiceNotFound, Message: fmt.Sprintf("service '%s' not found", name)}
 	case err != nil:
 		return nil, &Error{Code: ServiceFileError, Message: err.Error()}
