@@ -118,6 +118,9 @@ func (x *Executor) sighted(ctx context.Context, all []sight, asked []events.Mess
 			continue
 		}
 		p.wanted = s.up
+		if !s.life.Alive() { // since it was seen: its end may have been told
+			s.life = events.Incarnation{}
+		}
 		if !p.lives() && !s.life.IsZero() {
 			p.life, p.ready, p.byUs, p.last = s.life, false, false, nil
 			x.watch(ctx, p, s.life)
