@@ -14,6 +14,7 @@ import (
 	"herosup/zinit/wire"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 const short = 100 * time.Millisecond
@@ -53,6 +54,7 @@ func TestDialSaysWhatIsWrong(t *testing.T) {
 		{"folder", dir, ErrNotASocket, "a folder"},
 		{"stale", stale, ErrNoServer, "nobody listens"},
 		{"silent", silent.socket, ErrDialect, "deadline"},
+		{"takes no connection", full(t), context.DeadlineExceeded, "it listens, and takes no connection"},
 		{"hangs up", hangsUp.socket, ErrDialect, ""},
 		{"something else", other.socket, ErrDialect, ""},
 		{"another result", list.socket, ErrDialect, "result"},
@@ -62,6 +64,27 @@ func TestDialSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: got %v, want %v with %q in one line", c.name, err, c.want, c.says)
 		}
 	}
+}
+
+// full is the socket of somebody who hangs, and for whom as many wait as can.
+func full(t *testing.T) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "z.sock")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: socket}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = wire.PeerPID(socket)
+	}
+	if !errors.Is(err, unix.EAGAIN) {
+		t.Fatal(err)
+	}
+	return socket
 }
 
 // Answers are told apart by their id, and what belongs to no call is passed by.

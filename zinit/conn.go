@@ -21,13 +21,23 @@ type conn struct {
 	last uint64 // id of the latest request
 }
 
-// dial reaches the socket, or says in the user's words why not.
+// dial reaches the socket, or says in the user's words why not. Who listens and takes no
+// connection is there, and may in a moment: he is waited for as for an answer.
 func dial(ctx context.Context, socket string) (*conn, error) {
-	n, err := wire.Dial(ctx, socket)
-	if err != nil {
-		return nil, fmt.Errorf("dial zinit at %s: %w", socket, dialReason(socket, err))
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		n, err := wire.Dial(ctx, socket)
+		switch {
+		case err == nil:
+			return &conn{net: n, scan: wire.NewScanner(n)}, nil
+		case !errors.Is(err, syscall.EAGAIN):
+			return nil, fmt.Errorf("dial zinit at %s: %w", socket, dialReason(socket, err))
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("dial zinit at %s: it listens, and takes no connection: %w", socket, context.Cause(ctx))
+		}
 	}
-	return &conn{net: n, scan: wire.NewScanner(n)}, nil
 }
 
 func dialReason(socket string, err error) error {
