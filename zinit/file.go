@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -32,12 +33,53 @@ func ParseFile(text []byte) (Service, error) {
 		if err := checkYAML(text); err != nil {
 			return err
 		}
-		return yaml.Unmarshal(text, &c)
+		if err := yaml.Unmarshal(text, &c); err != nil {
+			return err
+		}
+		return c.asWritten(text)
 	}); err != nil {
 		// The library's text spans several lines, with the place marked.
 		return Service{}, errors.New(strings.Join(strings.Fields(err.Error()), " "))
 	}
 	return c.Service()
+}
+
+// asWritten gives the variables their text that the library has taken for something else:
+// it makes 1.10 a 1.1 and 0777 a 511.
+func (c *Content) asWritten(text []byte) error {
+	plain := true
+	for _, v := range c.Env {
+		_, err := strconv.ParseFloat(v, 64)
+		plain = plain && err != nil && v != "true" && v != "false"
+	}
+	if plain {
+		return nil
+	}
+	var written struct {
+		Env map[string]literal `yaml:"env"`
+	}
+	err := yaml.Unmarshal(text, &written)
+	for name, l := range written.Env {
+		if l != "" {
+			c.Env[name] = string(l)
+		}
+	}
+	return err
+}
+
+// literal is the text of what YAML has another value for than that text; "" of all else.
+type literal string
+
+// UnmarshalYAML takes the text of a value as it stands in the file.
+func (l *literal) UnmarshalYAML(b []byte) error {
+	var v any
+	_ = yaml.Unmarshal(b, &v) // of some texts the library makes here what it can not read itself
+	switch v.(type) {
+	case nil, string, map[string]any, []any:
+	default:
+		*l = literal(strings.TrimSpace(string(b)))
+	}
+	return nil
 }
 
 // maxTokens is how many parts a text may have that is for the YAML library: scalars,

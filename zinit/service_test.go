@@ -180,6 +180,39 @@ func TestEnvironmentMayHoldLines(t *testing.T) {
 	}
 }
 
+// A variable is the text that stands in the file, as it is to the original, also where YAML has a number for it.
+func TestVariablesAreAsWritten(t *testing.T) {
+	const env = `
+env:
+  VERSION: 1.10 # a comment
+  MODE: 0777
+  MASK: 0x1F
+  BIG: 1_000
+  ON: True
+  QUOTED: "0777"
+  TEXT: |
+    010
+    020
+  SAME: &same 2.0
+  AGAIN: *same
+  WORDS: 1.10 and more
+  NONE:
+  EXP: 1e3
+  INF: .inf
+`
+	want := map[string]string{
+		"VERSION": "1.10", "MODE": "0777", "MASK": "0x1F", "BIG": "1_000", "ON": "True", "QUOTED": "0777", "TEXT": "010\n020\n",
+		"SAME": "2.0", "AGAIN": "2.0", "WORDS": "1.10 and more", "NONE": "", "EXP": "1e3", "INF": ".inf",
+	}
+	got, err := ParseFile([]byte("exec: sleep 1" + env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got.Env); d != "" {
+		t.Fatal(d)
+	}
+}
+
 func TestParseFile(t *testing.T) {
 	got, err := ParseFile([]byte(`
 exec: sh -c "echo '$HOME' \"x\""
