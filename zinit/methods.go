@@ -153,14 +153,13 @@ func (c *Client) isDefined(ctx context.Context, name string, s Service) (bool, e
 	return err == nil && bad == nil && sameJSON(got, want), nil
 }
 
-// Remove is Forget and Delete: of a service that is stopped, nothing is left.
+// Remove is Delete and Forget: of a service that is stopped, nothing is left. Who is killed between the two leaves what
+// is listed still; a file alone would not be, and started by the next zinit.
 func (c *Client) Remove(ctx context.Context, name string) error {
-	if !c.keeps(ctx) {
-		if err := ignoring(c.Forget(ctx, name), ServiceNotFound); err != nil {
-			return err
-		}
+	if err := ignoring(c.Delete(ctx, name), ServiceNotFound); err != nil || c.keeps(ctx) {
+		return err
 	}
-	return ignoring(c.Delete(ctx, name), ServiceNotFound)
+	return ignoring(c.Forget(ctx, name), ServiceNotFound)
 }
 
 // Delete removes the service's file. A monitored service goes on.

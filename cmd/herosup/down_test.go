@@ -1,8 +1,11 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"herosup/zinit"
 
 	"github.com/spf13/cobra"
 )
@@ -35,5 +38,30 @@ func TestDownLeavesWhatIsAnothers(t *testing.T) {
 	}
 	if err := a.leftBehind(cmd, f, run); err != nil || life.Alive() {
 		t.Errorf("%v; the actor lives: %v", err, life.Alive())
+	}
+}
+
+// A daemon that was killed between the making of an actor's file and its first start, has a file there that its zinit
+// does not list: that goes with the rest, or the next zinit would run it.
+func TestDownTakesFilesThatNobodyLists(t *testing.T) {
+	r := newRig(t, withEmbedded, "  bash: {min: 0, max: 1}\n")
+	f := r.d.folder
+	z, err := zinit.Dial(t.Context(), f.Socket("zinit"), zinit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	for _, name := range []string{f.Service("bash_1"), "somebodys"} {
+		if err := z.Create(t.Context(), name, zinit.Service{Exec: []string{"sleep", "1000"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.kill()
+	if out, err := r.command("down", "--stop-actors").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	left, err := filepath.Glob(filepath.Join(f.Path("zinit"), "*.yaml"))
+	if err != nil || len(left) != 1 || filepath.Base(left[0]) != "somebodys.yaml" {
+		t.Errorf("left: %q, %v", left, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -42,7 +43,26 @@ func endZinit(ctx context.Context, f *state.Folder, z *zinit.Client) error {
 	if err := z.Shutdown(ctx); err != nil {
 		return fmt.Errorf("stop zinit: %w", err)
 	}
-	return gone(ctx, f.Socket("zinit"))
+	if err := gone(ctx, f.Socket("zinit")); err != nil {
+		return err
+	}
+	return dropFiles(f)
+}
+
+// dropFiles removes the service files of ours that no zinit has listed: who was killed when he had made one, and not
+// yet had it started, leaves it, and the next zinit would.
+func dropFiles(f *state.Folder) error {
+	files, err := os.ReadDir(f.Path("zinit"))
+	if err != nil {
+		return fmt.Errorf("remove service files: %w", err)
+	}
+	var faults []error
+	for _, file := range files {
+		if strings.HasPrefix(file.Name(), f.ServicePrefix()) && filepath.Ext(file.Name()) == ".yaml" {
+			faults = append(faults, os.Remove(filepath.Join(f.Path("zinit"), file.Name())))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // services are those of the state folder that the process manager has, Redis last: an actor that ends a job
