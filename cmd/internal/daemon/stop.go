@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,7 +54,7 @@ func endZinit(ctx context.Context, f *state.Folder, z *zinit.Client) error {
 // yet had it started, leaves it, and the next zinit would.
 func dropFiles(f *state.Folder) error {
 	files, err := os.ReadDir(f.Path("zinit"))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove service files: %w", err)
 	}
 	var faults []error
