@@ -182,3 +182,57 @@ func TestPythonActorsHealthCheck(t *testing.T) {
 		srv.back()
 	})
 }
+
+// An output that is no text ends the job, and not its actor.
+func TestPythonActorsOddOutput(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		b.python("p_1")
+		for script, want := range map[string]string{`print("a\ud800b")`: "a?b\n", `raise ValueError("\udfff")`: ""} {
+			if r := b.ended(b.script(script)); r.Output != want || r.Attempts != 1 {
+				t.Errorf("%s: got %+v", script, r)
+			}
+		}
+	})
+}
+
+// The connection by which it says that it lives breaks in the middle of a job: it ends, and does not go on with a job that nobody renews.
+func TestPythonActorWithoutItsSignOfLife(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, realServer(t)) // miniredis can not be told to end a connection
+	pids, next := fifo(t)
+	cmd := b.python("p_1")
+	b.script("import os, time\nopen('" + pids + "', 'w').write(f'{os.getpid()}\\n')\ntime.sleep(1000)")
+	next()
+	for over := soonest(); ; {
+		list, err := b.client().ClientList(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id := lastCalled(list, "get"); id != "" {
+			if err := b.client().Do(t.Context(), "CLIENT", "KILL", "ID", id).Err(); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		if over() {
+			t.Fatalf("it does not look at the epoch:\n%s", list)
+		}
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- cmd.Wait() }()
+	if err := recv(t, gone); err == nil || !strings.Contains(b.logs.String(), "Traceback") {
+		t.Errorf("%v; its log:\n%s", err, b.logs.String())
+	}
+}
+
+// lastCalled is the id of a connection by its last command.
+func lastCalled(list, command string) string {
+	for line := range strings.Lines(list) {
+		if strings.Contains(line, " cmd="+command+" ") {
+			id, _, _ := strings.Cut(strings.TrimPrefix(line, "id="), " ")
+			return id
+		}
+	}
+	return ""
+}

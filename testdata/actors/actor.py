@@ -14,7 +14,7 @@ def connect(url):
     return r
 
 def redis(r, *words):
-    words = [str(w).encode() for w in words]
+    words = [str(w).encode(errors="replace") for w in words]  # a job's output may have half a character
     r.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)), r.flush()
     return answer(r)
 
@@ -41,9 +41,12 @@ def hello(r):  # and what is in hand since an earlier epoch: a Redis that was re
     epoch = new  # an end of what was not left here (S) will change nothing
 
 def keep(r, n=0):  # on a connection of its own, as the other one waits or works: a sign of life, and the look for a rebuild
-    while not time.sleep(0.5):
-        if hand and redis(r, "GET", f"{o.prefix}:epoch") not in (None, epoch): hello(r)
-        if (n := n + 1) % 6 == 0: script(r, "renew", "epoch lease actor", epoch, inc, *[f"{h[1]} {h[3]}" for h in list(hand)])
+    try:
+        while not time.sleep(0.5):
+            if hand and redis(r, "GET", f"{o.prefix}:epoch") not in (None, epoch): hello(r)
+            if (n := n + 1) % 6 == 0: script(r, "renew", "epoch lease actor", epoch, inc, *[f"{h[1]} {h[3]}" for h in list(hand)])
+    except BaseException:  # of a thread; without it nobody would know that we live
+        traceback.print_exc(), os._exit(1)
 
 def run(attempt, timeout, id, text, *more):  # returns what exchange wants to hear of an end
     out, hand[:] = io.StringIO(), [(time.monotonic(), attempt, timeout, id, text, *(more or ("", "", "")))]
