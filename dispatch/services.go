@@ -129,7 +129,7 @@ func (c *Component) runJob(ctx context.Context, m events.Message, e events.JobRu
 		header = map[string][]string{}
 	}
 	if m.WantsAnswer() {
-		c.toWaiters(waiter{id: id, m: m, run: true})
+		c.toWaiters(waiter{id: id, m: m, run: true, what: whatIs(e.Type, e.Script)})
 	}
 	seq, err := c.submit(ctx, e.Type, header, script, id)
 	if err != nil {

@@ -2,9 +2,11 @@ package dispatch
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,6 +35,8 @@ type (
 		// refused. sequence is then the job's in the log, 0 until the log answered.
 		run      bool
 		sequence uint64
+		// what was submitted: a record of the id that is of something else is another job's.
+		what [sha256.Size]byte
 		// cancel: the request cancelled the job, and wants to know whether that was its
 		// end.
 		cancel bool
@@ -184,6 +188,13 @@ func (w *waiters) looked(l looked) {
 	}
 	again := j.again
 	j.looking, j.again = false, false
+	if l.err == nil && l.rec.Script != "" {
+		what := whatIs(l.rec.Type, l.rec.Script)
+		w.refuse(l.id, conflict(l.id, l.rec.Sequence), func(r waiter) bool { return r.run && r.sequence != 0 && r.what != what })
+		if w.jobs[l.id] == nil {
+			return
+		}
+	}
 	switch {
 	case l.err == nil && l.rec.Status.Ended():
 		for _, r := range j.requests {
@@ -209,6 +220,11 @@ func (w *waiters) looked(l looked) {
 	if again {
 		w.look(l.id)
 	}
+}
+
+// whatIs tells two jobs apart that have one id.
+func whatIs(jobType, script string) [sha256.Size]byte {
+	return sha256.Sum256([]byte(strings.ToLower(jobType) + "\n" + script))
 }
 
 // refuse answers those requests of a job that match.

@@ -43,6 +43,11 @@ func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	if err := named(id); err != nil {
 		return Result{Job: id}, err
 	}
+	return c.await(ctx, id, nil)
+}
+
+// await asks by first, if that is not nil, and after unknownFor by job.await.
+func (c *Client) await(ctx context.Context, id string, first *nats.Msg) (Result, error) {
 	subject, err := c.bus.Subject(events.JobAwait{Job: id})
 	if err != nil {
 		return Result{Job: id}, err
@@ -51,7 +56,11 @@ func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	defer c.bus.Conn().RemoveStatusListener(back)
 	begun := time.Now()
 	for {
-		m, err := c.question(ctx, subject, back)
+		ask := first
+		if ask == nil || time.Since(begun) > unknownFor {
+			ask = &nats.Msg{Subject: subject}
+		}
+		m, err := c.question(ctx, ask, back)
 		if ctx.Err() != nil {
 			return Result{Job: id}, context.Cause(ctx)
 		}
@@ -75,7 +84,7 @@ func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 
 // question asks once. It gives up when the connection is back from somewhere: the
 // daemon that had the question may be gone with it.
-func (c *Client) question(ctx context.Context, subject string, back <-chan nats.Status) (*nats.Msg, error) {
+func (c *Client) question(ctx context.Context, ask *nats.Msg, back <-chan nats.Status) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	over := make(chan struct{})
 	go func() {
@@ -86,7 +95,7 @@ func (c *Client) question(ctx context.Context, subject string, back <-chan nats.
 		case <-ctx.Done():
 		}
 	}()
-	m, err := c.bus.Conn().RequestWithContext(ctx, subject, nil)
+	m, err := c.bus.Conn().RequestMsgWithContext(ctx, ask)
 	cancel()
 	<-over
 	return m, err

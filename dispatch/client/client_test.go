@@ -62,7 +62,7 @@ func TestRunSurvivesTheDaemon(t *testing.T) {
 	}
 	defer op.Close()
 	for {
-		if j, err := op.Show(soon(t), "long"); err == nil && j.Status == "started" && d.asked(t, "job-await") > 0 {
+		if j, err := op.Show(soon(t), "long"); err == nil && j.Status == "started" && d.asked(t, "job-run") > 0 {
 			break
 		}
 	}

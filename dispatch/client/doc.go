@@ -8,7 +8,7 @@
 // wrong with a submission's form is found before anything is sent. What only the
 // daemon can see (the id is taken by another job, a prerequisite does not exist) is
 // found when the log is read, within milliseconds: Queued waits for that word, and
-// Await tells it as well.
+// Run tells it as well.
 // Retries and a timeout that Options do not name are the job type's in the daemon's
 // settings.
 //

@@ -119,9 +119,12 @@ func refusalOf(e events.CommandRejected) *Refusal {
 // and of the bus for as long as ctx lets it: the job is submitted under an id of its
 // own and asked for by that. The end of ctx does not end the job; ErrUnconfirmed if that came before the log had it, as far as is known.
 func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Result, error) {
-	send := c.Submit
-	if o.ID != "" || len(o.Prerequisites) > 0 {
-		send = c.Queued // it may be refused when it is read
+	send, first := c.Submit, (*nats.Msg)(nil)
+	switch { // it may be refused when it is read
+	case len(o.Prerequisites) > 0:
+		send = c.Queued
+	case o.ID != "":
+		first = c.runOf(jobType, script, o)
 	}
 	if o.ID == "" {
 		o.ID = ulid.Make().String()
@@ -140,7 +143,17 @@ func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Re
 			return Result{Job: o.ID}, fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		}
 	}
-	return c.Await(ctx, o.ID)
+	return c.await(ctx, o.ID, first)
+}
+
+// runOf asks for the result of this job, and not of another that has its id, which who may not read the facts learns no other way. The
+// log has the job by then, and the same job again is the same job. nil: its type can be none.
+func (c *Client) runOf(jobType, script string, o Options) *nats.Msg {
+	subject, err := c.bus.Subject(events.JobRun{Type: jobType})
+	if err != nil {
+		return nil
+	}
+	return &nats.Msg{Subject: subject, Header: o.Header(), Data: []byte(script)}
 }
 
 // passing tells an error that a reconnect mends.

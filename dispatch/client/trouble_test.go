@@ -189,6 +189,43 @@ func TestTooMuchEnvironment(t *testing.T) {
 	}
 }
 
+// Who runs a script under an id that is another job's is told so, and not that job's result: whether the log knows the id still, or only
+// the record is left, and whether or not it may read the facts.
+func TestRunUnderTheIDOfAnother(t *testing.T) {
+	for _, role := range []embedded.Role{embedded.Submitter, embedded.Operator} {
+		_, c := bed(t, role)
+		if r, err := c.Run(soon(t), "echo", "print first", client.Options{ID: "logged"}); err != nil || r.Output != "first" {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		b, err := c.Batch(client.BatchConfig{}) // of whose ids the log keeps nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		if _, err := b.Add(soon(t), "echo", "print first", client.Options{ID: "left"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Flush(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := c.Await(soon(t), "left"); err != nil || r.Output != "first" {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		for _, id := range []string{"logged", "left"} {
+			r, err := c.Run(soon(t), "echo", "print second", client.Options{ID: id})
+			if err == nil {
+				t.Fatalf("%s %s: the result of another job: %+v", role, id, r)
+			}
+			if r := refusal(t, err); r.Code != "conflict" || r.Status != 409 || r.Job != id {
+				t.Errorf("%s %s: %+v", role, id, r)
+			}
+			if r, err := c.Run(soon(t), "Echo", "print first", client.Options{ID: id}); err != nil || r.Output != "first" {
+				t.Errorf("%s %s, the same again: %+v, %v", role, id, r, err)
+			}
+		}
+	}
+}
+
 // The longest result reaches who waits for it. Who asks for more than a message can have is told so, rather than waiting in vain.
 func TestTheLongestResult(t *testing.T) {
 	_, c := bed(t, embedded.Operator)
