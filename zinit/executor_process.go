@@ -155,6 +155,8 @@ func (x *Executor) bury(ctx context.Context, p *process) {
 	life, name, byUs, last, seen := p.life, x.cfg.Prefix+p.actor, p.byUs, p.last, time.Now()
 	x.work(ctx, func(ctx context.Context) result {
 		clear := killGroup(ctx, life.PID, life)
+		exit := events.ProcessExited{Pool: p.pool, Actor: p.actor, Incarnation: life, ByUs: byUs}
+		exit.ExitCode, exit.Signal, exit.OutOfMemory = x.cause(ctx, name, life, last) // first: it is not kept for long
 		var scripts events.ScriptGroups
 		ask, cancel := context.WithTimeout(ctx, askGroup)
 		err := x.bus.Request(ask, events.AskScriptGroups{Node: x.cfg.Node, Actor: p.actor, Incarnation: life}, &scripts)
@@ -162,8 +164,6 @@ func (x *Executor) bury(ctx context.Context, p *process) {
 		if err == nil {
 			clear = killGroups(ctx, scripts.Groups) && clear
 		}
-		exit := events.ProcessExited{Pool: p.pool, Actor: p.actor, Incarnation: life, ByUs: byUs}
-		exit.ExitCode, exit.Signal, exit.OutOfMemory = x.cause(ctx, name, life, last)
 		exit.Ago = events.SecondsOf(time.Since(seen))
 		return result{apply: func() { x.buried(ctx, p, exit, clear) }}
 	})
