@@ -49,7 +49,10 @@ func (x *Executor) bringUp(ctx context.Context, name string, want Service) (even
 		}
 		// A file is read when a service is taken up, so what is there of an
 		// earlier one goes first, whatever it says.
-		if err = errors.Join(ignoring(z.stopPatiently(ctx, name), ServiceNotFound), z.Remove(ctx, name)); err == nil {
+		if err = ignoring(z.stopPatiently(ctx, name), ServiceNotFound); err == nil {
+			err = z.Remove(ctx, name)
+		}
+		if err == nil {
 			err = z.TakeUp(ctx, name, want)
 		}
 	}

@@ -154,8 +154,18 @@ func (c *Client) isDefined(ctx context.Context, name string, s Service) (bool, e
 }
 
 // Remove is Delete and Forget: of a service that is stopped, nothing is left. Who is killed between the two leaves what
-// is listed still; a file alone would not be, and started by the next zinit.
+// is listed still; a file alone would not be, and started by the next zinit. What is up keeps its file: without, the
+// next zinit would not know its process.
 func (c *Client) Remove(ctx context.Context, name string) error {
+	if !c.keeps(ctx) {
+		st, err := c.Status(ctx, name)
+		if err = ignoring(err, ServiceNotFound); err != nil {
+			return err
+		}
+		if err := refuse(st.PID != 0 || st.Target == Up, ServiceIsUp, "service '%s' is up", name); err != nil {
+			return fmt.Errorf("remove %s: %w", name, err)
+		}
+	}
 	if err := ignoring(c.Delete(ctx, name), ServiceNotFound); err != nil || c.keeps(ctx) {
 		return err
 	}
