@@ -38,9 +38,9 @@ func (a Access) Check() error {
 		case err != nil:
 			return errors.New("nats url: not a URL") // the text of err would show the password
 		case u.Scheme+"://" != schemes[0] && u.Scheme+"://" != schemes[1]:
-			return fmt.Errorf("nats url %s: want %s", u.Redacted(), strings.Join(schemes, " or "))
+			return fmt.Errorf("nats url %s: want %s", redacted(u), strings.Join(schemes, " or "))
 		case u.Hostname() == "":
-			return fmt.Errorf("nats url %s: no host", u.Redacted())
+			return fmt.Errorf("nats url %s: no host", redacted(u))
 		}
 	}
 	if a.Creds != "" && a.NKey != "" {
@@ -57,9 +57,19 @@ func (a Access) Public() string {
 		if err != nil {
 			return "(unreadable)"
 		}
-		all = append(all, u.Redacted())
+		all = append(all, redacted(u))
 	}
 	return strings.Join(all, ",")
+}
+
+// redacted hides a token as well, which NATS has in the place of the user where there is no password.
+func redacted(u *url.URL) string {
+	if _, has := u.User.Password(); u.User != nil && !has {
+		hidden := *u
+		hidden.User = url.User("xxxxx") // as Redacted has it
+		u = &hidden
+	}
+	return u.Redacted()
 }
 
 // options are those of a connection.
