@@ -162,6 +162,8 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"jobs: {dead_mst: 1}\n":                                              {":[1:8]", `did you mean "dead_most"`},
 		"redis: {prefix: 'a:b'}\n":                                           {":1", "redis.prefix"},
 		"pools:\n  bash:\n    min: 5\n    max: 2\n    target_backlog: -1\n":  {"pools.bash.min", "pools.bash.target_backlog"},
+		"pools:\n  x: {max: 1}\n":                                            {":2", "pools.x.interpreter", "none is known for type x", "bash osis python"},
+		"pools:\n  all: {types: {bash: 1, nix: 1}}\n":                        {":2", "pools.all.interpreter", "type nix"},
 		"pools:\n  all: {types: {bash: 0}}\n":                                {":2", "pools.all.types", "weights of 1 to 20", "weight 0"},
 		"pools:\n  all: {types: {bash: 21}}\n":                               {":2", "pools.all.types", "weights of 1 to 20", "weight 21"},
 		"pools:\n  all: {types: {Bash: 1, v: 2}}\n":                          {":2", "pools.all.types", "Bash:1", "small letters"},

@@ -148,6 +148,12 @@ func (p Pool) validate(k *checker, name string) {
 		k.want(large >= 0 || err == nil, path("types"), p.Types, fmt.Sprintf("1 to %d types, type among them, with weights of 1 to %d: %v", store.MaxServed, store.MaxWeight, err))
 	}
 	k.want(len(p.Types) == 1 || !p.Hero(), path("types"), p.Types, "one type: a program of the original protocol waits on one list")
+	if p.Command == "" && p.Interpreter == "" {
+		for _, t := range p.Serves() {
+			k.want(runner.Name(t) != "", path("interpreter"), p.Interpreter,
+				fmt.Sprintf("an interpreter, or a command: none is known for type %s (known types: %s)", t, strings.Join(runner.Types(), " ")))
+		}
+	}
 	k.want(p.Command == "" || p.Interpreter == "", path("interpreter"), p.Interpreter, "either command or interpreter, not both")
 	k.want(p.Interpreter == "" || interpreterFits(p.Interpreter), path("interpreter"), p.Interpreter,
 		"a command whose quotes are closed; for a script in a file, {script} or {script.EXT} as a word behind the program")
