@@ -40,7 +40,7 @@ behind. Ends with status 1 if a job was lost.`,
 					return err
 				}
 			}
-			out, isFile := cmd.OutOrStdout().(*os.File)
+			out, isFile := fileBehind(cmd.OutOrStdout())
 			_, err = demo.Run(cmd.Context(), demo.Options{
 				Out: cmd.OutOrStdout(), Live: isFile && isatty.IsTerminal(out.Fd()) && !asJSON, JSON: asJSON,
 				RedisURL: redisURL, Zinit: zinitSocket, Version: version(), Find: runner.Find, Log: log,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +38,9 @@ With --stop-actors each actor is stopped once it holds no job (or is killed afte
 			f, run, err := a.running()
 			var e *exitError
 			if errors.As(err, &e) && e.status == exitNoDaemon && f != nil && stopActors {
-				return a.cleanUp(cmd, f)
+				if _, starting := f.Holder(); !starting {
+					return a.cleanUp(cmd, f)
+				}
 			}
 			if err != nil {
 				return err
@@ -51,13 +54,26 @@ With --stop-actors each actor is stopped once it holds no job (or is killed afte
 			if err != nil {
 				return err
 			}
-			if err := d.ask(cmd.Context(), events.SystemShutdown{StopActors: stopActors, Deadline: events.SecondsOf(deadline)}, nil); err != nil {
-				return err
-			}
+			// One that somebody else has ended meanwhile does not answer, and is down as well.
+			asked, answered := make(chan error, 1), false
+			var fault error
+			var late <-chan time.Time // nil: no end to the wait
+			go func() {
+				asked <- d.ask(cmd.Context(), events.SystemShutdown{StopActors: stopActors, Deadline: events.SecondsOf(deadline)}, nil)
+			}()
 			beat := time.NewTicker(20 * time.Millisecond)
 			defer beat.Stop()
 			for {
 				select {
+				case fault = <-asked:
+					answered = fault == nil
+					if errors.Is(fault, events.ErrNobody) { // it has closed its ears, and ends in a moment
+						late = time.After(answerTimeout)
+					} else if pid, held := f.Holder(); fault != nil && held && pid == run.PID {
+						return fault
+					}
+				case <-late:
+					return fault
 				case raw := <-sub.C:
 					if m, err := sub.Open(raw); err == nil {
 						if ch, ok := m.Event.(events.ActorStateChanged); ok && ch.To == "draining" {
@@ -65,6 +81,9 @@ With --stop-actors each actor is stopped once it holds no job (or is killed afte
 						}
 					}
 				case <-cmd.Context().Done():
+					if !answered {
+						return cmd.Context().Err()
+					}
 					return hinted(exitInterrupted, cmd.Context().Err(), "the daemon goes on stopping")
 				case <-beat.C:
 					if pid, held := f.Holder(); !held || pid != run.PID {
@@ -91,7 +110,10 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 	}
 	defer lock.Release() //nolint:errcheck // the process ends now
 	run, err := f.ReadRuntime()
-	if err != nil {
+	first := errors.Is(err, os.ErrNotExist)
+	if first { // one that was killed in its first start may have started ours, and Redis
+		run = state.Runtime{Zinit: f.Socket("zinit"), OwnZinit: true}
+	} else if err != nil {
 		return errNoDaemon(f.Dir)
 	}
 	z, err := dialZinit(cmd.Context(), run.Zinit)
@@ -100,6 +122,9 @@ func (a *app) cleanUp(cmd *cobra.Command, f *state.Folder) error {
 		left, err := server.Survivors(f.Path("zinit"))
 		if err != nil {
 			return err
+		}
+		if len(left) == 0 && first {
+			return errNoDaemon(f.Dir)
 		}
 		if len(left) == 0 {
 			fmt.Fprintln(cmd.OutOrStdout(), "nothing runs")

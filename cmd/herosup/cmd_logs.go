@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"herosup/cmd/internal/state"
@@ -32,6 +34,9 @@ func (a *app) logsCommand() *cobra.Command {
 				return errNoDaemon(dir)
 			}
 			z, err := zinit.Dial(cmd.Context(), run.Zinit, zinit.Options{})
+			if errors.Is(err, zinit.ErrNoServer) {
+				return hinted(exitNoDaemon, err, "what actors wrote is the zinit's to tell: start it with `herosup up`")
+			}
 			if err != nil {
 				return err
 			}

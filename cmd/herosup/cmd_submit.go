@@ -65,7 +65,13 @@ up the others; the exit status is then 1.`,
 	a.outputFlag(c)
 	c.Flags().BoolVar(&noWait, "no-wait", false, "return at the receipt, without looking whether it is refused after all")
 	c.MarkFlagsMutuallyExclusive("each-line", "json-lines", "script")
-	c.PreRunE = func(*cobra.Command, []string) error { _, err := a.json(); return err }
+	c.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmd.ValidateFlagGroups(); err != nil { // cobra's own look would end with the status of a failure
+			return hinted(exitUsage, err, "see `herosup submit --help`")
+		}
+		_, err := a.json()
+		return err
+	}
 	return c
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -61,7 +62,7 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 			if redisURL != "" {
 				cfg.Redis.URL = redisURL
 			}
-			if u := cfg.Redis.URL; u != "" {
+			if u := cmp.Or(cfg.Redis.URL, redisd.FromEnv()); u != "" {
 				if err := redisd.CheckURL(u); err != nil {
 					return &exitError{status: exitUsage, err: err}
 				}
@@ -95,6 +96,7 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 			if err != nil {
 				return err
 			}
+			outliveReaders()
 			return daemon.Run(cmd.Context(), daemon.Options{
 				Config: cfg, Folder: f, Version: version(), Log: log,
 				Say: func(line string) { a.note(cmd, "%s", line) },
@@ -121,7 +123,8 @@ func (a *app) warnMissing(cmd *cobra.Command, cfg config.Config) {
 
 func printPools(cmd *cobra.Command, cfg config.Config) error {
 	t := newTable(cmd.OutOrStdout(), "POOL", "TYPE", "MIN", "MAX", "RUNS")
-	for name, p := range cfg.Pools {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
+		p := cfg.Pools[name]
 		runs := p.Runs()
 		if reason, hint := p.Missing(name); reason != "" {
 			runs = "nothing yet: " + hint
@@ -143,7 +146,7 @@ func (a *app) detach(cmd *cobra.Command, f *state.Folder) error {
 	}
 	var args []string
 	for _, arg := range os.Args[1:] {
-		if arg != "--detach" && arg != "--detach=true" {
+		if arg != "--detach" && !strings.HasPrefix(arg, "--detach=") { // with it each would start the next one
 			args = append(args, arg)
 		}
 	}
@@ -176,7 +179,8 @@ func (a *app) detach(cmd *cobra.Command, f *state.Folder) error {
 		}
 		select {
 		case <-exited:
-			return errors.New(lastError(logFile, start))
+			// What it said holds its hint, too.
+			return &exitError{status: max(exitFailed, p.ProcessState.ExitCode()), err: errors.New(lastError(logFile, start))}
 		case <-deadline.C:
 			return hinted(exitTimedOut, fmt.Errorf("the daemon (PID %d) is not ready after %s", p.Process.Pid, upTimeout), "see "+logFile)
 		case <-cmd.Context().Done():

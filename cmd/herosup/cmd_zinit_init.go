@@ -28,6 +28,7 @@ func (a *app) zinitInitCommand(socket *string) *cobra.Command {
 			if err := unmarked(); err != nil {
 				return err
 			}
+			outliveReaders()
 			log, err := a.logger(cmd, "info", "auto")
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,10 +39,14 @@ func (a *app) running() (*state.Folder, state.Runtime, error) {
 	if err != nil {
 		return nil, state.Runtime{}, err
 	}
-	if _, held := f.Holder(); !held {
+	pid, held := f.Holder()
+	if !held {
 		return f, state.Runtime{}, errNoDaemon(dir)
 	}
 	run, err := f.ReadRuntime()
+	if err == nil && run.PID != pid { // of the daemon before
+		err = fmt.Errorf("PID %d has state folder %s and is not ready", pid, f.Dir)
+	}
 	if err != nil {
 		return f, state.Runtime{}, hinted(exitNoDaemon, err, "the daemon is still starting: try again in a second")
 	}
@@ -62,7 +67,7 @@ func dial(ctx context.Context, f *state.Folder, run state.Runtime) (*remote, err
 	defer cancel()
 	nc, err := f.Dial(ctx, run, "herosup command")
 	if err != nil {
-		return nil, hinted(exitFailed, err, "see `herosup status`, or the daemon's log")
+		return nil, hinted(exitFailed, err, "see `herosup doctor`, or the daemon's log")
 	}
 	b, err := events.NewBus(nc, events.Config{Prefix: run.Prefix, Source: "herosup/" + f.ID + "/cli"})
 	if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +26,13 @@ func TestDownLeavesWhatIsAnothers(t *testing.T) {
 	lock, err := f.Lock()
 	if err != nil {
 		t.Fatal(err)
+	}
+	// It has not told yet how it is reached; what the one before told is no way to it.
+	for _, args := range []string{"status", "down", "down --stop-actors", "get jobs -o json"} {
+		out, err := r.command(strings.Fields(args)...).CombinedOutput()
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitNoDaemon || !strings.Contains(string(out), "still starting") {
+			t.Errorf("%s: %v\n%s", args, err, out)
+		}
 	}
 	var said strings.Builder
 	cmd := &cobra.Command{}

@@ -8,6 +8,7 @@ import (
 	"herosup/cmd/internal/state"
 	"herosup/dispatch"
 	"herosup/events"
+	"herosup/events/external"
 )
 
 // Exit statuses, as `herosup help exit-status` and the README tell them.
@@ -59,12 +60,13 @@ func statusOf(ctx context.Context, err error) int {
 	var held *state.HeldError
 	var owner *dispatch.OwnerError
 	var server *dispatch.ServerError
+	var taken *external.TakenError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &e):
 		return e.status
-	case errors.As(err, &held), errors.As(err, &owner), errors.As(err, &server):
+	case errors.As(err, &held), errors.As(err, &owner), errors.As(err, &server), errors.As(err, &taken):
 		return exitRefused
 	case errors.As(err, &refusal):
 		if refusal.Status == 400 {
@@ -93,7 +95,7 @@ func hintOf(err error) string {
 	case errors.As(err, &knows):
 		return knows.Hint()
 	case errors.Is(err, events.ErrNobody):
-		return "the daemon does not answer: see `herosup status`"
+		return "the daemon does not answer: see `herosup doctor`"
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -99,7 +100,7 @@ func (j *jobFlags) read(cmd *cobra.Command, args []string) (string, client.Optio
 	case cmd.Flags().Changed("script"):
 		script = j.inline
 	default:
-		if script, err = readScript(cmd.InOrStdin(), fileOf(args)); err != nil {
+		if script, err = readScript(cmd.Context(), cmd.InOrStdin(), fileOf(args)); err != nil {
 			return "", o, err
 		}
 	}
@@ -122,7 +123,7 @@ func fileOf(args []string) string {
 	return "-"
 }
 
-func readScript(stdin io.Reader, name string) (string, error) {
+func readScript(ctx context.Context, stdin io.Reader, name string) (string, error) {
 	r := stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -133,7 +134,7 @@ func readScript(stdin io.Reader, name string) (string, error) {
 		r = f
 	}
 	// One byte more than allowed tells too long from just right.
-	b, err := io.ReadAll(io.LimitReader(r, events.MaxScript+1))
+	b, err := io.ReadAll(io.LimitReader(newInterruptible(ctx, r), events.MaxScript+1))
 	if err != nil {
 		return "", fmt.Errorf("read script: %w", err)
 	}

@@ -19,6 +19,10 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
+// outliveReaders lets a command that others depend on go on when whoever reads its words has gone: a write fails then, and
+// is no signal that ends the process. (Caught and not ignored, which its children would inherit.)
+func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
 var errInterrupted = errors.New("interrupted")
 
 // run is the whole program: it returns the exit status.
@@ -26,9 +30,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	out := &output{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.fault()
+	}
 	status := statusOf(ctx, err)
 	var silent *exitError
 	var worded *exitError

@@ -86,7 +86,7 @@ func TestOneDaemonPerNATSAccount(t *testing.T) {
 	other := r.command("up")
 	other.Env = append(other.Env, "HEROSUP_STATE="+filepath.Join(filepath.Dir(r.dir), "o"))
 	out, err := other.CombinedOutput() // a start that fails leaves nothing behind
-	if err == nil || !strings.Contains(string(out), "holds the jobs of another herosup") || !strings.Contains(string(out), "nats kv del HERO_STATE owner") {
+	if other.ProcessState.ExitCode() != exitRefused || !strings.Contains(string(out), "holds the jobs of another herosup") || !strings.Contains(string(out), "nats kv del HERO_STATE owner") {
 		t.Errorf("up: %v\n%s", err, out)
 	}
 	for args, want := range map[string]string{

@@ -228,7 +228,7 @@ func (s *lineSubmission) add(ctx context.Context, b *client.Batch, n int, line [
 // job is what a line says; what its JSON does not say is as the options have it.
 func (s *lineSubmission) job(line []byte) (events.JobCreate, error) {
 	if !s.asJSON {
-		return s.opt.Create(s.jobType, string(line)), nil
+		return s.opt.Create(s.jobType, string(bytes.TrimSuffix(line, []byte{'\r'}))), nil // of a line's end, as of Windows
 	}
 	job := s.opt.Create(s.jobType, "")
 	job.Env = maps.Clone(job.Env) // of all lines

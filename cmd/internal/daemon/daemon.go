@@ -259,17 +259,21 @@ func (d *Daemon) serve(ctx context.Context, o Options) error {
 				d.say("going down; actors go on")
 				return nil
 			}
-			return d.shutdown(ctx, bus, e.Deadline.Duration())
+			return d.shutdown(ctx, bus, svc, e.Deadline.Duration())
 		}
 	}
 }
 
 // shutdown ends everything we started, jobs first.
-func (d *Daemon) shutdown(ctx context.Context, bus *events.Bus, deadline time.Duration) error {
+func (d *Daemon) shutdown(ctx context.Context, bus *events.Bus, svc *events.Service, deadline time.Duration) error {
+	again := make(chan time.Duration)
+	over := make(chan struct{})
+	defer close(over)
+	go d.answerAgain(svc, again, over)
 	// First those who would start what we stop, and make work meanwhile.
 	d.stopPart("schedule")
 	d.stopPart("scaler")
-	drained := d.drain(ctx, bus, deadline)
+	drained := d.drain(ctx, bus, deadline, again)
 	d.stopParts()
 	ctx, cancel := d.timeToStop(ctx)
 	defer cancel()
@@ -278,4 +282,30 @@ func (d *Daemon) shutdown(ctx context.Context, bus *events.Bus, deadline time.Du
 	}
 	d.say("actors, Redis and zinit have ended; data stay")
 	return nil
+}
+
+// answerAgain answers those who ask for a shutdown during one, until over: they wait for its end, too. A deadline that one of
+// them gives is passed on.
+func (d *Daemon) answerAgain(svc *events.Service, again chan<- time.Duration, over <-chan struct{}) {
+	var deadline time.Duration
+	var pass chan<- time.Duration // nil: there is none
+	for {
+		select {
+		case <-over:
+			return
+		case pass <- deadline:
+			pass = nil
+		case m := <-svc.C:
+			e, ok := m.Event.(events.SystemShutdown)
+			if !ok {
+				continue
+			}
+			if err := m.Respond(map[string]any{"pid": os.Getpid()}); err != nil {
+				d.log.Warn("answer shutdown", "err", err)
+			}
+			if e.StopActors && e.Deadline > 0 {
+				deadline, pass = e.Deadline.Duration(), again
+			}
+		}
+	}
 }

@@ -19,7 +19,9 @@ import (
 //
 // It begins with the monitor's list and goes on with the facts themselves: the
 // list may be behind a fact that was seen here already, and no other would come.
-func (d *Daemon) drain(ctx context.Context, bus *events.Bus, deadline time.Duration) error {
+//
+// A deadline that comes by again holds for all that have not stopped by then.
+func (d *Daemon) drain(ctx context.Context, bus *events.Bus, deadline time.Duration, again <-chan time.Duration) error {
 	sub, err := bus.Subscribe(events.FactsOf("actor"))
 	if err != nil {
 		return err
@@ -38,6 +40,12 @@ func (d *Daemon) drain(ctx context.Context, bus *events.Bus, deadline time.Durat
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("interrupted while %s had not stopped", strings.Join(slices.Sorted(maps.Keys(up)), ", "))
+		case deadline = <-again:
+			for name := range up {
+				if err := d.askStop(ctx, bus, name, deadline); err != nil {
+					return err
+				}
+			}
 		case raw := <-sub.C:
 			m, err := sub.Open(raw)
 			if err != nil {
