@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -40,9 +41,13 @@ behind. Ends with status 1 if a job was lost.`,
 					return err
 				}
 			}
+			story := cmd.ErrOrStderr() // with -o json
+			if a.quiet {
+				story = io.Discard
+			}
 			out, isFile := fileBehind(cmd.OutOrStdout())
 			_, err = demo.Run(cmd.Context(), demo.Options{
-				Out: cmd.OutOrStdout(), Live: isFile && isatty.IsTerminal(out.Fd()) && !asJSON, JSON: asJSON,
+				Out: cmd.OutOrStdout(), Err: story, Live: isFile && isatty.IsTerminal(out.Fd()) && !asJSON, JSON: asJSON,
 				RedisURL: redisURL, Zinit: zinitSocket, Version: version(), Find: runner.Find, Log: log,
 			})
 			if errors.Is(err, demo.ErrLost) {

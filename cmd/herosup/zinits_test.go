@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -242,13 +243,15 @@ func TestDemoOverEachZinit(t *testing.T) {
 		}
 		cmd := exec.Command(exe, "demo", "-o", "json", "--zinit-socket", z.socket)
 		cmd.Args[0] = "herosup-demo" // see TestMain
-		out, err := cmd.CombinedOutput()
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		if !strings.Contains(string(out), "zinit: "+z.socket+" ("+z.dialect+")") {
-			t.Errorf("another zinit was used:\n%s", out)
+		var story bytes.Buffer
+		cmd.Stderr = &story
+		out, err := cmd.Output()
+		if !strings.Contains(story.String(), "zinit: "+z.socket+" ("+z.dialect+")") {
+			t.Errorf("another zinit was used:\n%s", story.String())
 		}
-		if last := lines[len(lines)-1]; err != nil || !strings.HasPrefix(last, `{"submitted":`) || !strings.Contains(last, `"lost":0,`) {
-			t.Errorf("%v\n%s", err, out)
+		var s struct{ Submitted, Lost int }
+		if wrong := json.Unmarshal(out, &s); err != nil || wrong != nil || s.Submitted == 0 || s.Lost != 0 {
+			t.Errorf("%v %v\n%s\n%s", err, wrong, out, story.String())
 		}
 		z.clean(t)
 	})

@@ -28,8 +28,9 @@ type Options struct {
 	// Out gets the story and the summary; Live draws a table on a terminal.
 	Out  io.Writer
 	Live bool
-	// JSON makes the summary one JSON object on the last line.
+	// JSON makes the summary one JSON object, the only thing on Out; the story goes to Err.
 	JSON bool
+	Err  io.Writer
 	// RedisURL is a Redis to use; "" takes what there is.
 	RedisURL string
 	// Zinit is the socket of a zinit to use, which is left running; "" starts ours
@@ -65,7 +66,11 @@ func Run(ctx context.Context, o Options) (s Summary, err error) {
 	if err != nil {
 		return s, err
 	}
-	p := &play{o: o, folder: f, types: types, tally: newTally(), screen: &screen{w: o.Out, live: o.Live, start: time.Now(), pools: types}}
+	story := o.Out
+	if o.JSON {
+		story = o.Err
+	}
+	p := &play{o: o, folder: f, types: types, tally: newTally(), screen: &screen{w: story, live: o.Live, start: time.Now(), pools: types}}
 	up := make(chan state.Runtime, 1)
 	ended := make(chan error, 1)
 	// The daemon outlives the play's context: it must clean up after an interrupt.
