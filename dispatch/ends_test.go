@@ -369,6 +369,35 @@ func TestAResultThatIsForgotten(t *testing.T) {
 	}
 }
 
+// A refusal is of the one run whose message it names, also when that learns its place in the log afterwards; and not of one that the log
+// dropped because it had a message of that id, which is of another script.
+func TestARefusalIsOfOneRun(t *testing.T) {
+	b := newBed(t, miniRedis(t))
+	c := b.up()
+	w := &waiters{c: c.Component, jobs: map[string]*waiting{}}
+	one, other := whatIs("bash", "one"), whatIs("bash", "other")
+	for _, early := range []bool{false, true} {
+		w.add(waiter{id: "x", run: true, what: one})
+		w.add(waiter{id: "x", run: true, what: other})
+		told := []any{ranAs{id: "x", sequence: 5, what: other}, ranAs{id: "x", sequence: 5, what: one, dropped: true}}
+		refusal := refusedJob{id: "x", sequence: 5, refusal: conflict("x", 5)}
+		if early {
+			w.take(refusal)
+		}
+		for _, v := range told {
+			w.take(v)
+		}
+		if !early {
+			w.take(refusal)
+		}
+		left := w.jobs["x"]
+		if left == nil || len(left.requests) != 1 || left.requests[0].what != one {
+			t.Fatalf("early %v: left are %+v", early, left)
+		}
+		w.drop("x")
+	}
+}
+
 // A result asked for after its retention is refused in one line that says so, by every door.
 func TestAResultAfterItsRetention(t *testing.T) {
 	eachRedis(t, func(t *testing.T, r *redisServer) {

@@ -138,7 +138,7 @@ func (c *Component) runJob(ctx context.Context, m events.Message, e events.JobRu
 		c.refuse(events.Message{Event: e, On: m.On}, r)
 		return
 	}
-	c.toWaiters(ranAs{id: id, sequence: seq.sequence})
+	c.toWaiters(ranAs{id: id, sequence: seq.sequence, what: whatIs(e.Type, e.Script), dropped: seq.duplicate})
 }
 
 type submitted struct {

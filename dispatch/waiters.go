@@ -37,6 +37,8 @@ type (
 		sequence uint64
 		// what was submitted: a record of the id that is of something else is another job's.
 		what [sha256.Size]byte
+		// dropped: the log has had that id, so sequence may be of something else, and so may be its refusal.
+		dropped bool
 		// cancel: the request cancelled the job, and wants to know whether that was its
 		// end.
 		cancel bool
@@ -50,6 +52,8 @@ type (
 	ranAs struct {
 		id       string
 		sequence uint64
+		what     [sha256.Size]byte
+		dropped  bool
 	}
 	// gaveUp answers the run waiters of a job that never got into the log.
 	gaveUp struct {
@@ -76,8 +80,9 @@ type (
 // waiting is one job that somebody waits for.
 type waiting struct {
 	requests []waiter
-	looking  bool // its record is being looked up
-	again    bool // it changed meanwhile
+	looking  bool       // its record is being looked up
+	again    bool       // it changed meanwhile
+	refused  refusedJob // the last: a run's sequence may be told after its refusal
 }
 
 // waiters answers requests at the end of their job. It looks records up through
@@ -127,9 +132,12 @@ func (w *waiters) take(v any) {
 	case ranAs:
 		if j := w.jobs[v.id]; j != nil {
 			for i := range j.requests {
-				if r := &j.requests[i]; r.run && r.sequence == 0 {
-					r.sequence = v.sequence
+				if r := &j.requests[i]; r.run && r.sequence == 0 && r.what == v.what {
+					r.sequence, r.dropped = v.sequence, v.dropped
 				}
+			}
+			if j.refused.sequence == v.sequence {
+				w.refused(j.refused)
 			}
 			w.look(v.id) // it may be an old one that has ended
 		}
@@ -138,7 +146,11 @@ func (w *waiters) take(v any) {
 	case endedJob:
 		w.look(string(v))
 	case refusedJob:
-		w.refuse(v.id, v.refusal, func(r waiter) bool { return r.run && (r.sequence == 0 || r.sequence == v.sequence) })
+		if j := w.jobs[v.id]; j != nil {
+			j.refused = v
+			w.refused(v)
+			w.look(v.id)
+		}
 	case recheckAll:
 		for id := range w.jobs {
 			w.look(id)
@@ -190,7 +202,7 @@ func (w *waiters) looked(l looked) {
 	j.looking, j.again = false, false
 	if l.err == nil && l.rec.Script != "" {
 		what := whatIs(l.rec.Type, l.rec.Script)
-		w.refuse(l.id, conflict(l.id, l.rec.Sequence), func(r waiter) bool { return r.run && r.sequence != 0 && r.what != what })
+		w.refuse(l.id, conflict(l.id, l.rec.Sequence), func(r waiter) bool { return r.run && r.what != what })
 		if w.jobs[l.id] == nil {
 			return
 		}
@@ -220,6 +232,11 @@ func (w *waiters) looked(l looked) {
 	if again {
 		w.look(l.id)
 	}
+}
+
+// refused answers the runs whose message was refused.
+func (w *waiters) refused(v refusedJob) {
+	w.refuse(v.id, v.refusal, func(r waiter) bool { return r.run && r.sequence == v.sequence && !r.dropped })
 }
 
 // whatIs tells two jobs apart that have one id.
