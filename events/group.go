@@ -62,20 +62,20 @@ func groupRuns(pgid int) bool {
 		}
 		size, _ := syscall.Read(fd, buf[:])
 		_ = syscall.Close(fd)
-		if group, state := statGroup(buf[:max(size, 0)]); group == pgid && state != 'Z' && state != 'X' {
+		if group, runs := statGroup(buf[:max(size, 0)]); group == pgid && runs {
 			return true
 		}
 	}
 	return false
 }
 
-// statGroup reads process group and state (proc(5)). The command name may hold
+// statGroup reads process group and whether the process runs anything (proc(5)). The command name may hold
 // anything, so fields are counted from its last parenthesis.
-func statGroup(stat []byte) (pgid int, state byte) {
+func statGroup(stat []byte) (pgid int, runs bool) {
 	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(f) < 3 {
-		return 0, 'X'
+		return 0, false
 	}
 	pgid, _ = strconv.Atoi(string(f[2]))
-	return pgid, f[0][0]
+	return pgid, statRuns(f)
 }

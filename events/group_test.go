@@ -61,16 +61,19 @@ func TestGroupAlive(t *testing.T) {
 
 func TestStatGroup(t *testing.T) {
 	for stat, want := range map[string]struct {
-		pgid  int
-		state byte
+		pgid int
+		runs bool
 	}{
-		"12 (sh) S 1 34 34 0 -1":      {34, 'S'},
-		"12 (a) Z 1 1 (x) Z 1 77 34 ": {77, 'Z'},
-		"12 (":                        {0, 'X'},
-		"":                            {0, 'X'},
+		"12 (sh) S 1 34 34 0 -1":      {34, true},
+		"12 (a) Z 1 1 (x) Z 1 77 34 ": {77, false},
+		"12 (":                        {0, false},
+		"":                            {0, false},
+		"12 (sh) Z 1 34 34 0 -1 4227084 103 0 0 0 0 0 0 0 20 0 1 0 5": {34, false},
+		"12 (sh) Z 1 34 34 0 -1 4227084 103 0 0 0 0 0 0 0 20 0 2 0 5": {34, true}, // its first thread has ended
+		"12 (sh) X 1 34 34 0 -1 4227084 103 0 0 0 0 0 0 0 20 0 2 0 5": {34, false},
 	} {
-		if pgid, state := statGroup([]byte(stat)); pgid != want.pgid || state != want.state {
-			t.Errorf("%q: %d %c, want %d %c", stat, pgid, state, want.pgid, want.state)
+		if pgid, runs := statGroup([]byte(stat)); pgid != want.pgid || runs != want.runs {
+			t.Errorf("%q: %d %t, want %d %t", stat, pgid, runs, want.pgid, want.runs)
 		}
 	}
 }

@@ -30,17 +30,18 @@ type Incarnation struct {
 var ErrNoProcess = errors.New("no such process")
 
 // IncarnationOf reads the identity of a live process from /proc. A zombie
-// counts as gone: it runs nothing any more. The error is ErrNoProcess then.
+// counts as gone: it runs nothing any more. The error is ErrNoProcess then. One whose first thread has ended is
+// a zombie as well, and lives for as long as another thread of it does.
 func IncarnationOf(pid int) (Incarnation, error) {
 	boot, err := bootID()
 	if err != nil {
 		return Incarnation{}, err
 	}
-	start, state, err := procStat(pid)
+	start, runs, err := procStat(pid)
 	if err != nil {
 		return Incarnation{}, err
 	}
-	if state == 'Z' || state == 'X' {
+	if !runs {
 		return Incarnation{}, ErrNoProcess
 	}
 	return Incarnation{Boot: boot, PID: pid, Start: start}, nil
@@ -111,25 +112,38 @@ var bootID = sync.OnceValues(func() (string, error) {
 	return string(b[:8]), nil
 })
 
-// procStat returns start time and state letter. The command name (field 2) may
+// procStat returns the start time, and whether it runs anything. The command name (field 2) may
 // hold spaces and parentheses, so fields are counted from its last ')'.
-func procStat(pid int) (start uint64, state byte, err error) {
+func procStat(pid int) (start uint64, runs bool, err error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, 0, ErrNoProcess
+		return 0, false, ErrNoProcess
 	}
 	end := bytes.LastIndexByte(b, ')')
 	if end < 0 {
-		return 0, 0, fmt.Errorf("read stat of pid %d: no command name", pid)
+		return 0, false, fmt.Errorf("read stat of pid %d: no command name", pid)
 	}
 	f := bytes.Fields(b[end+1:])
 	const startField = 22 - 3 // field 3 (state) is f[0]
 	if len(f) <= startField {
-		return 0, 0, fmt.Errorf("read stat of pid %d: %d fields", pid, len(f))
+		return 0, false, fmt.Errorf("read stat of pid %d: %d fields", pid, len(f))
 	}
 	start, err = strconv.ParseUint(string(f[startField]), 10, 64)
 	if err != nil {
-		return 0, 0, fmt.Errorf("read stat of pid %d: %w", pid, err)
+		return 0, false, fmt.Errorf("read stat of pid %d: %w", pid, err)
 	}
-	return start, f[0][0], nil
+	return start, statRuns(f), nil
+}
+
+// statRuns reads from the fields behind the command name whether any thread runs: the state is that of the first, and
+// the others are counted until they have let go of all they had.
+func statRuns(f [][]byte) bool {
+	const threadsField = 20 - 3
+	switch f[0][0] {
+	case 'X':
+		return false
+	case 'Z':
+		return len(f) > threadsField && string(f[threadsField]) != "1" && string(f[threadsField]) != "0"
+	}
+	return true
 }

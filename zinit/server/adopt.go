@@ -17,7 +17,7 @@ import (
 // of a service whose process has ended is ended too before the next begins.
 // It is called before run.
 func (l *loop) inherit(services map[string]zinit.Service) error {
-	marked, err := l.records.marked()
+	marked, err := l.records.marked(endPatience)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func Survivors(dir string) (map[string][]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	marked, err := r.marked()
+	marked, err := r.marked(endPatience)
 	if err != nil {
 		return nil, err
 	}

@@ -309,3 +309,27 @@ func TestKeeperIsReplaced(t *testing.T) {
 		return nil
 	})
 }
+
+// A process whose first thread has ended, which the kernel shows as a zombie, lives on in its others: it is adopted, and it is
+// stopped to the end.
+func TestAdoptionOfAHeadlessProcess(t *testing.T) {
+	h, c := newHeirs(t)
+	once := filepath.Join(t.TempDir(), "once")
+	svc := zinittest.Child(t, "headless")
+	svc.Env[zinittest.OnceVar] = once
+	up(t, c, "a", svc)
+	awaitLine(t, c, "a", is("headless"))
+	first := awaitState(t, c, "a", running).PID
+	h.kill()
+	c = h.start()
+	if second := awaitState(t, c, "a", running).PID; second != first {
+		t.Errorf("PID %d is there beside PID %d", second, first)
+	}
+	if b, err := os.ReadFile(once); err != nil || len(b) > 0 {
+		t.Errorf("%s%v", b, err)
+	}
+	ok(t, c.Stop(t.Context(), "a"))
+	if life, err := events.IncarnationOf(first); err == nil {
+		t.Errorf("after the stop %v lives", life)
+	}
+}

@@ -211,7 +211,7 @@ func (r records) moveOurs(from, to string) (moved int, others []int, err error) 
 	if err != nil {
 		return 0, nil, err
 	}
-	marked, err := r.marked()
+	marked, err := r.marked(0)
 	if err != nil {
 		return 0, nil, err
 	}

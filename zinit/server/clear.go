@@ -96,7 +96,7 @@ func (l *loop) offspring() (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	marked, err := l.records.marked()
+	marked, err := l.records.marked(0)
 	if err != nil {
 		return found{}, err
 	}

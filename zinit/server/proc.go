@@ -16,7 +16,8 @@ import (
 // proc is one process as /proc shows it.
 type proc struct {
 	pid, parent, group int
-	state              byte
+	state              byte   // of its first thread
+	threads            uint64 // that have not let go of all they had
 	start              uint64 // ticks since boot
 	ticks              uint64 // CPU time used, user and system
 	pages              uint64 // resident set
@@ -32,8 +33,8 @@ type id struct {
 
 func (p proc) id() id { return id{p.pid, p.start} }
 
-// live reports whether it still runs anything.
-func (p proc) live() bool { return p.state != 'Z' && p.state != 'X' }
+// live reports whether it still runs anything: its first thread may have ended, and another go on, or be about to end.
+func (p proc) live() bool { return p.state != 'X' && (p.state != 'Z' || p.threads > 1) }
 
 // readProc reads /proc/<pid>/stat. The command name in it may hold spaces and
 // parentheses, so fields are counted from its last ')'.
@@ -54,7 +55,7 @@ func readProc(pid int) (proc, error) {
 	const kernelThread = 0x00200000 // PF_KTHREAD
 	return proc{
 		kernel: num(9)&kernelThread != 0,
-		pid:    pid, parent: int(num(4)), group: int(num(5)), state: f[0][0],
+		pid:    pid, parent: int(num(4)), group: int(num(5)), state: f[0][0], threads: num(20),
 		start: num(22), ticks: num(14) + num(15), pages: num(24),
 	}, nil
 }
@@ -169,6 +170,12 @@ func envValue(pid int, name string) (value string, sure bool) {
 		}
 	}
 	return "", len(b) > 0
+}
+
+// inBetween reports whether a process shows no arguments: it is in the middle of an exec or of its end.
+func inBetween(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	return err == nil && len(b) == 0
 }
 
 // ownChildren are the PIDs of our direct children, orphans that came to us as

@@ -196,12 +196,17 @@ func (r records) removeAll() {
 	}
 }
 
-// marked are the processes that carry a mark of this folder, by service.
-func (r records) marked() (map[string][]proc, error) {
+// endPatience is how long a process may be in the middle of its end, or of an exec, on a machine that is busy otherwise.
+const endPatience = time.Second
+
+// marked are the processes that carry a mark of this folder, by service. One that is in the middle of something is waited for
+// up to patience: whose it is can not be seen.
+func (r records) marked(patience time.Duration) (map[string][]proc, error) {
 	found, known := make(map[string][]proc), make(map[id]bool)
+	until := time.Now().Add(patience)
 	// One in the middle of an exec shows nothing for a moment, and one that ends
 	// may have started another.
-	for range maxUnsure {
+	for look := 1; ; look++ {
 		all, err := allProcs()
 		if err != nil {
 			return nil, fmt.Errorf("look for processes of an earlier zinit: %w", err)
@@ -214,8 +219,13 @@ func (r records) marked() (map[string][]proc, error) {
 			mark, sure := envValue(p.pid, markName)
 			label, ok := strings.CutPrefix(mark, r.instance+"/")
 			service, isTest := strings.CutSuffix(label, testLabel)
-			if again = again || !sure; sure {
+			switch {
+			case sure:
 				known[p.id()] = true
+			case look < maxUnsure:
+				again = true
+			default: // a process without any environment has arguments
+				again = again || time.Now().Before(until) && inBetween(p.pid)
 			}
 			if ok && zinit.ValidName(service) == nil {
 				p.test = isTest

@@ -42,6 +42,7 @@ import (
 //	count               each 10 ms write the next number
 //	stamp FILE          write the time into FILE, then wait
 //	spin                use as much of a processor as there is
+//	headless            end the first thread, say "headless" when the kernel shows that, and go on with the others
 //	eat MIB             say "ready", take that much memory, say "full", then wait
 //
 // "Wait" is until a signal ends it.
@@ -199,6 +200,8 @@ func beChild(words []string) int {
 	case "spin":
 		for { //nolint:staticcheck // that is all of it
 		}
+	case "headless":
+		headless()
 	case "eat":
 		var n int
 		_, _ = fmt.Sscan(words[1], &n)
