@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -129,17 +132,7 @@ func TestCrateLostActor(t *testing.T) {
 	}
 	b.execute()
 	life := b.up()
-	somebody, err := wire.Dial(t.Context(), b.zinit.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = somebody.Close() })
-	if _, err := fmt.Fprintln(somebody, `{"jsonrpc":"2.0","id":1,"method":"service.delete","params":{"name":"foreign"}}`); err != nil {
-		t.Fatal(err)
-	}
-	if answer, err := wire.NewScanner(somebody).Next(); err != nil || !strings.Contains(string(answer), "true") {
-		t.Fatalf("%s, %v", answer, err)
-	}
+	loseSight(b)
 	kill(t, life.PID, syscall.SIGKILL)
 	expect[events.ProcessExited](b, events.ProcessReady{})
 	b.order(b.startOrder())
@@ -152,6 +145,74 @@ func TestCrateLostActor(t *testing.T) {
 	if err := b.client.Remove(t.Context(), prefix+actor); err != nil {
 		t.Error(err)
 	}
+}
+
+// The number of an actor that zinit has lost sight of goes to a stranger: that one is not taken for the actor, and nobody signals it.
+func TestCrateLostActorsPIDIsGivenToAStranger(t *testing.T) {
+	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	if err := b.client.Create(t.Context(), "foreign", polite()); err != nil {
+		t.Fatal(err)
+	}
+	b.execute()
+	life := b.up()
+	loseSight(b)
+	kill(t, life.PID, syscall.SIGKILL)
+	expect[events.ProcessExited](b, events.ProcessReady{})
+	stranger := giveAway(t, life.PID)
+	if s, err := b.client.Status(t.Context(), prefix+actor); err != nil || s.PID != 0 {
+		t.Errorf("a stranger is taken for the actor: %+v, %v", s, err)
+	}
+	b.order(events.ObserveProcesses{Node: events.LocalNode})
+	b.order(events.KillProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Down: true})
+	b.order(b.startOrder())
+	expect[events.ProcessStartFailed](b, events.ProcessExited{}, events.CommandRejected{}, events.ProcessObserved{})
+	if !stranger.Alive() {
+		t.Error("the stranger was ended")
+	}
+}
+
+// loseSight makes zinit lose sight of the last in its list, by what somebody else removes.
+func loseSight(b *bed) {
+	b.t.Helper()
+	somebody, err := wire.Dial(b.t.Context(), b.zinit.Socket)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = somebody.Close() })
+	if _, err := fmt.Fprintln(somebody, `{"jsonrpc":"2.0","id":1,"method":"service.delete","params":{"name":"foreign"}}`); err != nil {
+		b.t.Fatal(err)
+	}
+	if answer, err := wire.NewScanner(somebody).Next(); err != nil || !strings.Contains(string(answer), "true") {
+		b.t.Fatalf("%s, %v", answer, err)
+	}
+}
+
+// giveAway gives a number that no process has to one of ours.
+func giveAway(t *testing.T, pid int) events.Incarnation {
+	t.Helper()
+	const last = "/proc/sys/kernel/ns_last_pid"
+	for range 1000 {
+		if err := os.WriteFile(last, []byte(strconv.Itoa(pid-1)), 0); err != nil {
+			t.Skipf("who may not choose a number can not give one away: %v", err)
+		}
+		cmd := exec.Command("sleep", "1000")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if cmd.Process.Pid == pid {
+			t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+			life, err := events.IncarnationOf(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return life
+		}
+		_ = cmd.Process.Kill() // somebody else was faster
+		_ = cmd.Wait()
+	}
+	t.Fatalf("PID %d is not to be had", pid)
+	return events.Incarnation{}
 }
 
 // The PID that was given last is the farthest of all.

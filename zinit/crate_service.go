@@ -208,7 +208,7 @@ func (z crate) start(name string) error {
 	if err != nil || f.again(s) {
 		return err
 	}
-	if err := refuse(shown != 0 && gone(shown), ProcessError, "this zinit has lost sight of service '%s' and takes it to run as PID %d: "+
+	if err := refuse(shown != 0 && s.PID == 0, ProcessError, "this zinit has lost sight of service '%s' and takes it to run as PID %d: "+
 		"it is not started", name, shown); err != nil {
 		return err
 	}

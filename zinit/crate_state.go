@@ -100,7 +100,7 @@ func (z crate) status(name string) (Status, error) {
 }
 
 // look is a status with the PID that zinit shows, which may be of a process that is
-// gone without its knowledge.
+// gone without its knowledge, or of another that has its number by now.
 func (z crate) look(name string) (_ Status, shown int, err error) {
 	sure := false
 	for began := time.Now(); ; {
@@ -118,8 +118,12 @@ func (z crate) look(name string) (_ Status, shown int, err error) {
 		if s.Target, err = z.target(full); err != nil {
 			return Status{}, 0, err
 		}
-		if s.PID == 0 || !gone(s.PID) {
-			return s, s.PID, nil
+		lost := s.PID != 0 && gone(s.PID)
+		if s.PID != 0 && !lost {
+			lost, err = z.stranger(name, s.PID)
+		}
+		if err != nil || !lost {
+			return s, s.PID, err
 		}
 		if sure {
 			s.PID, s.State = 0, State{Kind: Unknown}
