@@ -325,6 +325,16 @@ func TestAdoptionOfAHeadlessProcess(t *testing.T) {
 	if second := awaitState(t, c, "a", running).PID; second != first {
 		t.Errorf("PID %d is there beside PID %d", second, first)
 	}
+	h.kill() // this time as in the middle of a start: nothing is noted, and its mark is all there is
+	ok(t, os.Remove(filepath.Join(h.dir, ".running", "a")))
+	c = h.start()
+	if second := awaitState(t, c, "a", running).PID; second == first {
+		t.Error("what was not noted is adopted")
+	}
+	if life, err := events.IncarnationOf(first); err == nil {
+		t.Errorf("%v lives on beside the next", life)
+	}
+	first = awaitState(t, c, "a", running).PID
 	if b, err := os.ReadFile(once); err != nil || len(b) > 0 {
 		t.Errorf("%s%v", b, err)
 	}

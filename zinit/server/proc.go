@@ -161,8 +161,11 @@ func descendants(all []proc, root int) []proc {
 // that is gone may have started another before.
 func envValue(pid int, name string) (value string, sure bool) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err != nil {
-		return "", errors.Is(err, os.ErrPermission)
+	if errors.Is(err, os.ErrPermission) {
+		return "", true
+	}
+	if len(b) == 0 {
+		b = environOfOthers(pid)
 	}
 	for entry := range bytes.SplitSeq(b, []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(name+"=")); ok {
@@ -170,6 +173,18 @@ func envValue(pid int, name string) (value string, sure bool) {
 		}
 	}
 	return "", len(b) > 0
+}
+
+// environOfOthers is the environment of a process whose first thread has ended and shows none.
+func environOfOthers(pid int) []byte {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	threads, _ := os.ReadDir(dir)
+	for _, t := range threads {
+		if b, err := os.ReadFile(dir + "/" + t.Name() + "/environ"); err == nil && len(b) > 0 {
+			return b
+		}
+	}
+	return nil
 }
 
 // inBetween reports whether a process shows no arguments: it is in the middle of an exec or of its end.
