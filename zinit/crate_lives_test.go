@@ -126,15 +126,7 @@ func TestCrateDoesNotMoveWhatIsAboutToRun(t *testing.T) {
 // An actor that zinit has lost sight of, by what somebody else has removed, is started again all
 // the same when its end has come, and can be removed in the end.
 func TestCrateLostActor(t *testing.T) {
-	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
-	if err := b.client.Create(t.Context(), "foreign", polite()); err != nil {
-		t.Fatal(err)
-	}
-	b.execute()
-	life := b.up()
-	loseSight(b)
-	kill(t, life.PID, syscall.SIGKILL)
-	expect[events.ProcessExited](b, events.ProcessReady{})
+	b, life := lostActor(t)
 	b.order(b.startOrder())
 	next := expect[events.ProcessStarted](b, events.ZinitLost{}, events.ZinitBack{}, events.ProcessObserved{}).Incarnation
 	if s, err := b.client.Status(t.Context(), prefix+actor); err != nil || s.PID != next.PID || next == life {
@@ -149,15 +141,7 @@ func TestCrateLostActor(t *testing.T) {
 
 // The number of an actor that zinit has lost sight of goes to a stranger: that one is not taken for the actor, and nobody signals it.
 func TestCrateLostActorsPIDIsGivenToAStranger(t *testing.T) {
-	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
-	if err := b.client.Create(t.Context(), "foreign", polite()); err != nil {
-		t.Fatal(err)
-	}
-	b.execute()
-	life := b.up()
-	loseSight(b)
-	kill(t, life.PID, syscall.SIGKILL)
-	expect[events.ProcessExited](b, events.ProcessReady{})
+	b, life := lostActor(t)
 	stranger := giveAway(t, life.PID)
 	if s, err := b.client.Status(t.Context(), prefix+actor); err != nil || s.PID != 0 {
 		t.Errorf("a stranger is taken for the actor: %+v, %v", s, err)
@@ -171,20 +155,29 @@ func TestCrateLostActorsPIDIsGivenToAStranger(t *testing.T) {
 	}
 }
 
-// loseSight makes zinit lose sight of the last in its list, by what somebody else removes.
-func loseSight(b *bed) {
-	b.t.Helper()
-	somebody, err := wire.Dial(b.t.Context(), b.zinit.Socket)
-	if err != nil {
-		b.t.Fatal(err)
+// lostActor is an actor that zinit has lost sight of, by what somebody else has removed, and whose end has come.
+func lostActor(t *testing.T) (b *bed, life events.Incarnation) {
+	t.Helper()
+	b = newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	if err := b.client.Create(t.Context(), "foreign", polite()); err != nil {
+		t.Fatal(err)
 	}
-	b.t.Cleanup(func() { _ = somebody.Close() })
+	b.execute()
+	life = b.up()
+	somebody, err := wire.Dial(t.Context(), b.zinit.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = somebody.Close() })
 	if _, err := fmt.Fprintln(somebody, `{"jsonrpc":"2.0","id":1,"method":"service.delete","params":{"name":"foreign"}}`); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if answer, err := wire.NewScanner(somebody).Next(); err != nil || !strings.Contains(string(answer), "true") {
-		b.t.Fatalf("%s, %v", answer, err)
+		t.Fatalf("%s, %v", answer, err)
 	}
+	kill(t, life.PID, syscall.SIGKILL)
+	expect[events.ProcessExited](b, events.ProcessReady{})
+	return b, life
 }
 
 // giveAway gives a number that no process has to one of ours.
