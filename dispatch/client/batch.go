@@ -309,15 +309,21 @@ func (s *sender) post() {
 		s.held = nil
 		s.put(*job)
 	}
-	body, err := json.Marshal(events.JobBatch{Jobs: p.jobs})
-	if err != nil { // texts and numbers always can be
-		s.fail(&p, err)
+	if s.encode(&p) != nil {
 		return
 	}
-	p.body, p.since = body, time.Now()
+	p.since = time.Now()
 	s.made++
 	s.under[s.made] = &p
 	s.transmit(s.made, &p)
+}
+
+// encode writes the message of a parcel. An error was told to its jobs.
+func (s *sender) encode(p *parcel) (err error) {
+	if p.body, err = json.Marshal(events.JobBatch{Jobs: p.jobs}); err != nil { // texts and numbers always can be
+		s.fail(p, err)
+	}
+	return err
 }
 
 func (s *sender) transmit(id uint64, p *parcel) {
@@ -353,17 +359,29 @@ func (s *sender) answer(m *nats.Msg) {
 		s.fail(p, fmt.Errorf("%w: answer: %w", ErrUnconfirmed, err))
 		return
 	}
-	delete(s.under, id)
 	refused := map[int]*Refusal{}
 	for _, r := range a.Refused {
 		refused[r.Index] = &r.Refusal
 	}
+	var left []events.JobCreate // those that the log did not take this time
 	for i, job := range p.jobs {
-		if r := refused[i]; r != nil {
-			s.done(job, r)
-		} else {
+		switch r := refused[i]; {
+		case r == nil:
 			s.done(job, nil)
+		case r.Status == http.StatusServiceUnavailable:
+			left = append(left, job)
+		default:
+			s.done(job, r)
 		}
+	}
+	p.jobs = left
+	if len(left) == 0 {
+		delete(s.under, id)
+		return
+	}
+	p.due = time.Now().Add(again)
+	if s.encode(p) != nil {
+		delete(s.under, id)
 	}
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"herosup/dispatch"
 	"herosup/dispatch/client"
 	"herosup/events"
 	"herosup/events/embedded"
@@ -77,6 +79,53 @@ func TestAddToAClosedBatch(t *testing.T) {
 	}
 	if _, err := b.AddJob(soon(t), events.JobCreate{ScriptType: "nobody", Script: "x"}); !errors.Is(err, client.ErrClosed) {
 		t.Errorf("add job: %v", err)
+	}
+}
+
+// What the log did not take of a message is sent again, and that alone: it was not judged.
+func TestBatchOfWhichTheLogTookAPart(t *testing.T) {
+	c, sub := deaf(t, "hero.cmd.job.batch")
+	b, err := c.Batch(client.BatchConfig{Size: 3, Linger: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for _, id := range []string{"taken", "bad", "later"} {
+		if _, err := b.Add(soon(t), "nobody", "x", client.Options{ID: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer := func(want []string, refused ...dispatch.BatchRefusal) {
+		t.Helper()
+		m, err := sub.NextMsgWithContext(soon(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch events.JobBatch
+		if err := json.Unmarshal(m.Data, &batch); err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, j := range batch.Jobs {
+			ids = append(ids, j.ID)
+		}
+		if !slices.Equal(ids, want) {
+			t.Fatalf("%v came, want %v", ids, want)
+		}
+		body, err := json.Marshal(dispatch.BatchAnswer{Accepted: len(want) - len(refused), Refused: refused})
+		if err == nil {
+			err = m.Respond(body)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer([]string{"taken", "bad", "later"},
+		dispatch.BatchRefusal{Index: 1, Refusal: events.Refusal{Status: 400, Code: "bad"}},
+		dispatch.BatchRefusal{Index: 2, Refusal: events.Refusal{Status: 503, Code: "not_accepted"}})
+	answer([]string{"later"})
+	if count, err := b.Flush(soon(t)); err != nil || count != (client.BatchCount{Accepted: 2, Refused: 1}) {
+		t.Errorf("%+v, %v", count, err)
 	}
 }
 
