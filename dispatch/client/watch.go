@@ -44,7 +44,7 @@ func (c *Client) Watch(job string) (*Watch, error) {
 		}
 		pattern = events.Pattern("evt.job.*.*." + job)
 	}
-	back := c.bus.Conn().StatusChanged(nats.CONNECTED)
+	back := c.bus.Conn().StatusChanged(nats.CONNECTED, nats.CLOSED)
 	sub, err := c.bus.Subscribe(pattern)
 	if err != nil {
 		c.bus.Conn().RemoveStatusListener(back)
@@ -63,11 +63,14 @@ const lookEvery = 30 * time.Second
 const lastFact = time.Second
 
 // Next waits for the next fact. The error is io.EOF when the job has ended, also if it
-// had before the Watch began; or ctx's.
+// had before the Watch began, nats.ErrConnectionClosed when the Client is closed; or ctx's.
 func (w *Watch) Next(ctx context.Context) (Fact, error) {
 	quiet := time.NewTicker(lookEvery)
 	defer quiet.Stop()
 	for !w.ended {
+		if len(w.sub.C) == 0 && w.c.bus.Conn().IsClosed() {
+			return Fact{}, nats.ErrConnectionClosed
+		}
 		var late <-chan time.Time
 		if !w.over.IsZero() {
 			late = time.After(time.Until(w.over))

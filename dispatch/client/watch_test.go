@@ -5,6 +5,8 @@ import (
 	"io"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"herosup/dispatch/client"
 	"herosup/events"
 	"herosup/events/embedded"
@@ -71,6 +73,29 @@ func TestWatchOfAnEndedJob(t *testing.T) {
 	}
 	if _, err := c.Watch("a.b"); err == nil {
 		t.Error("a bad id got into a subject")
+	}
+}
+
+// Nothing comes any more over a client that was closed, and that is said.
+func TestWatchOfAClosedClient(t *testing.T) {
+	d, _ := bed(t, embedded.Operator)
+	c, err := d.connect(soon(t), embedded.Operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := c.Watch("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := w.Next(soon(t))
+		ended <- err
+	}()
+	c.Close()
+	if err := <-ended; !errors.Is(err, nats.ErrConnectionClosed) {
+		t.Error(err)
 	}
 }
 
