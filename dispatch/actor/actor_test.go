@@ -659,10 +659,15 @@ func TestExitCodeThatIsNoWord(t *testing.T) {
 func TestOutcomeIsBounded(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server) {
 		b := newBed(t, srv)
-		b.start("p_1", func(context.Context, Job) Outcome { return Outcome{Output: strings.Repeat("x", maxText+5) + "\xff"} }, nil, nil)
+		b.start("p_1", func(_ context.Context, j Job) Outcome {
+			return Outcome{Output: strings.Repeat("x", maxText+5) + "\xff", Failed: j.Script == "fail", Reason: strings.Repeat("r", 2*maxWord), ExitCode: strings.Repeat("3", 2*maxWord)}
+		}, nil, nil)
 		r := b.ended(b.script("x"))
 		if len(r.Output) > maxText+100 || !strings.HasSuffix(r.Output, "x\n... 8 bytes cut ...\n") {
 			t.Errorf("%d bytes, ends with %q", len(r.Output), r.Output[len(r.Output)-40:])
+		}
+		if r := b.ended(b.script("fail")); len(r.Reason) > maxWord+100 || len(r.ExitCode) > maxWord+100 {
+			t.Errorf("a reason of %d bytes, an exit code of %d", len(r.Reason), len(r.ExitCode))
 		}
 	})
 }

@@ -62,18 +62,23 @@ func Failed(reason, text string) Outcome { return Outcome{Failed: true, Reason: 
 // maxText bounds a text of an outcome in bytes: what goes into one command of Redis, several times over.
 const maxText = 4 << 20
 
+// maxWord bounds the reason and the exit code: they are in each fact that tells of the end.
+const maxWord = 1 << 10
+
 // bounded makes an outcome fit for the record.
 func bounded(o Outcome) Outcome {
-	o.Output, o.Error = boundedText(o.Output), boundedText(o.Error)
-	o.ExitCode = strings.Join(strings.Fields(o.ExitCode), " ") // an end is told by words in a line
+	o.Output, o.Error = cut(o.Output, maxText), cut(o.Error, maxText)
+	o.Reason = cut(o.Reason, maxWord)
+	o.ExitCode = strings.Join(strings.Fields(cut(o.ExitCode, maxWord)), " ") // an end is told by words in a line
 	return o
 }
 
-func boundedText(s string) string {
+// cut makes UTF-8 text of at most so many bytes, and says how many more there were.
+func cut(s string, most int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD") // which may be three bytes for one
-	if len(s) > maxText {
-		n := maxText
-		for n > maxText-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+	if len(s) > most {
+		n := most
+		for n > most-utf8.UTFMax && !utf8.RuneStart(s[n]) {
 			n--
 		}
 		s = s[:n] + fmt.Sprintf("\n... %d bytes cut ...\n", len(s)-n)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,6 +58,18 @@ var finishCases = map[string]func(b *bed){
 		}
 		if f := b.lastFact(); f.Outcome != StatusError || f.Reason != "exit 3" || f.ExitCode != "3" {
 			b.Errorf("%+v", f)
+		}
+	},
+	"finish keeps a long reason and tells its beginning": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.job("j1", 1)
+		long := strings.Repeat("ü", 100_000)
+		must[FinishResult](b)(a.Finish(b.ctx(), b.take(a), Outcome{Failed: true, Reason: long, ExitCode: long}, false))
+		if r := b.record("j1"); r.Reason != long || r.ExitCode != long {
+			b.Errorf("reason of %d bytes, exit code of %d", len(r.Reason), len(r.ExitCode))
+		}
+		if f := b.lastFact(); f.Reason != strings.Repeat("ü", 512) || f.ExitCode != strings.Repeat("ü", 512) {
+			b.Errorf("told: reason of %d bytes, exit code of %d", len(f.Reason), len(f.ExitCode))
 		}
 	},
 	"finish gives the next, and gives it again": func(b *bed) {

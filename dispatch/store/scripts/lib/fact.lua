@@ -26,6 +26,14 @@ local function tell_all()
 end
 
 -- RARE
+-- The beginning of a text; not cut through a character.
+local function first(text, most)
+  while most > 0 and string.find(string.sub(text, most + 1, most + 1), '[\128-\191]') do
+    most = most - 1
+  end
+  return string.sub(text, 1, most)
+end
+
 -- Free text as one word: what splits words and lines is written as in a URL.
 local function word(text)
   if string.find(text, '[%c %%]') then
@@ -34,12 +42,13 @@ local function word(text)
   return text
 end
 
+-- A value may be what an actor said: of each the first KiB is told, or the bus would not take it.
 function rare.fact(kind, id, sequence, name, inc, attempt, ...)
   local line = kind .. ' ' .. word(id) .. ' ' .. (sequence or '0') .. ' ' .. attempt
   local more = { ... }
   for i = 1, #more, 2 do
     if more[i + 1] ~= '' then
-      line = line .. ' ' .. more[i] .. '=' .. word(more[i + 1])
+      line = line .. ' ' .. more[i] .. '=' .. word(first(more[i + 1], 1024))
     end
   end
   tell(name, inc, line)

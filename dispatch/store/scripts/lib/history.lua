@@ -1,12 +1,5 @@
 -- RARE
--- A text of which the first or the last bytes are kept; not cut through a character.
-local function first(text, most)
-  while most > 0 and string.find(string.sub(text, most + 1, most + 1), '[\128-\191]') do
-    most = most - 1
-  end
-  return string.sub(text, 1, most)
-end
-
+-- The end of a text; not cut through a character.
 local function last(text, most)
   return (string.gsub(string.sub(text, -most), '^[\128-\191]+', '', #text > most and 1 or 0))
 end
