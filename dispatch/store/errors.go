@@ -59,6 +59,11 @@ var passing = []string{
 	"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY ", "ERR max number of clients", "UNBLOCKED", "MOVED ", "ASK ",
 }
 
+// unready is an answer of a server that reads its disk, or waits for its master: it says nothing now, and what it will have may be an old copy.
+func unready(err error) bool {
+	return redis.HasErrorPrefix(err, "LOADING") || redis.HasErrorPrefix(err, "MASTERDOWN")
+}
+
 // elsewhere is an answer of a server that does not have the keys any more: a failover is on its way.
 func elsewhere(err error) bool {
 	return redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "READONLY") || redis.HasErrorPrefix(err, "UNBLOCKED")

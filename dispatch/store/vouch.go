@@ -23,7 +23,7 @@ var errUnvouched = errors.New("it is another server process than before, and the
 func (s *Store) greet(ctx context.Context, c *redis.Conn) error {
 	vouched, err := c.Get(ctx, s.keys.vouched().name).Result()
 	switch {
-	case errors.Is(err, redis.Nil), err != nil && isAnswer(err): // a Cluster's other node, a replica: what is asked of it says so
+	case errors.Is(err, redis.Nil), err != nil && isAnswer(err) && !unready(err): // a Cluster's other node, a replica: what is asked of it says so
 		return nil
 	case err != nil:
 		return err
