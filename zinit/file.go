@@ -14,6 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/scanner"
+	"github.com/goccy/go-yaml/token"
 )
 
 // MaxFile is the largest service file that is read: more is not a service.
@@ -89,15 +90,21 @@ func (l *literal) UnmarshalYAML(b []byte) error {
 // by it, see parseOwn.
 const maxTokens = 10_000
 
-// checkYAML refuses what the YAML library could not take, at the cost of one pass.
+// checkYAML refuses what the YAML library could not take, at the cost of one pass (of
+// two, if there are aliases).
 func checkYAML(text []byte) error {
 	var s scanner.Scanner
 	s.Init(string(text))
+	aliases := false
 	for n := 0; n <= maxTokens; {
 		tokens, err := s.Scan()
 		if errors.Is(err, io.EOF) {
+			if aliases {
+				return checkAliases(text)
+			}
 			return nil
 		}
+		aliases = aliases || slices.ContainsFunc(tokens, func(t *token.Token) bool { return t.Type == token.AliasType })
 		n += max(1, len(tokens)) // what is no token is an error of the parser's, which knows the place
 	}
 	return fmt.Errorf("service file has over %d YAML tokens (names, values, signs)", maxTokens)

@@ -15,6 +15,7 @@ func FuzzServiceFile(f *testing.F) {
 	f.Add("exec: sh -c \"echo '$HOME'\"\nafter: [a]\nenv: {A: \"1\"}\nsignal: {stop: SIGINT}\nshutdown_timeout: 0\n")
 	f.Add("exec: x\nuser: 0\numask: 0027\nrlimits: {nofile: 1K}\nmemory_max: 1G\ncpu_max: .5\nrestart: {max_exits: 1}\n")
 	f.Add("exec: x\nlog_file: {path: '/a''b', max_size: 1M}\nstop_timeout: 1m\nsha256: &a \"00\"\n")
+	f.Add("exec: x\ny: &a {A: b}\nenv: *a\nuser: &b [*b]\n")
 	f.Add("{\"exec\": \"a\\tb\"}")
 	f.Fuzz(func(t *testing.T, text string) {
 		want, err := ParseFile([]byte(text))
