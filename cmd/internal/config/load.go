@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 
 	"herosup/events"
 )
@@ -41,6 +43,9 @@ func Load(file string, find Interpreter) (Config, error) {
 		if err := yaml.UnmarshalWithOptions(b, &c, yaml.Strict()); err != nil {
 			return Config{}, fmt.Errorf("configuration %s:%s", file, explain(err))
 		}
+		if line := secondDocument(b); line > 0 {
+			return Config{}, fmt.Errorf("configuration %s:%d: a second YAML document; one is read\nhint: put all into one, without the line --- between", file, line)
+		}
 	}
 	if c.Pools == nil {
 		c.Pools = defaultPools(find)
@@ -54,6 +59,20 @@ func Load(file string, find Interpreter) (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// secondDocument is the line where a document begins behind the one that is read, 0 if there is nothing behind it.
+func secondDocument(text []byte) int {
+	f, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return 0
+	}
+	for _, d := range f.Docs[min(1, len(f.Docs)):] {
+		if d.Body != nil && d.Body.Type() != ast.CommentType {
+			return d.Body.GetToken().Position.Line
+		}
+	}
+	return 0
 }
 
 // defaultPools is one pool per interpreter found, so that an empty file runs.
