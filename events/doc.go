@@ -29,7 +29,8 @@
 //
 // Between the components of one process facts and orders go straight from Publish
 // into the reader's channel (Local), and to the server once for all others: the
-// same order, the same loss, the same numbers.
+// same order, the same loss, the same numbers. Their commands to actors go straight to
+// the service that keeps those, and not to the server.
 //
 // # Bad input
 //

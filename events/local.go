@@ -22,7 +22,8 @@ import (
 // twice; what others publish comes by it as ever.
 //
 // While the server is away those in this process hear everything as before; the others
-// see by the numbers what they missed.
+// see by the numbers what they missed. For the same reason what one component wants of
+// another's actors goes straight to the service that keeps them (local_serve.go).
 type Local struct {
 	nc   *nats.Conn
 	memo *memo
@@ -31,6 +32,8 @@ type Local struct {
 
 	mu   sync.RWMutex // the short way is walked under a read lock
 	subs []*Subscription
+	// served are the services of this process.
+	served []*served
 	// waiting are those who made a request on the short way, by its reply subject.
 	waiting map[string]chan<- *nats.Msg
 }
@@ -53,10 +56,13 @@ func (l *Local) Close() {
 }
 
 // isLocal tells the subjects and patterns (without the prefix) that take the short
-// way. Commands do not: they are for services, of which one answers.
+// way. Of the commands those to actors do: the components size, ping and replace them
+// without the server, too.
 func isLocal(subject string) bool {
-	return strings.HasPrefix(subject, string(Fact)+".") || strings.HasPrefix(subject, string(Order)+".")
+	return strings.HasPrefix(subject, string(Fact)+".") || strings.HasPrefix(subject, string(Order)+".") || toActors(subject)
 }
+
+func toActors(subject string) bool { return strings.HasPrefix(subject, string(Command)+".actor.") }
 
 // echoes: the connection is a Bus' own, and the server gives it what it says.
 func (l *Local) echoes() bool { return !l.nc.Opts.NoEcho }
@@ -64,6 +70,10 @@ func (l *Local) echoes() bool { return !l.nc.Opts.NoEcho }
 // publish sends to the server and gives to those who are here. One publisher's
 // messages come one at a time.
 func (l *Local) publish(prefix string, m *nats.Msg, said remembered) error {
+	subject := m.Subject[len(prefix)+1:]
+	if toActors(subject) {
+		return l.command(prefix, subject, m)
+	}
 	err := l.nc.PublishMsg(m)
 	if l.echoes() {
 		return err
@@ -77,15 +87,21 @@ func (l *Local) publish(prefix string, m *nats.Msg, said remembered) error {
 	if said.subject != "" {
 		l.memo.keep(m, said)
 	}
-	subject := m.Subject[len(prefix)+1:]
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	l.put(prefix, subject, m)
+	return nil
+}
+
+// put gives a message to the subscriptions that want it, under l.mu, and reports whether there are any.
+func (l *Local) put(prefix, subject string, m *nats.Msg) (any bool) {
 	for _, s := range l.subs {
 		if s.bus.prefix == prefix && s.wants(subject) {
 			s.put(m)
+			any = true
 		}
 	}
-	return nil
+	return any
 }
 
 // join begins the short way to a subscription, leave ends it.
@@ -105,9 +121,10 @@ func (l *Local) leave(s *Subscription) {
 
 // forget ends what a Bus that closes has subscribed to.
 func (l *Local) forget(b *Bus) {
-	l.mu.RLock()
+	l.mu.Lock()
 	subs := slices.Clone(l.subs)
-	l.mu.RUnlock()
+	l.served = slices.DeleteFunc(l.served, func(s *served) bool { return s.bus == b })
+	l.mu.Unlock()
 	for _, s := range subs {
 		if s.bus == b {
 			s.Unsubscribe()
@@ -116,7 +133,11 @@ func (l *Local) forget(b *Bus) {
 }
 
 func (s *Subscription) wants(subject string) bool {
-	return slices.ContainsFunc(s.patterns, func(p string) bool { return matches(p, subject) })
+	return matchesAny(s.patterns, subject)
+}
+
+func matchesAny(patterns []string, subject string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, subject) })
 }
 
 // put never waits: a reader that is Backlog behind loses the newest, as it would by

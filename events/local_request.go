@@ -11,7 +11,7 @@ import (
 // rest cannot be guessed, and stands for one who waits.
 const localInbox = "_LOCAL."
 
-// request hands an order to those here who take it and waits for the first answer; asked
+// request hands an order or a command to those here who take it and waits for the first answer; asked
 // is false if there is none. Components so ask one another without the server, which may
 // be away when it matters most: what a dead actor left has to be killed then, too.
 func (l *Local) request(ctx context.Context, prefix string, m *nats.Msg) (answer *nats.Msg, asked bool, err error) {
@@ -26,11 +26,10 @@ func (l *Local) request(ctx context.Context, prefix string, m *nats.Msg) (answer
 		l.waiting = map[string]chan<- *nats.Msg{}
 	}
 	l.waiting[m.Reply] = got
-	for _, s := range l.subs {
-		if s.bus.prefix == prefix && s.wants(subject) {
-			s.put(m)
-			asked = true
-		}
+	if !toActors(subject) {
+		asked = l.put(prefix, subject, m)
+	} else if asked = l.hand(prefix, subject, m); asked {
+		l.put(prefix, subject, m) // who watches does not answer
 	}
 	l.mu.Unlock()
 	defer func() {

@@ -15,6 +15,7 @@ type Service struct {
 	C <-chan Message
 
 	svc micro.Service
+	way *served // of those in this process
 }
 
 // ServiceConfig names a service and what it answers.
@@ -62,7 +63,11 @@ func (b *Bus) Serve(cfg ServiceConfig) (*Service, error) {
 			b.log.Warn("reject", "reason", r.Reason, "err", err)
 		}
 	})
+	way := &served{bus: b, c: c}
 	for _, p := range cfg.Patterns {
+		if isLocal(string(p)) {
+			way.patterns = append(way.patterns, string(p))
+		}
 		name := strings.Trim(strings.NewReplacer("cmd.", "", ".*", "", ".>", "", ".", "-").Replace(string(p)), "-")
 		if err := svc.AddEndpoint(name, handle, micro.WithEndpointSubject(b.prefix+"."+string(p))); err != nil {
 			return nil, fmt.Errorf("serve %s: endpoint %s: %w", cfg.Name, p, err)
@@ -73,11 +78,15 @@ func (b *Bus) Serve(cfg ServiceConfig) (*Service, error) {
 	if err := b.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("serve %s: %w", cfg.Name, err)
 	}
-	return &Service{C: c, svc: svc}, nil
+	b.local.serve(way)
+	return &Service{C: c, svc: svc, way: way}, nil
 }
 
 // Stop ends the service; requests in C can still be answered.
-func (s *Service) Stop() error { return s.svc.Stop() }
+func (s *Service) Stop() error {
+	s.way.bus.local.unserve(s.way)
+	return s.svc.Stop()
+}
 
 func (b *Bus) open(req micro.Request) (Message, *Refusal) {
 	raw := &nats.Msg{Subject: req.Subject(), Reply: req.Reply(), Data: req.Data(), Header: nats.Header(req.Headers())}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,6 +78,30 @@ func TestActorsAreKeptWithoutNATS(t *testing.T) {
 	if v := r.record("before"); strings.TrimSpace(v.Output) != "ran" || v.Attempts != 2 {
 		t.Errorf("a job that ran without NATS: %d attempts, output %q", v.Attempts, v.Output)
 	}
+}
+
+// A pool that sleeps wakes for a job that Redis has, and goes to sleep again, without the NATS server.
+func TestAPoolWakesWithoutNATS(t *testing.T) {
+	n := startNATS(t)
+	r := newRigOn(t, n, "  bash: {min: 0, max: 1, idle_timeout: 10ms}\n")
+	rdb := r.redis()
+	if _, err := r.d.jobs.Submit(t.Context(), "bash", "true", client.Options{ID: "later", Delay: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	r.poll("Redis has it", func() bool { return rdb.Exists(t.Context(), "hero:job:later").Val() == 1 })
+	n.kill()
+	r.poll("its end", func() bool { return rdb.HGet(t.Context(), "hero:job:later", "status").Val() == "finished" })
+	r.poll("nobody, since there is nothing to do", func() bool {
+		return !slices.ContainsFunc(rdb.HKeys(t.Context(), "hero:incarnations").Val(), func(inc string) bool {
+			i, err := events.ParseIncarnation(inc)
+			return err == nil && i.Alive()
+		})
+	})
+	n.start()
+	r.poll("an answer of the daemon, which is to end now", func() bool {
+		_, err := r.d.bus.Conn().Request("$SRV.PING.daemon", nil, time.Second)
+		return err == nil
+	})
 }
 
 // Another daemon does not take the jobs of this.

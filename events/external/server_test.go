@@ -121,6 +121,77 @@ func TestStreamsHaveOneOwner(t *testing.T) {
 	}
 }
 
+// What the components want of actors reaches who keeps them once, in the order of each and with its answer, whether the
+// server is there or not.
+func TestActorsAreKeptWithoutTheServer(t *testing.T) {
+	x := newTheirs(t)
+	s, scaler := open(t, x, "11112222")
+	keeper := connect(t, s, "keeper")
+	svc, err := keeper.Serve(events.ServiceConfig{Name: "keeper", Patterns: []events.Pattern{events.CommandsOf("actor")}, InHand: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(when string) {
+		t.Helper()
+		for _, e := range []events.Event{events.ActorStart{Actor: "bash_1"}, events.ActorStop{Actor: "bash_1"}, events.ActorPing{Actor: "bash_1"}} {
+			if err := scaler.Publish(e); err != nil {
+				t.Fatalf("%s: %v", when, err)
+			}
+		}
+		for _, e := range []events.Event{events.ActorStart{Actor: "bash_1"}, events.ActorStop{Actor: "bash_1"}, events.ActorPing{Actor: "bash_1"}} {
+			select {
+			case m := <-svc.C:
+				if m.Event != e || m.ID == "" || m.Source != scaler.Source() || m.WantsAnswer() {
+					t.Errorf("%s: %+v, want %+v", when, m, e)
+				}
+			case <-within(t).Done():
+				t.Fatalf("%s: no %+v", when, e)
+			}
+		}
+		go func() {
+			if m := <-svc.C; m.WantsAnswer() {
+				_ = m.Respond("idle")
+			}
+		}()
+		var answer string
+		if err := scaler.Request(within(t), events.ActorStop{Actor: "bash_1"}, &answer); err != nil || answer != "idle" {
+			t.Errorf("%s: asked: %q, %v", when, answer, err)
+		}
+	}
+	want("with the server")
+	// Nobody is there to be told of a service that has no room but the server.
+	refused, err := keeper.Subscribe(events.FactsOf("system"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if err := scaler.Publish(events.ActorStart{Actor: "bash_2"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, _ := next(t, refused).Event.(events.CommandRejected); m.Code != "busy" {
+		t.Errorf("one too many: %+v", m)
+	}
+	for range 3 {
+		<-svc.C
+	}
+
+	away := scaler.Conn().StatusChanged(nats.RECONNECTING)
+	x.stop()
+	<-away
+	want("without the server")
+	if n := len(svc.C); n > 0 {
+		t.Errorf("%d came twice", n)
+	}
+	if err := scaler.Publish(events.PoolPause{Pool: "bash"}); err == nil {
+		t.Error("a command that can not be sent is sent")
+	}
+	_ = svc.Stop() // the server is not there to hear of it
+	if err := scaler.Publish(events.ActorStart{Actor: "bash_1"}); err == nil {
+		t.Error("a command to nobody is sent")
+	}
+}
+
 // The components hear and ask one another while the server is away, and those outside
 // see by the numbers that they missed something.
 func TestComponentsGoOnWithoutTheServer(t *testing.T) {
