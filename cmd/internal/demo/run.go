@@ -159,7 +159,7 @@ func (p *play) perform(ctx context.Context, r state.Runtime, ended <-chan error)
 	first, err := p.acts(ctx)
 	lives := p.tally.lives
 	err = errors.Join(err, p.end(ctx, ended, lives))
-	s := p.tally.summary(first)
+	s := p.tally.summary(first, ctx.Err() != nil)
 	p.report(s)
 	switch {
 	case err != nil:
@@ -298,9 +298,13 @@ func (p *play) report(s Summary) {
 		fmt.Fprintf(p.o.Out, "%s\n", b)
 		return
 	}
+	open := fmt.Sprintf("lost %d", s.Lost)
+	if s.Unfinished > 0 {
+		open = fmt.Sprintf("interrupted %d", s.Unfinished)
+	}
 	fmt.Fprintf(p.o.Out, `
-submitted %d   finished %d   run twice %d   lost %d
+submitted %d   finished %d   run twice %d   %s
 wait from ready to taken: p50 %.1f ms, p99 %.1f ms
 first submission to the first actor's first instruction: %.1f ms
-`, s.Submitted, s.Finished, s.Rerun, s.Lost, s.WaitP50, s.WaitP99, s.FirstCode)
+`, s.Submitted, s.Finished, s.Rerun, open, s.WaitP50, s.WaitP99, s.FirstCode)
 }

@@ -105,24 +105,29 @@ type Summary struct {
 	Finished  int `json:"finished"`
 	// Rerun counts jobs that were started more than once.
 	Rerun int `json:"rerun"`
-	// Lost counts jobs without an end.
-	Lost      int     `json:"lost"`
-	WaitP50   float64 `json:"wait_p50_ms"`
-	WaitP99   float64 `json:"wait_p99_ms"`
-	FirstCode float64 `json:"first_instruction_ms"`
+	// Lost counts jobs without an end; those of a run that was interrupted are Unfinished.
+	Lost       int     `json:"lost"`
+	Unfinished int     `json:"unfinished"`
+	WaitP50    float64 `json:"wait_p50_ms"`
+	WaitP99    float64 `json:"wait_p99_ms"`
+	FirstCode  float64 `json:"first_instruction_ms"`
 }
 
-func (t *tally) summary(first time.Duration) Summary {
+func (t *tally) summary(first time.Duration, interrupted bool) Summary {
 	finished := 0
 	for id := range t.submitted {
 		if t.ended[id] == events.Finished {
 			finished++
 		}
 	}
-	return Summary{
+	s := Summary{
 		Submitted: len(t.submitted), Finished: finished, Rerun: len(t.rerun), Lost: t.open(),
 		WaitP50: millis(quantile(t.waits, 0.50)), WaitP99: millis(quantile(t.waits, 0.99)), FirstCode: millis(first),
 	}
+	if interrupted { // nobody waited for their ends
+		s.Lost, s.Unfinished = 0, s.Lost
+	}
+	return s
 }
 
 // quantile is the nearest-rank quantile; 0 of nothing.
