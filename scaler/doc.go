@@ -56,7 +56,8 @@
 // that crossed the claim on its way would start an actor for a running job.
 //
 // Pools of one type share its ready jobs: in the order of their names each sees
-// them minus what the actors of the others are for beside what they hold.
+// them minus what the actors of the others are for beside what they hold. Actors
+// whose start waits for other services are for none.
 //
 // # Loss
 //

@@ -79,6 +79,28 @@ func TestAPoolOfSeveralTypes(t *testing.T) {
 	}
 }
 
+// An actor whose start waits for other services may wait for ever: what it would be for, another pool of its type takes.
+func TestABlockedActorTakesNothingFromAnotherPool(t *testing.T) {
+	policy := DefaultPolicy()
+	v := NewView([]Pool{{Name: "a", Types: []string{"bash"}, Policy: policy}, {Name: "b", Types: []string{"bash"}, Policy: policy}})
+	v.Fold(events.QueueMeasured{Type: "bash", Ready: 1}, epoch)
+	v.Fold(events.ActorStateChanged{Pool: "a", Actor: "a_1", From: "stopped", To: "starting"}, epoch)
+	if d := Decide(v.Snapshot("b", epoch)); d.Start != nil {
+		t.Errorf("b starts %v beside one of a that comes up", d.Start)
+	}
+	if got := v.Fold(events.ProcessBlocked{Pool: "a", Actor: "a_1", Reason: "waits for db (not there)"}, epoch); len(got) != 2 {
+		t.Errorf("concerns %v, want both", got)
+	}
+	if d := Decide(v.Snapshot("b", epoch)); len(d.Start) != 1 {
+		t.Errorf("b leaves the job to one that does not come up: %s", d.Reason)
+	}
+	// Now it is b's; a keeps what it has begun, and begins no more.
+	v.Fold(events.ActorStateChanged{Pool: "b", Actor: "b_1", From: "stopped", To: "starting"}, epoch)
+	if d := Decide(v.Snapshot("a", epoch)); d.Start != nil || d.Ready != 0 {
+		t.Errorf("a: %s", d.Reason)
+	}
+}
+
 // A job that runs alone fills its actor, whatever that could hold otherwise: what waits beside it needs another.
 func TestAJobThatRunsAloneFillsItsActor(t *testing.T) {
 	policy := DefaultPolicy()

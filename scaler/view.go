@@ -100,12 +100,13 @@ func (v *View) shared(a, b *pool) (ready int) {
 	return ready
 }
 
-// appetite is how many waiting jobs the pool's actors are for beside those in their hands.
+// appetite is how many waiting jobs the pool's actors are for beside those in their hands. Those whose start waits for
+// other services are for none: nobody knows when they come.
 func (p *pool) appetite(now time.Time) int {
 	t := count(Snapshot{Now: now, Actors: p.actors(now)}, p.Policy)
 	room := 0
 	for _, a := range t.all {
-		if !a.Alone {
+		if !a.Alone && !a.waits() {
 			room += max(0, p.Policy.TargetBacklog-a.Jobs)
 		}
 	}
