@@ -38,6 +38,7 @@ under a zinit, ours if there is no other. Actors go on when the daemon ends.`,
 		Example: "  herosup up\n  herosup up --detach\n  herosup up -f herosup.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			redisURL, natsURL = cmp.Or(handed("redis-url"), redisURL), cmp.Or(handed("nats-url"), natsURL)
 			cfg, err := config.Load(file, runner.Find)
 			if err != nil {
 				return &exitError{status: exitUsage, err: err}
@@ -134,6 +135,42 @@ func printPools(cmd *cobra.Command, cfg config.Config) error {
 	return t.flush()
 }
 
+// secrets are the flags whose values may hold a password. A detached daemon gets them by its environment: what a process was called
+// with, everybody on the machine may read for as long as it lives.
+var secrets = []string{"redis-url", "nats-url"}
+
+func secretEnv(flag string) string {
+	return "HEROSUP_UP_" + strings.ReplaceAll(strings.ToUpper(flag), "-", "_")
+}
+
+// detachedArgs are the arguments and the environment of the daemon that a command with these arguments starts.
+func detachedArgs(given []string) (args, env []string) {
+	for i := 0; i < len(given); i++ {
+		name, value, joined := strings.Cut(strings.TrimPrefix(given[i], "--"), "=")
+		switch {
+		case !strings.HasPrefix(given[i], "--"):
+		case name == "detach": // with it each would start the next one
+			continue
+		case slices.Contains(secrets, name) && (joined || i+1 < len(given)):
+			if !joined {
+				i++
+				value = given[i]
+			}
+			env = append(env, secretEnv(name)+"="+value)
+			continue
+		}
+		args = append(args, given[i])
+	}
+	return args, env
+}
+
+// handed is what the command that started this daemon was given for a flag. No child of ours gets it.
+func handed(flag string) string {
+	value := os.Getenv(secretEnv(flag))
+	_ = os.Unsetenv(secretEnv(flag)) // its name is fit for one
+	return value
+}
+
 // detach starts the same command again in a session of its own, from the kept
 // copy of the program, and returns when that daemon is ready.
 func (a *app) detach(cmd *cobra.Command, f *state.Folder) error {
@@ -144,12 +181,7 @@ func (a *app) detach(cmd *cobra.Command, f *state.Folder) error {
 	if err != nil {
 		return err
 	}
-	var args []string
-	for _, arg := range os.Args[1:] {
-		if arg != "--detach" && !strings.HasPrefix(arg, "--detach=") { // with it each would start the next one
-			args = append(args, arg)
-		}
-	}
+	args, secret := detachedArgs(os.Args[1:])
 	logFile := f.Path("daemon.log")
 	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -161,7 +193,7 @@ func (a *app) detach(cmd *cobra.Command, f *state.Folder) error {
 		return fmt.Errorf("start daemon: %w", err)
 	}
 	p := exec.Command(self, args...)
-	p.Env = append(os.Environ(), "HEROSUP_STATE="+f.Dir)
+	p.Env = append(append(os.Environ(), "HEROSUP_STATE="+f.Dir), secret...)
 	p.Stdout, p.Stderr = out, out
 	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := p.Start(); err != nil {
