@@ -112,7 +112,7 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 			if len(names) == 0 {
 				a.note(cmd, "there is no such actor; nothing to do")
 			}
-			waiting, answered := func(context.Context) error { return nil }, func(string, string, time.Time) {}
+			waiting, answered, refused := func(context.Context) error { return nil }, func(string, string, time.Time) {}, func(string) {}
 			switch {
 			case wait && i.replaced:
 				w, err := d.expectOthers(cmd.Context(), names)
@@ -120,7 +120,7 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 					return err
 				}
 				defer w.close()
-				waiting, answered = w.wait, w.answered
+				waiting, answered, refused = w.wait, w.answered, w.refused
 			case wait && i.done != nil:
 				w, err := d.expectStates(i.done)
 				if err != nil {
@@ -148,8 +148,10 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 				}
 				if err != nil {
 					faults = append(faults, err)
+					refused(n)
+				} else {
+					answered(n, x.State, taken.At)
 				}
-				answered(n, x.State, taken.At)
 				list = append(list, x)
 			}
 			if asJSON {
@@ -157,10 +159,12 @@ func (a *app) intentCommand(i intent) *cobra.Command {
 					return err
 				}
 			}
-			if wait && len(faults) == 0 {
+			if wait { // for those that were taken
 				ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 				defer cancel()
-				return waiting(ctx)
+				if err := waiting(ctx); err != nil {
+					faults = append(faults, err)
+				}
 			}
 			return errors.Join(faults...)
 		},

@@ -122,6 +122,9 @@ func (w *others) answered(actor, state string, at time.Time) {
 	w.taken[actor], w.ending[actor] = at, state == "stopping"
 }
 
+// refused waits for that actor no more.
+func (w *others) refused(actor string) { delete(w.missing, actor) }
+
 // wait returns when each has another process that works, or it is known that it gets none.
 func (w *others) wait(ctx context.Context) error {
 	for len(w.missing) > 0 {
