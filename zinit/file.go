@@ -2,6 +2,7 @@ package zinit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,10 +27,19 @@ func ParseFile(text []byte) (Service, error) {
 	if len(text) > MaxFile {
 		return Service{}, fmt.Errorf("service file of %d bytes is over the limit of %d", len(text), MaxFile)
 	}
-	var c Content
-	if parseOwn(text, &c) {
-		return c.Service()
+	c, err := parseContent(text)
+	if err != nil {
+		return Service{}, err
 	}
+	return c.Service()
+}
+
+// parseContent is ParseFile for what is read by others, too.
+func parseContent(text []byte) (c Content, err error) {
+	if parseOwn(text, &c) {
+		return c, nil
+	}
+	c = Content{} // it may have come some way
 	if err := unpanicked(func() error {
 		if err := checkYAML(text); err != nil {
 			return err
@@ -40,32 +50,64 @@ func ParseFile(text []byte) (Service, error) {
 		return c.asWritten(text)
 	}); err != nil {
 		// The library's text spans several lines, with the place marked.
-		return Service{}, errors.New(strings.Join(strings.Fields(err.Error()), " "))
+		return Content{}, errors.New(strings.Join(strings.Fields(err.Error()), " "))
 	}
-	return c.Service()
+	return c, nil
 }
 
-// asWritten gives the variables their text that the library has taken for something else:
-// it makes 1.10 a 1.1 and 0777 a 511.
+// asWritten gives the texts back that the library has taken for something else: it makes
+// 1.10 a 1.1 and 0777 a 511. A number of which it has lost a part is refused.
 func (c *Content) asWritten(text []byte) error {
-	plain := true
-	for _, v := range c.Env {
-		_, err := strconv.ParseFloat(v, 64)
-		plain = plain && err != nil && v != "true" && v != "false"
-	}
-	if plain {
+	if !c.hasNumbers() {
 		return nil
 	}
 	var written struct {
-		Env map[string]literal `yaml:"env"`
+		Env             map[string]literal `yaml:"env"`
+		After           []literal          `yaml:"after"`
+		ShutdownTimeout Scalar             `yaml:"shutdown_timeout"`
+		Restart         struct {
+			MaxExits Scalar `yaml:"max_exits"`
+		} `yaml:"restart"`
+		LogFile struct {
+			Keep Scalar `yaml:"keep"`
+		} `yaml:"log_file"`
 	}
-	err := yaml.Unmarshal(text, &written)
+	if err := yaml.Unmarshal(text, &written); err != nil {
+		return err
+	}
 	for name, l := range written.Env {
 		if l != "" {
 			c.Env[name] = string(l)
 		}
 	}
-	return err
+	for i, l := range written.After {
+		if l != "" {
+			c.After[i] = string(l)
+		}
+	}
+	return cmp.Or(checkWhole("shutdown_timeout", written.ShutdownTimeout),
+		checkWhole("restart.max_exits", written.Restart.MaxExits), checkWhole("log_file.keep", written.LogFile.Keep))
+}
+
+// hasNumbers reports whether anything of c may be written otherwise than the library says.
+func (c *Content) hasNumbers() bool {
+	odd := func(v string) bool {
+		_, err := strconv.ParseFloat(v, 64)
+		return err == nil || v == "true" || v == "false"
+	}
+	return c.ShutdownTimeout != nil || c.Restart != nil || c.LogFile != nil ||
+		slices.ContainsFunc(c.After, odd) || slices.ContainsFunc(slices.Collect(maps.Values(c.Env)), odd)
+}
+
+// checkWhole refuses what is no whole number, and one that begins with a 0, which is an
+// octal one for some.
+func checkWhole(key string, text Scalar) error {
+	digits := strings.TrimPrefix(string(text), "-")
+	_, err := strconv.ParseInt(digits, 0, 64)
+	if text != "" && err != nil || len(digits) > 1 && digits[0] == '0' && digits[1] <= '9' {
+		return fmt.Errorf("%s: got %.20q, want a whole number such as 10", key, text)
+	}
+	return nil
 }
 
 // literal is the text of what YAML has another value for than that text; "" of all else.

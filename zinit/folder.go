@@ -1,6 +1,7 @@
 package zinit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -94,7 +95,55 @@ func (f Folder) Get(name string) ([]byte, error) {
 		}
 		return err
 	})
-	return content, err
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseContent(text)
+	if err == nil {
+		_, err = c.Service()
+	}
+	if err != nil {
+		return content, nil // no service: shown for what it is
+	}
+	return withKnown(content, c)
+}
+
+// withKnown is the text of a file as JSON, with c for the keys that we know: what we take for
+// 0027 is a 23 for the YAML library.
+func withKnown(content []byte, c Content) ([]byte, error) {
+	known, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	all, err := object(content)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := object(known)
+	if err != nil {
+		return nil, err
+	}
+	overlay(all, ours)
+	return json.Marshal(all)
+}
+
+func object(b []byte) (all map[string]any, err error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	err = d.Decode(&all)
+	return all, err
+}
+
+// overlay puts what is in from into its place in to.
+func overlay(to, from map[string]any) {
+	for key, v := range from {
+		inner, both := to[key].(map[string]any)
+		if more, is := v.(map[string]any); is && both {
+			overlay(inner, more)
+			continue
+		}
+		to[key] = v
+	}
 }
 
 // ErrExists says that there is a file of that name.
