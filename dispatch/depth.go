@@ -137,23 +137,34 @@ func (m *measure) findTypes(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	have := c.typesNow()
-	all := slices.Clone(have)
+	var all []string
 	for _, p := range c.cfg.Pools {
 		all = append(all, p.Types...)
 	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	// Whoever submits may name types without end: those of the pools have their places, and of the others those that
+	// came first.
+	have, configured := c.typesNow(), all
+	others := slices.Clone(have)
 	for _, t := range seen {
 		if err := events.CheckToken("script type", t); err != nil {
 			continue // written by somebody else
 		}
-		all = append(all, t)
+		if _, known := slices.BinarySearch(have, t); !known {
+			others = append(others, t)
+		}
 	}
+	others = slices.DeleteFunc(others, func(t string) bool {
+		_, ours := slices.BinarySearch(configured, t)
+		return ours
+	})
+	if n := len(configured) + len(others); n > maxTypes {
+		c.log.Warn("too many script types", "depth", n)
+		others = others[:max(0, maxTypes-len(configured))]
+	}
+	all = slices.Concat(configured, others)
 	slices.Sort(all)
-	all = slices.Compact(all)
-	if len(all) > maxTypes {
-		c.log.Warn("too many script types", "depth", len(all))
-		all = all[:maxTypes]
-	}
 	c.types.Store(&all)
 	for _, t := range all {
 		if _, known := slices.BinarySearch(have, t); !known {

@@ -237,3 +237,26 @@ func TestDelayedJobsStartAtTheirTime(t *testing.T) {
 		}
 	})
 }
+
+// Types that others name, and more of them than are served, take nothing from those of the pools: what is delayed of
+// these begins, and they are measured.
+func TestTypesWithoutAPoolPushNoneOut(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		var named []any
+		for i := range maxTypes + 1 {
+			named = append(named, fmt.Sprint("a", i))
+		}
+		if err := b.rdb.SAdd(b.soon(), "hero:types", named...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		c := b.up()
+		b.actor("bash_1", nil)
+		expect(b, func(e events.QueueMeasured) bool { return e.Type == "bash" })
+		b.submit("x", Options{ID: "later", Delay: 10 * time.Millisecond})
+		expect(b, func(e events.JobStarted) bool { return e.Job == "later" })
+		if n := len(c.typesNow()); n != maxTypes {
+			t.Errorf("%d types are served, want %d", n, maxTypes)
+		}
+	})
+}
