@@ -118,7 +118,8 @@ type Pool struct {
 	// "" means the one known for Type.
 	Interpreter string            `yaml:"interpreter"`
 	Env         map[string]string `yaml:"env"`
-	Dir         string            `yaml:"dir"`
+	// Dir is the folder that its actors work in, absolute; "" means their zinit's own.
+	Dir string `yaml:"dir"`
 	// After are zinit services that must be up first.
 	After []string `yaml:"after"`
 	Min   int      `yaml:"min"`

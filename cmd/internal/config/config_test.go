@@ -138,6 +138,7 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"pools:\n  bash: {command: /x, interpreter: y}\n":    {":2", "interpreter", "not both"},
 		"pools:\n  osis: {protocol: rest, command: x}\n":     {":2", "pools.osis.protocol", "hero"},
 		"pools:\n  osis: {protocol: hero}\n":                 {":2", "pools.osis.protocol", "a command"},
+		"pools:\n  bash: {dir: work}\n":                      {":2", "pools.bash.dir", `got "work"`, "absolute"},
 		"pools:\n  bash: {concurrency: 1001}\n":              {":2", "pools.bash.concurrency", "1 to 1000"},
 		"pools:\n  bash: {interpreter: \"sh 'x\"}\n":         {":2", "pools.bash.interpreter", "quotes"},
 		"pools:\n  v:\n    interpreter: v run {script.v!}\n": {":3", "pools.v.interpreter", "{script.EXT}"},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -15,6 +16,13 @@ import (
 // Missing says what the actors of the pool, which is called name, would not find on
 // this machine, and how to get it; "" when nothing is missing.
 func (p Pool) Missing(name string) (reason, hint string) {
+	if p.Dir != "" {
+		if f, err := os.Stat(p.Dir); err != nil {
+			return "folder " + p.Dir + ": " + reasonOf(err), "make it, or correct pools." + name + ".dir"
+		} else if !f.IsDir() {
+			return p.Dir + " is no folder", "correct pools." + name + ".dir"
+		}
+	}
 	if line, key := p.line(); line != "" {
 		words, err := shellquote.Split(line)
 		if err != nil || len(words) == 0 {
@@ -40,6 +48,15 @@ func (p Pool) Missing(name string) (reason, hint string) {
 		}
 	}
 	return "", ""
+}
+
+// reasonOf is the error without the path, which its reader has.
+func reasonOf(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return err.Error()
 }
 
 // line is the command line that the configuration gives, and its key; "" when the types say what is run.

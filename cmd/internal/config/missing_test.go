@@ -40,6 +40,7 @@ func TestMissingProgram(t *testing.T) {
 		{Pool{Command: "gone", Env: mine, Protocol: protocolHero}, "gone is not on this machine's PATH"},
 		{Pool{Command: dir + "/gone", Protocol: protocolHero}, "does not exist"},
 		{Pool{Command: "'"}, ""},
+		{Pool{Command: "sh", Dir: dir}, ""},
 	} {
 		reason, hint := c.pool.Missing("p")
 		if c.want == "" && reason != "" || !strings.Contains(reason, c.want) {
@@ -47,6 +48,25 @@ func TestMissingProgram(t *testing.T) {
 		}
 		if c.want != "" && !strings.HasSuffix(hint, "correct pools.p.command") {
 			t.Errorf("%+v: hint %q", c.pool.Command, hint)
+		}
+	}
+}
+
+// So is its folder.
+func TestMissingFolder(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[string]string{
+		dir + "/gone": "folder " + dir + "/gone: no such file or directory (make it, or correct pools.p.dir)",
+		file:          file + " is no folder (correct pools.p.dir)",
+		file + "/x":   "folder " + file + "/x: not a directory (make it, or correct pools.p.dir)",
+	} {
+		reason, hint := Pool{Command: "sh", Dir: at}.Missing("p")
+		if got := reason + " (" + hint + ")"; got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -195,6 +196,7 @@ func (p Pool) validate(k *checker, name string) {
 		k.want(!slices.Contains(p.After[:i], s), path("after"), s, "each service once")
 	}
 	p.Limits.validate(k, path("limits."))
+	k.want(p.Dir == "" || filepath.IsAbs(p.Dir), path("dir"), p.Dir, "an absolute path")
 	k.want(p.HealthCheck == "", path("health_check"), p.HealthCheck, "nothing: this is not supported yet")
 }
 
