@@ -1,8 +1,6 @@
 package zinit
 
 import (
-	"os"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +19,8 @@ func (z crate) stranger(name string, pid int) (bool, error) {
 		return false, ignoring(err, ServiceNotFound)
 	}
 	mark := f.Service.Env[markVar]
-	environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if mark == "" || err != nil || len(environ) == 0 { // the last: it may be in the middle of an exec
+	_, environ := environOf(pid)
+	if mark == "" || len(environ) == 0 { // the last: it may be in the middle of an exec
 		return false, nil
 	}
 	m, ok := carried(environ)

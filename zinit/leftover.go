@@ -163,11 +163,11 @@ func markedProcesses() (map[events.Incarnation]markedProcess, error) {
 		if err != nil {
 			continue
 		}
-		b, err := os.ReadFile("/proc/" + e.Name() + "/environ")
-		if err != nil || !life.Alive() { // the environment may have been that of the next with the number
+		dir, b := environOf(pid)
+		if !life.Alive() { // the environment may have been that of the next with the number
 			continue
 		}
-		if there, err := os.Readlink("/proc/" + e.Name() + "/ns/pid"); err != nil || there != here {
+		if there, err := os.Readlink(dir + "/ns/pid"); err != nil || there != here {
 			continue
 		}
 		if m, ok := carried(b); ok {
@@ -175,6 +175,24 @@ func markedProcesses() (map[events.Incarnation]markedProcess, error) {
 		}
 	}
 	return found, nil
+}
+
+// environOf is what a process shows of its environment, and the folder of /proc that shows it: another thread's, if the
+// first one has ended.
+func environOf(pid int) (dir string, environ []byte) {
+	dir = "/proc/" + strconv.Itoa(pid)
+	b, err := os.ReadFile(dir + "/environ")
+	if len(b) > 0 || errors.Is(err, os.ErrPermission) {
+		return dir, b
+	}
+	threads, _ := os.ReadDir(dir + "/task")
+	for _, t := range threads {
+		of := dir + "/task/" + t.Name()
+		if b, err := os.ReadFile(of + "/environ"); err == nil && len(b) > 0 {
+			return of, b
+		}
+	}
+	return dir, nil
 }
 
 // carried reads an environment. A time that no service can have is none.

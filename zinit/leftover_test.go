@@ -45,15 +45,35 @@ func stray(t *testing.T, mark string, argv ...string) events.Incarnation {
 	return life
 }
 
+// headless is a stray whose first thread has ended: the kernel shows it as a zombie without an environment.
+func headless(t *testing.T, mark string) events.Incarnation {
+	t.Helper()
+	svc := zinittest.Child(t, "headless")
+	argv := []string{"env"}
+	for name, value := range svc.Env {
+		argv = append(argv, name+"="+value)
+	}
+	life := stray(t, mark, append(argv, svc.Exec...)...)
+	zinittest.Eventually(t, "the end of its first thread", func() error {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", life.PID))
+		if err == nil && !strings.Contains(string(b), ") Z ") {
+			err = fmt.Errorf("it is %.60s", b)
+		}
+		return err
+	})
+	return life
+}
+
 // What carries our mark is ended, whether it hears TERM or not, and nothing else is.
 func TestEndLeftovers(t *testing.T) {
 	const ours, folder = "herosup-0badcafe-", "/state"
 	mark := func(actor string) string { return zinit.Marked(ours+actor, folder) }
 	deaf := filepath.Join(t.TempDir(), "deaf")
 	ending := map[string]events.Incarnation{
-		"polite":  stray(t, mark("work_1"), "sleep", "1000"),
-		"deaf":    stray(t, mark("work_1"), "sh", "-c", "trap '' TERM; touch "+deaf+"; while true; do sleep 0.1; done"),
-		"another": stray(t, mark("other_2"), "sleep", "1000"),
+		"polite":   stray(t, mark("work_1"), "sleep", "1000"),
+		"deaf":     stray(t, mark("work_1"), "sh", "-c", "trap '' TERM; touch "+deaf+"; while true; do sleep 0.1; done"),
+		"another":  stray(t, mark("other_2"), "sleep", "1000"),
+		"headless": headless(t, mark("work_3")),
 	}
 	kill(t, ending["another"].PID, syscall.SIGSTOP)
 	zinittest.Eventually(t, "it is deaf", func() error { _, err := os.Stat(deaf); return err })
