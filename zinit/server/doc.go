@@ -110,8 +110,9 @@
 // umask and rlimits need no helper program and cost microseconds; rlimits use
 // ptrace until the first instruction, so a program with the setuid bit does not
 // get it there unless we are root. A log file is written by us, not by the
-// service's user. One that somebody else renames is made anew. What is no regular file
-// (/dev/stdout) is written into and never turned over.
+// service's user. One that somebody else renames is made anew; one that can not be renamed
+// ends at max_size, with a warning, until it can: what it misses is counted in it then. What
+// is no regular file (/dev/stdout) is written into and never turned over.
 //
 // Run needs a process of its own: it reaps every child there is, so os/exec's
 // Wait would lose its own beside it.

@@ -173,6 +173,47 @@ func TestLogFileThatNobodyReads(t *testing.T) {
 	s.Wait(t)
 }
 
+// A file that can not be renamed, as one that is mounted into a container, is written no
+// further than it may be, and costs none of those that were turned over before it was so.
+func TestLogFileThatCanNotBeTurned(t *testing.T) {
+	if !*inside {
+		out, ok := zinittest.Namespaced(t, 0, "-test.run", "^TestLogFileThatCanNotBeTurned$", "-test.v", "-in-namespace")
+		if !ok {
+			t.Skip("NO RIGHTS: no mount to be had")
+		}
+		if !strings.Contains(out, "--- PASS: TestLogFileThatCanNotBeTurned") {
+			t.Errorf("inside:\n%s", out)
+		}
+		return
+	}
+	file := filepath.Join(t.TempDir(), "out.log")
+	const keep = 5
+	ok(t, os.WriteFile(file, nil, 0o600))
+	ok(t, unix.Mount(file, file, "", unix.MS_BIND, ""))
+	for n := 1; n <= keep; n++ {
+		ok(t, os.WriteFile(fmt.Sprintf("%s.%d", file, n), fmt.Append(nil, n), 0o600))
+	}
+	s := zinittest.Start(t)
+	c := s.Client(t)
+	svc := zinittest.Child(t, "count")
+	svc.LogFile = zinit.LogFile{Path: file, MaxSize: 1 << 10, Keep: keep}
+	up(t, c, "count", svc)
+	awaitLine(t, c, "count", is("350")) // over and over there is more than has room
+	ok(t, unix.Unmount(file, unix.MNT_DETACH))
+	awaitLine(t, c, "count", is("400"))
+	ok(t, c.Stop(t.Context(), "count"))
+	ok(t, c.Shutdown(t.Context()))
+	s.Wait(t)
+	if got := linesOf(t, file+".1"); len(got) < 200 || got[0] != "0" {
+		t.Errorf("%s.1 holds %q", file, got)
+	}
+	for n := 2; n <= keep; n++ {
+		if got := fmt.Sprint(linesOf(t, fmt.Sprintf("%s.%d", file, n))); got != fmt.Sprintf("[%d]", n-1) {
+			t.Errorf("%s.%d holds %s", file, n, got)
+		}
+	}
+}
+
 func linesOf(t testing.TB, file string) []string {
 	t.Helper()
 	b, err := os.ReadFile(file)

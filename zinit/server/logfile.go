@@ -160,9 +160,17 @@ func (f *logFile) moved() bool {
 	return err != nil || !os.SameFile(at, ours)
 }
 
-// turn makes each file the next older one; the oldest goes.
+// turn makes each file the next older one, up to a gap; the oldest goes. While the latest can not be renamed (it is
+// a mount) there is a gap behind it, so that no try costs an older one.
 func (f *logFile) turn() error {
-	for n := f.spec.Keep; n > 0; n-- {
+	last := 1
+	for last < f.spec.Keep {
+		if _, err := os.Lstat(f.spec.Path + "." + strconv.Itoa(last)); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		last++
+	}
+	for n := last; n > 0; n-- {
 		from := f.spec.Path
 		if n > 1 {
 			from += "." + strconv.Itoa(n-1)
