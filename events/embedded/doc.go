@@ -31,4 +31,7 @@
 // none; a power cut can lose what came within SyncInterval (default 1 s, NATS's
 // own default is two minutes); SyncAlways writes through at about ten times the
 // cost of a publish.
+//
+// While the disk is full nothing is acknowledged; within seconds of there being room
+// again the store is opened anew (tend.go) and takes more.
 package embedded

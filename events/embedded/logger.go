@@ -12,6 +12,15 @@ import (
 type logger struct {
 	log  *slog.Logger
 	last atomic.Pointer[string]
+	// complained has room for one sign that the server warned of something.
+	complained chan struct{}
+}
+
+func (l *logger) complain() {
+	select {
+	case l.complained <- struct{}{}:
+	default:
+	}
 }
 
 func (l *logger) fatal() string {
@@ -27,10 +36,12 @@ func (l *logger) Noticef(format string, v ...any) {
 
 func (l *logger) Warnf(format string, v ...any) {
 	l.log.Warn("nats", "reason", fmt.Sprintf(format, v...))
+	l.complain()
 }
 
 func (l *logger) Errorf(format string, v ...any) {
 	l.log.Error("nats", "reason", fmt.Sprintf(format, v...))
+	l.complain()
 }
 func (l *logger) Debugf(string, ...any) {}
 func (l *logger) Tracef(string, ...any) {}

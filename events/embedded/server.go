@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -54,10 +55,15 @@ const (
 type Server struct {
 	*events.Hub
 
-	cfg Config
-	srv *server.Server
-	key nkeys.KeyPair
-	url string
+	cfg  Config
+	opts *server.Options
+	srv  *server.Server
+	key  nkeys.KeyPair
+	url  string
+
+	end    sync.Once
+	ending chan struct{} // closed by Stop
+	tended sync.WaitGroup
 }
 
 // Start runs the server and returns when it accepts connections with all roles
@@ -87,15 +93,16 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nats server: %w", err)
 	}
-	logs := &logger{log: cfg.Log}
+	logs := &logger{log: cfg.Log, complained: make(chan struct{}, 1)}
 	srv.SetLoggerV2(logs, false, false, false)
 	srv.Start()
-	s := &Server{cfg: cfg, srv: srv, key: key}
+	s := &Server{cfg: cfg, opts: opts, srv: srv, key: key, ending: make(chan struct{})}
 	s.Hub = events.NewHub(events.HubConfig{Dial: s.dial, Prefix: cfg.Prefix, State: cfg.State, Log: cfg.Log})
 	if err := s.settle(logs); err != nil {
 		s.Stop()
 		return nil, err
 	}
+	s.tended.Go(func() { s.tend(logs) })
 	return s, nil
 }
 
@@ -182,6 +189,8 @@ func (s *Server) dial(component string, more ...nats.Option) (*nats.Conn, error)
 
 // Stop ends the server and returns when it has written everything.
 func (s *Server) Stop() {
+	s.end.Do(func() { close(s.ending) })
+	s.tended.Wait()
 	s.Close()
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
