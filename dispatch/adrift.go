@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -39,7 +40,7 @@ func (c *Component) runAdrift(ctx context.Context) error {
 				}
 				return err
 			})
-			if !r.told(ctx, err) {
+			if !r.told(ctx, err) && !isWrongType(err) {
 				break // the next round
 			}
 			if cursor = page.Next; cursor == 0 || !pause(ctx, adriftPause) {
@@ -52,6 +53,7 @@ func (c *Component) runAdrift(ctx context.Context) error {
 
 // putBack asks for each job of a page that waits or runs for long by its record. The script decides.
 func (c *Component) putBack(ctx context.Context, jobs []store.Record) error {
+	var odd error
 	long := time.Now().Add(-c.cfg.AdriftAge)
 	for n, j := range jobs {
 		since := j.ReadyAt
@@ -62,13 +64,14 @@ func (c *Component) putBack(ctx context.Context, jobs []store.Record) error {
 			continue
 		}
 		code, err := c.d().Adrift(ctx, j.Type, j.ID, c.cfg.AdriftAge)
-		if err != nil {
+		if err != nil && !isWrongType(err) { // one with a key of another kind holds up no other
 			return err
 		}
+		odd = cmp.Or(odd, err)
 		if code == store.OK {
 			kick(c.measureNow) // it left no fact
 			c.log.Warn("job in no list, put back", "job", j.ID, "script_type", j.Type, "state", string(j.Status))
 		}
 	}
-	return nil
+	return odd
 }

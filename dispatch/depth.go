@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -79,15 +80,18 @@ func (m *measure) round(ctx context.Context, now time.Time) error {
 		return err
 	}
 	empty := true
+	var odd error // a key of one type is another program's: the others are told
 	waiting := map[string]int{}
 	for _, types := range chunks(m.c.typesNow(), typesACall) {
 		var depths []store.Depth
-		if err := limited(ctx, func(ctx context.Context) (err error) {
+		err := limited(ctx, func(ctx context.Context) (err error) {
 			depths, err = m.c.d().Depths(ctx, types)
 			return err
-		}); err != nil {
+		})
+		if err != nil && !isWrongType(err) {
 			return err
 		}
+		odd = cmp.Or(odd, err)
 		for _, d := range depths {
 			e := measured(d)
 			if d.Ready > 0 {
@@ -98,8 +102,8 @@ func (m *measure) round(ctx context.Context, now time.Time) error {
 		}
 	}
 	m.c.waiting.Store(&waiting)
-	m.empty = empty
-	return nil
+	m.empty = empty && odd == nil
+	return odd
 }
 
 func (m *measure) tell(e events.QueueMeasured, now time.Time) {

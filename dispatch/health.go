@@ -29,13 +29,17 @@ type reporter struct {
 // wrongType is the kind of a refusal because of one key that others use.
 const wrongType = "WRONGTYPE"
 
+func isWrongType(err error) bool {
+	var refused *store.RefusedError
+	return errors.As(err, &refused) && refused.Kind == wrongType
+}
+
 func (c *Component) reporter(who string) *reporter { return &reporter{c: c, who: who} }
 
 // told takes the outcome of a call and reports whether it was good. A missing
 // epoch is not trouble with Redis but asks for a refill.
 func (r *reporter) told(ctx context.Context, err error) bool {
 	var onLog *logError
-	var refused *store.RefusedError
 	switch {
 	case err == nil:
 		r.warned = false
@@ -50,7 +54,7 @@ func (r *reporter) told(ctx context.Context, err error) bool {
 		r.c.askRebuild()
 	case errors.As(err, &onLog):
 		r.c.log.Warn("the log does not answer", "err", err)
-	case errors.As(err, &refused) && refused.Kind == wrongType && r.who != "intake":
+	case isWrongType(err) && r.who != "intake":
 		// One key is another program's. The rest works: Redis is not lost for it.
 		if !r.warned {
 			r.warned = true

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -16,7 +18,7 @@ type Ahead struct {
 	In   time.Duration // until Next, by Redis' clock; 0 if past
 }
 
-// Ahead looks at these types.
+// Ahead looks at these types. A key of another kind counts as empty: the error then names the first, beside what the others have.
 func (d *Daemon) Ahead(ctx context.Context, types []string) (Ahead, error) {
 	p := d.s.rdb.Pipeline()
 	clock := p.Time(ctx)
@@ -28,12 +30,21 @@ func (d *Daemon) Ahead(ctx context.Context, types []string) (Ahead, error) {
 			firsts = append(firsts, p.ZRangeWithScores(ctx, k.name, 0, 0))
 		}
 	}
-	if _, err := p.Exec(ctx); err != nil {
-		return Ahead{}, d.s.fault(ctx, err, ks)
+	if _, err := p.Exec(ctx); err != nil && (!isAnswer(err) || clock.Err() != nil) {
+		return Ahead{}, d.s.fault(ctx, err, nil)
 	}
 	var a Ahead
+	var odd error
 	for i, f := range firsts {
-		z := f.Val()
+		z, err := f.Result()
+		if err != nil {
+			err = d.s.fault(ctx, err, ks[i:i+1])
+			var refused *RefusedError
+			if !errors.As(err, &refused) || refused.Kind != "WRONGTYPE" {
+				return Ahead{}, err
+			}
+			odd = cmp.Or(odd, err)
+		}
 		if len(z) == 0 {
 			continue
 		}
@@ -48,7 +59,7 @@ func (d *Daemon) Ahead(ctx context.Context, types []string) (Ahead, error) {
 	if !a.Next.IsZero() {
 		a.In = max(0, a.Next.Sub(clock.Val()))
 	}
-	return a, nil
+	return a, odd
 }
 
 // Promoted is the answer of Promote.

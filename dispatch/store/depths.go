@@ -26,7 +26,8 @@ type Depth struct {
 // depthsMax bounds one Depths.
 const depthsMax = 200
 
-// Depths reads them in one script, at most 200 types a call.
+// Depths reads them in one script, at most 200 types a call. A key of another kind counts as empty: the error then names the first, beside
+// what is known of all the types.
 func (d *Daemon) Depths(ctx context.Context, types []string) ([]Depth, error) {
 	if len(types) > depthsMax {
 		return nil, fmt.Errorf("depths of %d types: want at most %d at once", len(types), depthsMax)
@@ -43,6 +44,7 @@ func (d *Daemon) Depths(ctx context.Context, types []string) ([]Depth, error) {
 	if err != nil {
 		return nil, err
 	}
+	var odd []key
 	out := make([]Depth, len(types))
 	for i, t := range types {
 		f := r.sub(i + 1)
@@ -50,9 +52,15 @@ func (d *Daemon) Depths(ctx context.Context, types []string) ([]Depth, error) {
 			Type: t, Ready: f.num(0), Delayed: f.num(1), Due: f.num(2), InFlight: f.num(3), Idle: f.num(4),
 			OldestWait: laxMillis(f.str(5)), Alone: f.num(6),
 		}
+		if f.num(7) == 1 && odd == nil {
+			odd = ks[1+6*i : 7+6*i]
+		}
 		if f.err != nil {
 			return nil, f.err
 		}
+	}
+	if r.err == nil && odd != nil {
+		return out, d.s.wrongKind(ctx, odd)
 	}
 	return out, r.err
 }

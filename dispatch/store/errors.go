@@ -125,6 +125,13 @@ func (s *Store) wrongKey(ctx context.Context, ks []key) string {
 	return ""
 }
 
+// wrongKind is the refusal of a key of another kind, of which a call of several told beside what it did.
+func (s *Store) wrongKind(ctx context.Context, ks []key) error {
+	return &RefusedError{
+		Kind: "WRONGTYPE", Text: "WRONGTYPE Operation against a key holding the wrong kind of value", Key: s.wrongKey(ctx, ks), Hint: hints["WRONGTYPE"],
+	}
+}
+
 // isAnswer tells an error that Redis answered from one of the way to it.
 func isAnswer(err error) bool {
 	var answer redis.Error
