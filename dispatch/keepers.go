@@ -31,6 +31,9 @@ func (k *keepers) note(inc events.Incarnation) {
 	if k.all == nil {
 		k.all = map[events.Incarnation]struct{}{}
 	}
+	if _, known := k.all[inc]; !known && len(k.all) >= maxKeepers {
+		k.living() // each start of an actor is one: the dead make room
+	}
 	if len(k.all) < maxKeepers {
 		k.all[inc] = struct{}{}
 	}
@@ -40,7 +43,10 @@ func (k *keepers) note(inc events.Incarnation) {
 func (k *keepers) alive() []events.Incarnation {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var out []events.Incarnation
+	return k.living()
+}
+
+func (k *keepers) living() (out []events.Incarnation) {
 	for inc := range k.all {
 		if inc.Alive() {
 			out = append(out, inc)

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -306,5 +307,22 @@ func TestWhenCountsHold(t *testing.T) {
 		if got := tt.s.holds(tt.told, at.Add(tt.at), time.Second); got != tt.want {
 			t.Errorf("%+v, %d told, after %v: %v", tt.s, tt.told, tt.at, got)
 		}
+	}
+}
+
+// Actors that died are no reason to forget one that lives: each start of an actor is an incarnation, and a daemon sees more of them than are
+// remembered.
+func TestKeepersRememberWhoLives(t *testing.T) {
+	self, err := events.IncarnationOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var k keepers
+	for n := range maxKeepers {
+		k.note(events.Incarnation{Boot: self.Boot, PID: self.PID, Start: self.Start + 1 + uint64(n)})
+	}
+	k.note(self)
+	if all := k.alive(); !slices.Equal(all, []events.Incarnation{self}) {
+		t.Errorf("%d of those remembered live, want this process", len(all))
 	}
 }
