@@ -73,14 +73,3 @@ func keepPort(dir string, port int) error {
 	}
 	return nil
 }
-
-// defaultMaxStore keeps the store's limit below what is free, so that a full
-// store is refused with an answer; on a disk that is really full NATS gives none.
-func defaultMaxStore(dir string) int64 {
-	const most = 8 << 30
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return most
-	}
-	return min(most, int64(st.Bavail)*st.Bsize/2)
-}

@@ -37,8 +37,8 @@ type Config struct {
 	SyncInterval time.Duration
 	// SyncAlways writes each message through before it is acknowledged.
 	SyncAlways bool
-	// MaxStore bounds the streams' bytes on disk; 0 means 8 GiB or half of what
-	// is free, whichever is less.
+	// MaxStore bounds the streams' bytes on disk; 0 means what they have and half of
+	// what is free, from 512 MiB to 8 GiB.
 	MaxStore int64
 	Log      *slog.Logger
 }
