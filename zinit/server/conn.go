@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"herosup/zinit"
@@ -19,8 +20,8 @@ const (
 	// messageTimeout is how long a message may take from its first byte to its
 	// last. Between messages a client may be silent for ever.
 	messageTimeout = 30 * time.Second
-	// writeTimeout is how long a client may take to receive something before it
-	// is given up.
+	// writeTimeout is how long a client may take to receive an answer before it is
+	// given up. Lines of a log that it follows may take as long as it likes.
 	writeTimeout = 10 * time.Second
 	// outQueue is how many answers wait for a slow client before those who answer
 	// wait too.
@@ -34,18 +35,27 @@ type conn struct {
 	api  *api
 	ctx  context.Context // ends with the connection
 	end  context.CancelFunc
-	out  chan []byte
+	out  chan message
 	subs *subscriptions
 	last func() // what is done when the client has its answer; nil for nothing
+	// answers are those that are on their way: what is written before one has its time.
+	answers atomic.Int32
+}
+
+// message is something for the client.
+type message struct {
+	text []byte
+	line bool // of a log that it follows
 }
 
 // serve works for one client until it goes, or until ctx ends and what it asked
 // is answered.
 func serve(ctx context.Context, nc *meter, a *api) {
 	connCtx, end := context.WithCancel(context.WithoutCancel(ctx))
-	c := &conn{net: nc, api: a, ctx: connCtx, end: end, out: make(chan []byte, outQueue)}
+	c := &conn{net: nc, api: a, ctx: connCtx, end: end, out: make(chan message, outQueue)}
 	c.subs = newSubscriptions(c)
 	defer func() { _ = nc.Close() }()
+	defer context.AfterFunc(c.subs.ctx, func() { _ = c.hurry() })()
 
 	var writer sync.WaitGroup
 	writer.Go(c.write)
@@ -149,20 +159,37 @@ func (c *conn) send(v any) {
 
 // put is send for what is encoded.
 func (c *conn) put(msg []byte) {
+	if c.answers.Add(1) == 1 {
+		_ = c.hurry() // fails on a closed connection, as the writer will
+	}
+	if !c.queue(message{text: msg}) {
+		c.answers.Add(-1)
+	}
+}
+
+// putLine is put for a line of a log that the client follows.
+func (c *conn) putLine(text []byte) { c.queue(message{text, true}) }
+
+func (c *conn) queue(m message) bool {
 	select {
-	case c.out <- msg:
+	case c.out <- m:
+		return true
 	case <-c.ctx.Done():
+		return false
 	}
 }
 
 // write is the writer: it ends with the queue, or with the client.
 func (c *conn) write() {
-	for msg := range c.out {
-		if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	for m := range c.out {
+		if err := c.setWriteDeadline(m); err != nil {
 			break
 		}
-		if _, err := c.net.Write(msg); err != nil {
+		if _, err := c.net.Write(m.text); err != nil {
 			break
+		}
+		if !m.line {
+			c.answers.Add(-1)
 		}
 	}
 	c.end()
@@ -170,3 +197,19 @@ func (c *conn) write() {
 	for range c.out { // whoever still sends must not wait
 	}
 }
+
+// setWriteDeadline gives a line all the time there is while nothing else is to be written.
+func (c *conn) setWriteDeadline(m message) error {
+	if m.line {
+		if err := c.net.SetWriteDeadline(time.Time{}); err != nil {
+			return err
+		}
+		if c.answers.Load() == 0 && c.subs.ctx.Err() == nil {
+			return nil // who changes that hurries
+		}
+	}
+	return c.hurry()
+}
+
+// hurry gives what is written now, or next, its time.
+func (c *conn) hurry() error { return c.net.SetWriteDeadline(time.Now().Add(writeTimeout)) }

@@ -67,10 +67,13 @@ func (s *subscriptions) item(id uint64, text string) {
 	if err != nil {
 		return // text is valid UTF-8
 	}
-	s.conn.send(wire.Item{
+	msg, err := wire.Encode(wire.Item{
 		Version: wire.Version, Method: subscribeLogs.name,
 		Params: wire.ItemParams{Subscription: id, Result: result},
 	})
+	if err == nil { // a line is far from too long
+		s.conn.putLine(msg)
+	}
 }
 
 // remove ends a subscription, and reports whether there was one.

@@ -119,12 +119,12 @@ func (c *conn) textLog() {
 	kept, f := c.api.logs.tail()
 	defer c.api.logs.unfollow(f)
 	for _, l := range kept {
-		c.put([]byte(l + "\n"))
+		c.putLine([]byte(l + "\n"))
 	}
 	for {
 		select {
 		case l := <-f.lines:
-			c.put([]byte(l + "\n"))
+			c.putLine([]byte(l + "\n"))
 		case <-c.ctx.Done():
 			return
 		case <-c.subs.ctx.Done(): // the server ends
