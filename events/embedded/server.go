@@ -192,8 +192,24 @@ func (s *Server) Stop() {
 	s.end.Do(func() { close(s.ending) })
 	s.tended.Wait()
 	s.Close()
+	s.finish()
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
+}
+
+// finishTime bounds the wait for what the streams have yet to take, which is in memory already.
+const finishTime = time.Second
+
+// finish returns when the streams have taken what was published. A shutdown drops what they have not.
+func (s *Server) finish() {
+	over := time.After(finishTime)
+	for len(*s.srv.Ipqueuesz(&server.IpqueueszOptions{Filter: "messages"})) > 0 {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-over:
+			return
+		}
+	}
 }
 
 // Dial opens a connection over TCP as one of the roles, with the key below dir.
