@@ -14,12 +14,24 @@ func free(units map[string]*unit, u *unit) bool {
 	return true
 }
 
-// nextToStop are the living units that nothing living depends on: a shutdown
-// stops these, then asks again. What is stopping already counts as living, and
-// is not named twice. In a cycle, where nobody is free to go first, all are. What not
-// even KILL has ended is waited for no longer.
+// nextToStop are the living units that nothing living depends on, be it through others that
+// have ended (a oneshot between two): a shutdown stops these, then asks again. What is
+// stopping already counts as living, and is not named twice. In a cycle, where nobody is free
+// to go first, all are. What not even KILL has ended is waited for no longer.
 func nextToStop(units map[string]*unit, now time.Time) []*unit {
 	needed := make(map[string]bool)
+	var need func(*unit)
+	need = func(u *unit) {
+		for _, name := range u.spec.After {
+			if name == u.name || needed[name] {
+				continue
+			}
+			needed[name] = true
+			if dep, ok := units[name]; ok {
+				need(dep)
+			}
+		}
+	}
 	var living []*unit
 	anyStopping := false
 	for _, u := range units {
@@ -28,11 +40,7 @@ func nextToStop(units map[string]*unit, now time.Time) []*unit {
 		}
 		living = append(living, u)
 		anyStopping = anyStopping || u.ending()
-		for _, name := range u.spec.After {
-			if name != u.name {
-				needed[name] = true
-			}
-		}
+		need(u)
 	}
 	var next []*unit
 	for _, u := range living {

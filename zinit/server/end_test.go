@@ -24,7 +24,8 @@ func TestShutdownEndsEverythingInOrder(t *testing.T) {
 	}
 	up(t, c, "db", noting("db", "0"))
 	up(t, c, "app", noting("app", "0.1", "db"))
-	up(t, c, "web", noting("web", "0.2", "app"))
+	up(t, c, "migration", zinit.Service{Exec: []string{"true"}, Oneshot: true, After: []string{"app"}})
+	up(t, c, "web", noting("web", "0.2", "migration"))
 	left := zinittest.Child(t, "escape-exit")
 	left.Oneshot = true
 	up(t, c, "starter", left)

@@ -72,6 +72,27 @@ func (w *world) do(acts []action) {
 
 func (w *world) tick() { w.do(w.u.proceed(w.now, true)) }
 
+// What has ended, a oneshot mostly, stands between those that live: who needs it needs
+// what it needed.
+func TestNextToStopBehindAOneshot(t *testing.T) {
+	units := map[string]*unit{
+		"db":      {phase: alive},
+		"migrate": {phase: down, spec: zinit.Service{Oneshot: true, After: []string{"db"}}},
+		"check":   {phase: down, spec: zinit.Service{Oneshot: true, After: []string{"migrate", "gone"}}},
+		"web":     {phase: alive, spec: zinit.Service{After: []string{"check"}}},
+	}
+	for name, u := range units {
+		u.name = name
+	}
+	for _, want := range []string{"web", "db"} {
+		next := nextToStop(units, time.Unix(1000, 0))
+		if len(next) != 1 || next[0].name != want {
+			t.Fatalf("%d are next, of them %s; want %s alone", len(next), next[0].name, want)
+		}
+		next[0].phase = down
+	}
+}
+
 // Whatever happens in whatever order: there is never more than one process of a
 // service, none is started while a stop stands, nothing is signalled that is
 // not ours, and once the world stands still the unit gets where its target says.
