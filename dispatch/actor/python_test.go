@@ -44,10 +44,13 @@ func TestPythonActorRunsJobs(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 		for script, want := range map[string]store.Record{
-			"print('é' * 3)":      {Status: store.StatusFinished, Output: "ééé\n", ExitCode: "0"},
-			"ping":                {Status: store.StatusFinished, Output: "pong", ExitCode: "0"},
-			"print('a'); 1 / 0":   {Status: store.StatusError, Output: "a\n", ExitCode: "1", Reason: "exit 1", Error: "ZeroDivisionError"},
-			"import sys; exit(3)": {Status: store.StatusError, ExitCode: "1", Reason: "exit 1", Error: "SystemExit"},
+			"print('é' * 3)":     {Status: store.StatusFinished, Output: "ééé\n", ExitCode: "0"},
+			"ping":               {Status: store.StatusFinished, Output: "pong", ExitCode: "0"},
+			"print('a'); 1 / 0":  {Status: store.StatusError, Output: "a\n", ExitCode: "1", Reason: "exit 1", Error: "ZeroDivisionError"},
+			"exit(3)":            {Status: store.StatusError, ExitCode: "3", Reason: "exit 3", Error: "SystemExit"},
+			"exit('no')":         {Status: store.StatusError, ExitCode: "1", Reason: "exit 1", Error: "SystemExit: no"},
+			"print(1); exit(0)":  {Status: store.StatusFinished, Output: "1\n", ExitCode: "0"},
+			"import sys; exit()": {Status: store.StatusFinished, ExitCode: "0"},
 		} {
 			r := b.ended(b.script(script))
 			if r.Status != want.Status || r.Output != want.Output || r.ExitCode != want.ExitCode || r.Reason != want.Reason || !strings.Contains(r.Error, want.Error) {
@@ -58,8 +61,8 @@ func TestPythonActorRunsJobs(t *testing.T) {
 		if late.Status != store.StatusError || late.Reason != ReasonTimeout {
 			t.Errorf("got %+v", late)
 		}
-		if n := b.count(store.FactStarted); n != 6 {
-			t.Errorf("%d starts of 6 jobs", n)
+		if n := b.count(store.FactStarted); n != 9 {
+			t.Errorf("%d starts of 9 jobs", n)
 		}
 	})
 }

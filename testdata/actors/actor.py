@@ -53,12 +53,14 @@ def run(attempt, timeout, id, text, *more):  # returns what exchange wants to he
     try:
         signal.setitimer(signal.ITIMER_REAL, float(timeout or 0))
         with contextlib.redirect_stdout(out): exec("print('pong', end='')" if text == "ping" else text, {"__name__": "__main__"})
-        return [f"{attempt} finished 0 {id}", out.getvalue()]
     except BaseException as e:
-        why = "timeout" if isinstance(e, TimeoutError) else "exit 1"
-        return [f"{attempt} error 1 {id}", out.getvalue(), traceback.format_exc(), why, 0.5]
+        said = e.code if isinstance(e, SystemExit) else 1  # of exit(): a number, a text, or nothing
+        if code := said & 255 if isinstance(said, int) else 1 if said else 0:
+            why = "timeout" if isinstance(e, TimeoutError) else f"exit {code}"
+            return [f"{attempt} error {code} {id}", out.getvalue(), traceback.format_exc(), why, 0.5]
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+    return [f"{attempt} finished 0 {id}", out.getvalue()]
 
 def late(*_): raise TimeoutError("the job's time is up")
 
