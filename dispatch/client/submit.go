@@ -120,13 +120,12 @@ func refusalOf(e events.CommandRejected) *Refusal {
 // own and asked for by that. The end of ctx does not end the job; ErrUnconfirmed if that came before the log had it, as far as is known.
 func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Result, error) {
 	send, first := c.Submit, (*nats.Msg)(nil)
-	switch { // it may be refused when it is read
-	case len(o.Prerequisites) > 0:
+	if len(o.Prerequisites) > 0 { // it may be refused when it is read
 		send = c.Queued
-	case o.ID != "":
-		first = c.runOf(jobType, script, o)
 	}
-	if o.ID == "" {
+	if o.ID != "" {
+		first = c.runOf(jobType, script, o)
+	} else {
 		o.ID = ulid.Make().String()
 	}
 	for {

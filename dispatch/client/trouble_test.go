@@ -243,8 +243,10 @@ func TestTooMuchEnvironment(t *testing.T) {
 func TestRunUnderTheIDOfAnother(t *testing.T) {
 	for _, role := range []embedded.Role{embedded.Submitter, embedded.Operator} {
 		_, c := bed(t, role)
-		if r, err := c.Run(soon(t), "echo", "print first", client.Options{ID: "logged"}); err != nil || r.Output != "first" {
-			t.Fatalf("%+v, %v", r, err)
+		for _, id := range []string{"before", "logged"} {
+			if r, err := c.Run(soon(t), "echo", "print first", client.Options{ID: id}); err != nil || r.Output != "first" {
+				t.Fatalf("%+v, %v", r, err)
+			}
 		}
 		b, err := c.Batch(client.BatchConfig{}) // of whose ids the log keeps nothing
 		if err != nil {
@@ -261,12 +263,14 @@ func TestRunUnderTheIDOfAnother(t *testing.T) {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		for _, id := range []string{"logged", "left"} {
-			r, err := c.Run(soon(t), "echo", "print second", client.Options{ID: id})
-			if err == nil {
-				t.Fatalf("%s %s: the result of another job: %+v", role, id, r)
-			}
-			if r := refusal(t, err); r.Code != "conflict" || r.Status != 409 || r.Job != id {
-				t.Errorf("%s %s: %+v", role, id, r)
+			for _, needs := range [][]client.Prerequisite{nil, {{ID: "before"}}} {
+				r, err := c.Run(soon(t), "echo", "print second", client.Options{ID: id, Prerequisites: needs})
+				if err == nil {
+					t.Fatalf("%s %s %v: the result of another job: %+v", role, id, needs, r)
+				}
+				if r := refusal(t, err); r.Code != "conflict" || r.Status != 409 || r.Job != id {
+					t.Errorf("%s %s %v: %+v", role, id, needs, r)
+				}
 			}
 			if r, err := c.Run(soon(t), "Echo", "print first", client.Options{ID: id}); err != nil || r.Output != "first" {
 				t.Errorf("%s %s, the same again: %+v, %v", role, id, r, err)
