@@ -44,7 +44,58 @@ const (
 // it is, and one write for each cost the daemon a seventh of its time. A daemon that is killed
 // loses the last of its history with that, and nothing else: the log of jobs is written at once.
 func EnsureStreams(ctx context.Context, b *Bus) error {
+	if err := salvage(ctx, b); err != nil {
+		return err
+	}
 	return ensureStreams(ctx, b, 0, jetstream.AsyncPersistMode)
+}
+
+// salvage finds the jobs of a log that the server does not know any more, because the file that describes it can not be
+// read: made anew over its folder, the stream has them. But with a first sequence, as ensureStreams makes it, all below
+// that is thrown away.
+func salvage(ctx context.Context, b *Bus) error {
+	js, err := jetstream.New(b.nc)
+	if err != nil {
+		return fmt.Errorf("jetstream: %w", err)
+	}
+	_, err = js.Stream(ctx, JobsStream)
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil // what else may be wrong is said when it is made
+	}
+	log := jobsLog(b.prefix)
+	log.FirstSeq = 0
+	s, err := js.CreateStream(ctx, log)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", JobsStream, err)
+	}
+	if state := s.CachedInfo().State; state.LastSeq > 0 {
+		b.log.Warn("bus", "reason", "the log of jobs could not be read as it was and is made anew, with what there is", "depth", state.Msgs)
+		return nil
+	}
+	if err := js.DeleteStream(ctx, JobsStream); err != nil { // a first start
+		return fmt.Errorf("stream %s: %w", JobsStream, err)
+	}
+	return nil
+}
+
+// jobsLog is the stream of accepted jobs.
+func jobsLog(prefix string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: JobsStream, Description: "accepted jobs until they have ended",
+		Subjects: []string{prefix + ".cmd.job.submit.*"},
+		// Limits, not a work queue: retention can not be changed later, and each
+		// daemon reads from its own position.
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
+		MaxMsgSize: maxSubmission, Duplicates: 2 * time.Minute, AllowDirect: true,
+		// A submitter's headers must not be able to make other people's jobs
+		// vanish: no per-message TTL, no rollup, no schedules.
+		AllowMsgTTL: false, AllowRollup: false,
+		// What job.batch brings is written by fast batches, acknowledged as one.
+		AllowBatchPublish: true,
+		// Ids of plain publishes are <stream>-<sequence>; starting from the
+		// clock, those of a lost state folder do not come again.
+		FirstSeq: uint64(time.Now().UnixMilli()),
+	}
 }
 
 // EnsureReplicas is EnsureStreams on a server of one's own, with so many replicas of each;
@@ -58,22 +109,9 @@ func ensureStreams(ctx context.Context, b *Bus, replicas int, history jetstream.
 	if err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
-	if err := ensureStream(ctx, js, jetstream.StreamConfig{
-		Name: JobsStream, Description: "accepted jobs until they have ended",
-		Subjects: []string{b.prefix + ".cmd.job.submit.*"},
-		// Limits, not a work queue: retention can not be changed later, and each
-		// daemon reads from its own position.
-		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
-		MaxMsgSize: maxSubmission, Duplicates: 2 * time.Minute, AllowDirect: true,
-		// A submitter's headers must not be able to make other people's jobs
-		// vanish: no per-message TTL, no rollup, no schedules.
-		AllowMsgTTL: false, AllowRollup: false,
-		// What job.batch brings is written by fast batches, acknowledged as one.
-		AllowBatchPublish: true,
-		// Ids of plain publishes are <stream>-<sequence>; starting from the
-		// clock, those of a lost state folder do not come again.
-		FirstSeq: uint64(time.Now().UnixMilli()), Replicas: replicas,
-	}); err != nil {
+	log := jobsLog(b.prefix)
+	log.Replicas = replicas
+	if err := ensureStream(ctx, js, log); err != nil {
 		return err
 	}
 	if err := ensureStream(ctx, js, jetstream.StreamConfig{

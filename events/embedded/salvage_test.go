@@ -1,0 +1,70 @@
+package embedded
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"herosup/events"
+)
+
+// The log of jobs has them all when the file that describes it has gone bad: NATS does not know such a stream any more.
+func TestTheLogOutlivesItsDescription(t *testing.T) {
+	for name, spoil := range map[string]func(folder string) error{
+		"empty description":   func(f string) error { return os.Truncate(filepath.Join(f, "meta.inf"), 0) },
+		"lost description":    func(f string) error { return os.Remove(filepath.Join(f, "meta.inf")) },
+		"lost checksum of it": func(f string) error { return os.Remove(filepath.Join(f, "meta.sum")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := Config{Dir: t.TempDir()}
+			log := func() (*Server, jetstream.JetStream, jetstream.StreamState) {
+				t.Helper()
+				s := start(t, cfg)
+				b := system(t, s, "test")
+				if err := events.EnsureStreams(ctx5(t), b); err != nil {
+					t.Fatal(err)
+				}
+				js, err := jetstream.New(b.Conn())
+				if err != nil {
+					t.Fatal(err)
+				}
+				have, err := js.Stream(ctx5(t), events.JobsStream)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s, js, have.CachedInfo().State
+			}
+			s, js, fresh := log()
+			const most = 1 << 40 // milliseconds: the clock's
+			if fresh.LastSeq < most {
+				t.Errorf("a new log begins behind %d, and not at the clock", fresh.LastSeq)
+			}
+			var last uint64
+			for range 3 {
+				a, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("true"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = a.Sequence
+			}
+			s.Stop()
+			if err := spoil(filepath.Join(cfg.Dir, "jetstream", systemAccount, "streams", events.JobsStream)); err != nil {
+				t.Fatal(err)
+			}
+
+			s, js, have := log()
+			if have.Msgs != 3 || have.LastSeq != last {
+				t.Errorf("%d jobs up to %d, want 3 up to %d", have.Msgs, have.LastSeq, last)
+			}
+			if a, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("true")); err != nil || a.Sequence != last+1 {
+				t.Errorf("the next: %+v, %v", a, err)
+			}
+			s.Stop()
+			if _, _, have = log(); have.Msgs != 4 {
+				t.Errorf("%d jobs after another start, want 4", have.Msgs)
+			}
+		})
+	}
+}
