@@ -118,3 +118,22 @@ func TestUnfitForeignPushes(t *testing.T) {
 		}
 	})
 }
+
+// Who starts a job of theirs once more by its id gets a second run.
+func TestAForeignJobIsStartedAgain(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		polls(&b.cfg)
+		b.up()
+		b.actor("bash_1", nil)
+		b.eventually("it is idle", func() bool { return b.rdb.ZCard(b.soon(), "hero:idle:bash").Val() == 1 })
+		for n := range 3 {
+			b.push("f1", "echo")
+			e := expectNth(b, n+1, func(e events.JobEnded) bool { return e.Job == "f1" })
+			if e.Attempt != n+1 || e.Outcome != string(store.StatusFinished) {
+				t.Errorf("run %d: %+v", n+1, e)
+			}
+		}
+		b.eventually("the log is empty", func() bool { return b.logged() == 0 })
+	})
+}

@@ -10,5 +10,16 @@ local function fence(key, want)
   if string.sub(token, 1, #want) ~= want then
     return 'STALE'
   end
-  return 'OK', f[1], f[3], string.match(token, '^%d+', #want + 1) or '', f[4]
+  local status = f[1]
+  if status ~= 'started' and status ~= 'finished' and status ~= 'error' then
+    status = rare.by_hand(key, want)
+  end
+  return 'OK', status, f[3], string.match(token, '^%d+', #want + 1) or '', f[4]
+end
+
+-- RARE
+-- Others wrote over the status: the hand says whether the job is in it still, or had ended.
+function rare.by_hand(key, want)
+  local held = c_prefix .. ':held:' .. string.match(want, '(%S+) $')
+  return redis.call('LPOS', held, string.sub(key, #c_prefix + 6)) and 'started' or 'finished'
 end

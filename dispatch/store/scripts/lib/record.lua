@@ -16,7 +16,7 @@ local function read(id)
   if f[2] then
     epoch, attempt, holder, started, actor = string.match(f[2], '^(%d+) (%d+) (%S*) (%S*) (%S*)$')
   end
-  return {
+  local j = {
     known = f[1] or f[4], -- neither status nor script: no record
     status = status,
     ended = status == 'finished' or status == 'error',
@@ -35,8 +35,31 @@ local function read(id)
     context = f[9] or '',
     opts = f[10],               -- false for a job with nothing rare
   }
+  if j.holder ~= '' and status ~= 'started' and not j.ended then
+    rare.written_over(id, j)
+  end
+  return j
 end
 
 local function logged(j)
   return j.sequence and j.sequence ~= '' and j.sequence ~= '0'
+end
+
+-- RARE
+-- By its token somebody has it, by its status nobody: others wrote over it, as who starts a job once more by its id. What is in
+-- that hand stays there. Else it had ended, and is a new job of theirs: its attempts go on, and its history.
+function rare.written_over(id, j)
+  local key = job_key(id)
+  if redis.call('LPOS', c_prefix .. ':held:' .. j.holder, id) then
+    redis.call('HSET', key, 'status', 'started')
+    j.status = 'started'
+    return
+  end
+  redis.call('HSET', key, 'token', j.epoch .. ' ' .. j.attempt .. '  ' .. j.started .. ' ' .. j.actor)
+  redis.call('HDEL', key, 'sequence', 'output', 'error', 'reason', 'exit_code', 'crashes', 'crash_ms', 'retried', 'cancel', 'dead_ms', 'cause',
+    'gave_back', 'host', 'forgotten', 'unread', 'settled', 'first_ms', 'ready_ms', 'asserted', 'awaits')
+  redis.call('PERSIST', key)
+  redis.call('UNLINK', c_prefix .. ':q:reply:' .. id)
+  redis.call('ZREM', c_prefix .. ':dead', id)
+  j.holder, j.sequence, j.ready = '', false, ''
 end
