@@ -19,7 +19,7 @@ func TestContract(t *testing.T) {
 		reached := recordCodes(s)
 		for _, cases := range []map[string]func(b *bed){
 			helloCases, acceptCases, claimCases, finishCases, gateCases, recoverCases, outCases, epochCases, needCases, prioCases,
-			retryCases, crashCases, cancelCases, keepCases, againCases, assertCases, serveCases, aloneCases, historyCases, staleCases, resultCases, overCases,
+			retryCases, crashCases, cancelCases, keepCases, againCases, assertCases, serveCases, aloneCases, historyCases, staleCases, resultCases, overCases, oddCases,
 		} {
 			for _, name := range slices.Sorted(maps.Keys(cases)) {
 				t.Run(name, func(t *testing.T) { cases[name](newBedOn(t, srv, s)) })

@@ -52,19 +52,22 @@ func (s *Store) Page(ctx context.Context, part Part, jobType string, cursor uint
 	case PartRunning:
 		return s.heldPage(ctx, cursor, int(n))
 	case PartLevels:
-		return s.zpage(ctx, s.keys.prio(jobType), false, cursor, n)
+		return s.zpage(ctx, s.keys.prio(jobType), false, cursor, n, behindOrder)
 	case PartDelayed:
-		return s.zpage(ctx, s.keys.delayed(jobType), false, cursor, n)
+		return s.zpage(ctx, s.keys.delayed(jobType), false, cursor, n, whole)
 	case PartDead:
-		return s.zpage(ctx, s.keys.dead(), true, cursor, n)
+		return s.zpage(ctx, s.keys.dead(), true, cursor, n, whole)
 	case PartReady:
-		return s.lpage(ctx, s.keys.queue(jobType), cursor, n)
+		return s.lpage(ctx, s.keys.queue(jobType), cursor, n, whole)
 	case PartAlone:
-		return s.lpage(ctx, s.keys.alone(jobType), cursor, n)
+		return s.lpage(ctx, s.keys.alone(jobType), cursor, n, whole)
 	case PartEnded:
-		return s.lpage(ctx, s.keys.ended(), cursor, n)
+		return s.lpage(ctx, s.keys.ended(), cursor, n, func(e string) string {
+			e = behindOrder(e)
+			return e[:max(0, strings.LastIndexByte(e, ' '))]
+		})
 	case PartDone:
-		return s.lpage(ctx, s.keys.done(), cursor, n)
+		return s.lpage(ctx, s.keys.done(), cursor, n, behindOrder)
 	case PartAll:
 		return s.scanPage(ctx, cursor)
 	}
@@ -97,32 +100,35 @@ func (s *Store) heldPage(ctx context.Context, from uint64, n int) (Page, error) 
 	return Page{IDs: ids, Next: from + uint64(len(ids)), More: more}, nil
 }
 
-// zpage reads a sorted set from an offset on; members are an id, or "<order> <id>".
-func (s *Store) zpage(ctx context.Context, k key, newest bool, from uint64, n int64) (Page, error) {
+// The entries of a part are an id, "<order> <id>", or "<sequence> <id> <outcome>"; an id that others chose may have blanks.
+func whole(entry string) string { return entry }
+
+func behindOrder(entry string) string {
+	_, id, _ := strings.Cut(entry, " ")
+	return id
+}
+
+// zpage reads a sorted set from an offset on.
+func (s *Store) zpage(ctx context.Context, k key, newest bool, from uint64, n int64, id func(entry string) string) (Page, error) {
 	ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{Key: k.name, Start: int64(from), Stop: int64(from) + n - 1, Rev: newest}).Result()
 	if err != nil {
 		return Page{}, s.fault(ctx, err, []key{k})
 	}
-	for i, id := range ids {
-		ids[i] = id[strings.LastIndexByte(id, ' ')+1:]
+	for i, entry := range ids {
+		ids[i] = id(entry)
 	}
 	return Page{IDs: ids, Next: from + uint64(len(ids)), More: int64(len(ids)) == n}, nil
 }
 
-// lpage reads a list from its right end on; elements are an id, "<sequence> <id>" or
-// "<sequence> <id> <outcome>".
-func (s *Store) lpage(ctx context.Context, k key, from uint64, n int64) (Page, error) {
+// lpage reads a list from its right end on.
+func (s *Store) lpage(ctx context.Context, k key, from uint64, n int64, id func(entry string) string) (Page, error) {
 	got, err := s.rdb.LRange(ctx, k.name, -int64(from)-n, -int64(from)-1).Result()
 	if err != nil {
 		return Page{}, s.fault(ctx, err, []key{k})
 	}
 	ids := make([]string, 0, len(got))
 	for i := len(got) - 1; i >= 0; i-- {
-		id := got[i]
-		if f := strings.Fields(id); len(f) > 1 {
-			id = f[1]
-		}
-		ids = append(ids, id)
+		ids = append(ids, id(got[i]))
 	}
 	return Page{IDs: ids, Next: from + uint64(len(got)), More: int64(len(got)) == n}, nil
 }
@@ -186,7 +192,7 @@ func (s *Store) Ahead(ctx context.Context, r Record) (int, error) {
 // aheadOfLevels finds the place among jobs of other levels: members are "<order> <id>".
 func (s *Store) aheadOfLevels(ctx context.Context, r Record) (int, error) {
 	for from := uint64(0); from < aheadMost; {
-		p, err := s.zpage(ctx, s.keys.prio(r.Type), false, from, pageMax)
+		p, err := s.zpage(ctx, s.keys.prio(r.Type), false, from, pageMax, behindOrder)
 		if err != nil {
 			return -1, err
 		}

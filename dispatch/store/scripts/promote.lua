@@ -16,9 +16,10 @@ end
 local due = redis.call('ZRANGEBYSCORE', k_delayed, '-inf', now, 'LIMIT', 0, a_limit)
 local moved = 0
 for _, id in ipairs(due) do
-  local over = string.match(id, '^>(.+)$')
-  local j = read(over or id)
+  local j = read(id)
+  local over = not j.known and string.match(id, '^>(.+)$') -- an id of the log has no such character, one that others chose may
   if over then
+    j = read(over)
     redis.call('ZADD', k_delayed, 'XX', now, id) -- a first write that a full Redis refuses
     redis.call('ZREM', k_delayed, id)
     if j.ended or not j.known then -- else it was revived, and ends once more

@@ -69,8 +69,8 @@ end
 
 -- An id that can not be run: without a record there is nothing to write the reason into.
 function rare.bury_unusable(id, j)
-  if j.ended then
-    return -- buried before, and pushed again
+  if j.ended or id == '' then
+    return -- buried before, and pushed again; or nothing that could be told of
   end
   if j.known then
     end_job({ id = id, kind = 'dead', status = 'error', output = '', error = 'the record has no script',

@@ -79,7 +79,7 @@ function rare.release(id, opts, good)
         unlocked(by, was)
       end
     elseif #redis.call('ZRANGEBYSCORE', unlocks, '0', well and '1' or '0', 'LIMIT', '0', '1') > 0 then
-      redis.call('ZADD', c_prefix .. ':delayed:' .. of, now, '>' .. by) -- no id has that character
+      redis.call('ZADD', c_prefix .. ':delayed:' .. of, now, '>' .. by)
       rare.fact('more', by, '0', '', '', '0')
     end
     i = i + 1

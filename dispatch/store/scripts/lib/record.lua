@@ -8,7 +8,7 @@ local function read(id)
   -- pcall: the key may be of another type (the transitional Hero names share the prefix).
   local f = redis.pcall('HMGET', job_key(id), 'status', 'token', 'sequence', 'script', 'ready_ms', 'timeout', 'env_vars',
     'caller_id', 'context_id', 'opts')
-  if f.err then
+  if f.err or id == '' then -- no script could name that one again
     f = {}
   end
   local status = f[1] and string.lower(f[1]) or ''

@@ -29,7 +29,8 @@ function rare.retry(e, jitter)
       'gave_back', a_epoch .. ' ' .. e.attempt .. ' ' .. e.holder, 'asserted', 'failed', 'updated_at', stamp())
     return true
   end
-  local most, used = tonumber(f[1] or '') or 0, tonumber(f[2] or '') or 0
+  -- Of others' texts plain numbers only: nan and inf are some to Lua, and would have it run for ever.
+  local most, used = tonumber(string.match(f[1] or '', '^%d+$') or 0), tonumber(string.match(f[2] or '', '^%d+$') or 0)
   if e.reason == 'unable' then -- nothing was tried: to the front of its queue, counted as nothing
     local was = redis.call('HGET', key, 'ready_ms') or ''
     redis.call('HSET', key, 'status', 'dispatched', 'token', a_epoch .. ' ' .. e.attempt .. '  ' .. e.started .. ' ' .. e.actor,
