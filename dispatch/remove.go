@@ -2,9 +2,11 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,6 +20,8 @@ const (
 	maxRemovals = 200
 	// removalsAtOnce are the round trips to the log that are under way for them, where each needs its own.
 	removalsAtOnce = 32
+	// bareDead is how many of Redis' list of the dead a purge looks at for those that have no record.
+	bareDead = 1000
 )
 
 // removeJobs forgets ended jobs, as many as asked for it at the same time.
@@ -45,6 +49,14 @@ func (c *Component) purgeDead(ctx context.Context, m events.Message, e events.Jo
 			ids = append(ids, d.id)
 		}
 	}
+	if e.Type == "" && strings.Contains(store.ReasonNoRecord, e.Reason) {
+		bare, err := c.deadBare(ctx, e.Older.Duration())
+		if err != nil {
+			c.refuse(m, c.endTrouble("", err))
+			return
+		}
+		ids = append(ids, bare...)
+	}
 	var a PurgeAnswer
 	for some := range slices.Chunk(ids, maxRemovals) {
 		out := c.removeAll(ctx, some)
@@ -61,6 +73,30 @@ func (c *Component) purgeDead(ctx context.Context, m events.Message, e events.Jo
 		}
 	}
 	c.answer(m, a)
+}
+
+// deadBare lists who died without a record, and is in Redis' list alone: of the newest dead there.
+func (c *Component) deadBare(ctx context.Context, older time.Duration) (ids []string, err error) {
+	var dead []store.DeadJob
+	var now time.Time
+	if err := limited(ctx, func(ctx context.Context) (err error) {
+		if now, err = c.store.Now(ctx); err == nil {
+			dead, err = c.d().Dead(ctx, bareDead)
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	kept := map[string]bool{}
+	for _, d := range c.buried() {
+		kept[d.id] = true
+	}
+	for _, d := range dead {
+		if d.Reason == store.ReasonNoRecord && !kept[d.ID] && now.Sub(d.At) >= older && events.CheckToken("job id", d.ID) == nil {
+			ids = append(ids, d.ID)
+		}
+	}
+	return ids, nil
 }
 
 // removeAll says of each job why it was not forgotten, nil if it was. One that Redis does not know may lie in the log or in the bucket.
@@ -107,6 +143,7 @@ func (c *Component) removeAll(ctx context.Context, ids []string) map[string]erro
 			delete(recs, id)
 		}
 	}
+	c.removeBare(ctx, out)
 	var ended []store.Record
 	for id, rec := range recs {
 		if rec.Status.Ended() {
@@ -117,6 +154,29 @@ func (c *Component) removeAll(ctx context.Context, ids []string) map[string]erro
 	}
 	c.remove(ctx, ended, out)
 	return out
+}
+
+// removeBare takes those that nobody has a record of from the list of the dead, if they stand there.
+func (c *Component) removeBare(ctx context.Context, out map[string]error) {
+	var bare []store.Removal
+	for id, err := range out {
+		if errors.Is(err, store.ErrNoJob) {
+			bare = append(bare, store.Removal{ID: id})
+		}
+	}
+	if len(bare) == 0 {
+		return
+	}
+	var all []store.RemoveOutcome
+	_ = limited(ctx, func(ctx context.Context) error {
+		all = c.d().RemoveAll(ctx, bare)
+		return nil
+	})
+	for i, r := range all {
+		if r.Err != nil || r.Code != store.Unknown {
+			out[bare[i].ID] = removeTrouble(bare[i].ID, r)
+		}
+	}
 }
 
 // remove takes ended jobs out of the log first, since a refill would run what is there; then out of Redis and

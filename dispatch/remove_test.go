@@ -103,3 +103,47 @@ func TestAPurgeTakesTheEndsThatWereDropped(t *testing.T) {
 		t.Errorf("its last end: %v %v", e, err)
 	}
 }
+
+// An id that died without a record is listed among the dead, and so it can be taken from there.
+func TestTheDeadWithoutARecordAreRemoved(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		b.up()
+		b.actor("bash_1", nil)
+		ghosts := []string{"ghost", "other", "third"}
+		for _, id := range ghosts {
+			if err := b.rdb.LPush(b.soon(), "hero:q:work:type:bash", id).Err(); err != nil {
+				t.Fatal(err)
+			}
+			expect(b, func(e events.JobDead) bool { return e.Job == id && e.Reason == store.ReasonNoRecord })
+		}
+		listed := func() int {
+			var p JobPage
+			if r := b.request(events.JobList{State: StateDead}, &p); r != nil {
+				t.Fatal(r)
+			}
+			return len(p.Jobs)
+		}
+		if n := listed(); n != len(ghosts) {
+			t.Errorf("%d are listed", n)
+		}
+		if r := b.request(events.JobRemove{Job: "ghost"}, nil); r != nil {
+			t.Errorf("remove: %+v", r)
+		}
+		if r := b.request(events.JobRemove{Job: "ghost"}, nil); r == nil || r.Code != "unknown_job" {
+			t.Errorf("removed twice: %+v", r)
+		}
+		var a PurgeAnswer
+		for _, e := range []events.JobPurge{{Type: "bash"}, {Reason: "exit"}, {Older: 3600}} {
+			if r := b.request(e, &a); r != nil || a != (PurgeAnswer{}) {
+				t.Errorf("purge of others: %+v %+v", a, r)
+			}
+		}
+		if r := b.request(events.JobPurge{Reason: "record"}, &a); r != nil || a != (PurgeAnswer{Removed: 2}) {
+			t.Errorf("purge: %+v %+v", a, r)
+		}
+		if n := listed(); n != 0 {
+			t.Errorf("%d are listed", n)
+		}
+	})
+}

@@ -18,11 +18,7 @@ if waiting > 0 then
   return { 'WAITED', j.status, waiting }
 end
 if not j.known then
-  if redis.call('ZREM', k_dead, a_id) == 0 then
-    return { 'UNKNOWN' }
-  end
-  rare.fact('removed', a_id, '0', '', '', '0')
-  return { 'OK', '' }
+  return redis.call('ZREM', k_dead, a_id) == 0 and { 'UNKNOWN' } or { 'OK', '' } -- of what type it was nobody knows: there is nothing to tell
 end
 redis.call('UNLINK', k_job, k_reply)
 redis.call('ZREM', k_dead, a_id)
