@@ -1,3 +1,4 @@
+-- USE text
 -- What the script tells the bus: lines, gathered and written when the script ends (the loader sees to that), since
 -- an XADD costs as much as four lines. A line is "<kind> <job> <sequence> <attempt> [<name>=<value>]..."; before
 -- the first, and where it changes, "@<type> <actor> <incarnation>" says who. The stream is capped: what must
@@ -26,14 +27,6 @@ local function tell_all()
 end
 
 -- RARE
--- The beginning of a text; not cut through a character.
-local function first(text, most)
-  while most > 0 and string.find(string.sub(text, most + 1, most + 1), '[\128-\191]') do
-    most = most - 1
-  end
-  return string.sub(text, 1, most)
-end
-
 -- Free text as one word: what splits words and lines is written as in a URL.
 local function word(text)
   if string.find(text, '[%c %%]') then

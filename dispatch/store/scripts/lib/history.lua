@@ -1,3 +1,4 @@
+-- USE text
 -- RARE
 -- The end of a text; not cut through a character.
 local function last(text, most)
