@@ -133,7 +133,14 @@ func whyDelayed(f Facts) []Reason {
 	at := fmt.Sprintf("%s, in %s", f.Job.ReadyAt.UTC().Format(time.RFC3339), span(f.Job.ReadyAt.Sub(f.Now)))
 	if f.Job.Attempts > 0 {
 		why := "its script failed"
-		if f.Job.Crashes > 0 {
+		last := AttemptView{}
+		if n := len(f.Job.History); n > 0 {
+			last = f.Job.History[n-1]
+		}
+		switch {
+		case last.Outcome == store.AttemptFailed && last.Reason != "":
+			why += ": " + last.Reason
+		case last.Outcome != store.AttemptFailed && f.Job.Crashes > 0: // they count for 72 hours, whatever came after
 			why = fmt.Sprintf("%d of its actors died", f.Job.Crashes)
 		}
 		return []Reason{{Code: "retry_later", Text: fmt.Sprintf("attempt %d is over (%s), the next is due at %s", f.Job.Attempts, why, at)}}

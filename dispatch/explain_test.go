@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"herosup/dispatch/store"
 	"herosup/events"
 )
 
@@ -45,6 +46,12 @@ func TestExplain(t *testing.T) {
 		{"delayed", "before 2026-11-25T12:01:00Z, in 1m0s", Facts{Job: JobView{State: StateDelayed, ReadyAt: now.Add(time.Minute)}}},
 		{"retry_later", "attempt 2 is over (its script failed)", Facts{Job: JobView{State: StateDelayed, ReadyAt: now.Add(time.Minute), Attempts: 2}}},
 		{"retry_later", "(1 of its actors died)", Facts{Job: JobView{State: StateDelayed, ReadyAt: now.Add(time.Minute), Attempts: 2, Crashes: 1}}},
+		{"retry_later", "attempt 2 is over (its script failed: exit 3)", Facts{Job: JobView{State: StateDelayed, ReadyAt: now.Add(time.Minute), Attempts: 2, Crashes: 1, History: []AttemptView{
+			{Attempt: 1, Outcome: store.AttemptCrashed, Reason: "signal SIGSEGV"}, {Attempt: 2, Outcome: store.AttemptFailed, Reason: "exit 3"},
+		}}}},
+		{"retry_later", "attempt 2 is over (2 of its actors died)", Facts{Job: JobView{State: StateDelayed, ReadyAt: now.Add(time.Minute), Attempts: 2, Crashes: 2, History: []AttemptView{
+			{Attempt: 1, Outcome: store.AttemptFailed, Reason: "exit 3"}, {Attempt: 2, Outcome: store.AttemptCrashed, Reason: "signal SIGSEGV"},
+		}}}},
 		{"pools_unknown", "nobody says", Facts{Job: wait, Ahead: -1}},
 		{"behind pools_unknown", "7 jobs", Facts{Job: wait, Ahead: 7}},
 		{"no_pool", "type bash", Facts{Job: wait, Pools: []PoolState{}}},
