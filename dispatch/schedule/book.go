@@ -66,11 +66,12 @@ type book struct {
 	watch   jetstream.KeyWatcher
 	log     *slog.Logger
 	entries map[string]*entry
+	removed map[string]uint64 // by us: the revision up to which the watch has yet to say what was before that
 }
 
 // openBook reads the whole bucket and goes on watching it.
 func openBook(ctx context.Context, js jetstream.JetStream, log *slog.Logger) (*book, error) {
-	b := &book{log: log, entries: map[string]*entry{}}
+	b := &book{log: log, entries: map[string]*entry{}, removed: map[string]uint64{}}
 	err := limited(ctx, func(ctx context.Context) (err error) {
 		b.kv, err = js.KeyValue(ctx, events.SchedulesBucket)
 		if err == nil {
@@ -110,6 +111,12 @@ func (b *book) fold(u jetstream.KeyValueEntry) {
 	name, isDef := strings.CutPrefix(u.Key(), defKey)
 	if !isDef {
 		name, _ = strings.CutPrefix(u.Key(), runKey)
+	}
+	if before, ok := b.removed[name]; ok {
+		if u.Revision() <= before {
+			return
+		}
+		delete(b.removed, name)
 	}
 	e := b.entries[name]
 	gone := u.Operation() != jetstream.KeyValuePut
@@ -248,6 +255,7 @@ func (b *book) remove(ctx context.Context, e *entry) error {
 		return err
 	}
 	delete(b.entries, name)
+	b.removed[name] = max(e.defAt, e.runAt)
 	// What is left of it does not count for another definition of the name.
 	err = limited(ctx, func(ctx context.Context) error { return b.kv.Delete(ctx, runKey+name) })
 	if err != nil {
