@@ -35,7 +35,7 @@ func (f fact) show(cmd *cobra.Command, asJSON bool) error {
 // a reason to wait, or an end that is not the one of before.
 func startSettled(before, now zinit.Status) bool {
 	switch {
-	case now.Target != zinit.Up:
+	case now.Target != zinit.Up, isEnding(before, now):
 		return false
 	case now.PID != 0, now.State.Kind == zinit.Blocked, now.State.Kind == zinit.Failure, now.State.Kind == zinit.TestFailure:
 		return true
@@ -44,11 +44,18 @@ func startSettled(before, now zinit.Status) bool {
 	return now.State.Ended() && (anew || now.State != before.State)
 }
 
+// isEnding reports whether the process is the one of before, which a stop that came before the start is to end.
+func isEnding(before, now zinit.Status) bool {
+	return before.Target == zinit.Down && now.PID != 0 && now.PID == before.PID
+}
+
 // startFact says what became of a start. One that ended badly at once is an
 // error; one that waits for others is not, since it was done as far as it goes.
 func startFact(done string, before, now zinit.Status) (fact, error) {
 	text := done + " " + now.Name
 	switch waits := now.WaitsFor(); {
+	case isEnding(before, now):
+		text += fmt.Sprintf(": it begins anew when pid %d has ended", now.PID)
 	case now.PID != 0 && now.PID == before.PID:
 		text = fmt.Sprintf("%s runs already (pid %d)", now.Name, now.PID)
 	case now.PID != 0:

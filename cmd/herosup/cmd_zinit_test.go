@@ -18,6 +18,12 @@ func TestWhatAStartCameTo(t *testing.T) {
 		"still down": {ended, ended, false, "started a"},
 		"a process":  {ended, zinit.Status{Name: "a", Target: zinit.Up, PID: 7}, true, "started a (pid 7)"},
 		"the same":   {zinit.Status{PID: 7}, zinit.Status{Name: "a", Target: zinit.Up, PID: 7}, true, "a runs already (pid 7)"},
+		"to end": {
+			zinit.Status{Target: zinit.Down, PID: 7},
+			zinit.Status{Name: "a", Target: zinit.Up, PID: 7},
+			false, "started a: it begins anew when pid 7 has ended",
+		},
+		"ended, and the next": {zinit.Status{Target: zinit.Down, PID: 7}, zinit.Status{Name: "a", Target: zinit.Up, PID: 8}, true, "started a (pid 8)"},
 		"no program": {
 			ended,
 			zinit.Status{Name: "a", Target: zinit.Up, State: zinit.State{Kind: zinit.Failure}},

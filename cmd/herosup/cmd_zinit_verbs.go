@@ -85,6 +85,9 @@ func (d *zinitDoor) verbCommand(v verb) *cobra.Command {
 			}
 			return d.with(cmd, patience, func(ctx context.Context, z *zinit.Client) error {
 				f, err := v.do(ctx, z, args)
+				if errors.Is(err, errNotEnded) {
+					return notEnded(v, args[0], patience)
+				}
 				if err != nil {
 					return refusedBy(ctx, z, err, args[0])
 				}
@@ -130,9 +133,26 @@ func monitorService(ctx context.Context, z *zinit.Client, args []string) (fact, 
 	return startFact("monitors", none, now)
 }
 
+// errNotEnded says that a stop has taken longer than it may.
+var errNotEnded = errors.New("it has not ended")
+
+// notEnded is errNotEnded in the user's words. The zinit goes on with the stop.
+func notEnded(v verb, name string, patience time.Duration) error {
+	err, then := fmt.Errorf("%s has not ended after %s", name, patience), ""
+	if strings.HasPrefix(v.use, "restart") {
+		err, then = fmt.Errorf("%w, and is not started again", err), "; then start it"
+	}
+	return hinted(exitTimedOut, err, "the zinit goes on stopping it (`herosup zinit status "+name+
+		"`), and ends it at once by `herosup zinit kill "+name+" SIGKILL`"+then)
+}
+
 // stopService is no error for a service that is down.
 func stopService(ctx context.Context, z *zinit.Client, name string) (fact, error) {
-	if err := z.Stop(ctx, name); err != nil && !errors.Is(err, zinit.ServiceIsDown) {
+	err := z.Stop(ctx, name)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fact{}, errNotEnded
+	}
+	if err != nil && !errors.Is(err, zinit.ServiceIsDown) {
 		return fact{}, err
 	}
 	now, err := await(ctx, z, name, func(s zinit.Status) bool { return s.PID == 0 })

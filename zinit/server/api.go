@@ -53,7 +53,11 @@ func (a *api) monitor(ctx context.Context, p params) (any, error) {
 		if _, statusErr := a.loop.status(ctx, action, name); statusErr == nil {
 			return nil, a.loop.monitor(ctx, name, spec)
 		}
-		return nil, refuse(zinit.ConfigError, action, name, "failed to load service config: "+err.Error(), "create it first")
+		hint := "mend the file"
+		if errors.Is(err, os.ErrNotExist) {
+			hint = "create it first"
+		}
+		return nil, refuse(zinit.ConfigError, action, name, "failed to load service config: "+err.Error(), hint)
 	}
 	return nil, a.loop.monitor(ctx, name, spec)
 }
