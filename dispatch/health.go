@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ type reporter struct {
 	who     string
 	failing bool
 	warned  bool
+	deaf    bool // the log does not answer, and that was said
 	pace    pace
 }
 
@@ -44,6 +46,10 @@ func (r *reporter) told(ctx context.Context, err error) bool {
 	case err == nil:
 		r.warned = false
 		r.pace.reset()
+		if r.deaf {
+			r.deaf = false
+			r.c.log.Info("the log answers again", "reason", r.who)
+		}
 		if r.failing {
 			r.failing = false
 			r.c.report(report{who: r.who})
@@ -53,7 +59,12 @@ func (r *reporter) told(ctx context.Context, err error) bool {
 	case errors.Is(err, store.ErrNoEpoch):
 		r.c.askRebuild()
 	case errors.As(err, &onLog):
-		r.c.log.Warn("the log does not answer", "err", err)
+		level := slog.LevelWarn
+		if r.deaf { // it may be away for a night
+			level = slog.LevelDebug
+		}
+		r.deaf = true
+		r.c.log.Log(ctx, level, "the log does not answer", "reason", r.who, "err", err)
 	case isWrongType(err) && r.who != "intake":
 		// One key is another program's. The rest works: Redis is not lost for it.
 		if !r.warned {

@@ -1,7 +1,9 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -324,5 +326,26 @@ func TestKeepersRememberWhoLives(t *testing.T) {
 	k.note(self)
 	if all := k.alive(); !slices.Equal(all, []events.Incarnation{self}) {
 		t.Errorf("%d of those remembered live, want this process", len(all))
+	}
+}
+
+// A log that is away for a night is told of when that begins and when it ends, by each who needs it.
+func TestALogThatIsAwayIsToldOfOnce(t *testing.T) {
+	var said bytes.Buffer
+	c := &Component{log: slog.New(slog.NewTextHandler(&said, nil))}
+	r := c.reporter("ended")
+	for range 2 {
+		for range 100 {
+			if r.told(t.Context(), &logError{"purge the log", context.DeadlineExceeded}) {
+				t.Fatal("it is good")
+			}
+		}
+		if !r.told(t.Context(), nil) {
+			t.Fatal("it is not good")
+		}
+	}
+	text := said.String()
+	if strings.Count(text, "does not answer") != 2 || strings.Count(text, "answers again") != 2 {
+		t.Errorf("said: %s", text)
 	}
 }
