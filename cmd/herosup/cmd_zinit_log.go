@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -82,6 +83,10 @@ func printLogs(cmd *cobra.Command, z *zinit.Client, name string, follow bool, sh
 		line, err := stream.Next(cmd.Context())
 		if cmd.Context().Err() != nil {
 			return nil // being interrupted is how following ends
+		}
+		if errors.Is(err, io.EOF) {
+			return hinted(exitNoDaemon, fmt.Errorf("the zinit at %s has ended the log: it has gone", z.Socket()),
+				"`herosup zinit list` shows whether it is there again")
 		}
 		if err != nil {
 			return err
