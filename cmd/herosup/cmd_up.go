@@ -228,9 +228,10 @@ func lastError(file string, at int64) string {
 	if err != nil || int64(len(b)) < at {
 		return "the daemon ended at once; see " + file
 	}
-	text := string(b[at:])
-	if i := strings.LastIndex(text, "error: "); i >= 0 {
-		return strings.TrimSpace(text[i+len("error: "):])
+	// At the beginning of a line: what went wrong may hold the word itself ("nats: API error: ...").
+	text, begins := "\n"+string(b[at:]), "\nerror: "
+	if i := strings.LastIndex(text, begins); i >= 0 {
+		return strings.TrimSpace(text[i+len(begins):])
 	}
 	return "the daemon ended at once; see " + file
 }
