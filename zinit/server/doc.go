@@ -33,7 +33,7 @@
 //     (ZINIT_SERVICE).
 //   - A service never runs twice: what an ended process left behind is killed
 //     before the next is started. (A oneshot's is left: starting a daemon is
-//     what some are for. Its stop, and the shutdown, end that too.)
+//     what some are for. Its stop, and the shutdown, end that too, in its time.)
 //   - A process that ends is started again at once the first time, then after
 //     100 ms, 200 ms and so on up to 5 s; a life of 10 s makes it forget.
 //   - Zombies are reaped, whoever left them.

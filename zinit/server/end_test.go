@@ -48,6 +48,23 @@ func TestShutdownEndsEverythingInOrder(t *testing.T) {
 	}
 }
 
+// A daemon that a oneshot has started has the time of that one to end.
+func TestShutdownGivesADaemonItsTime(t *testing.T) {
+	s := zinittest.Start(t)
+	c := s.Client(t)
+	file := filepath.Join(t.TempDir(), "saved")
+	daemon := "trap 'sleep 1; echo saved >" + file + "; exit 0' USR1; echo up; while :; do sleep 0.01; done"
+	up(t, c, "starter", zinit.Service{
+		Exec: []string{"sh", "-c", `setsid sh -c "$1" &`, "sh", daemon}, Oneshot: true, StopSignal: "SIGUSR1",
+	})
+	awaitLine(t, c, "starter", is("up"))
+	awaitState(t, c, "starter", func(s zinit.Status) bool { return s.PID == 0 })
+	s.Stop(t)
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("it had no time to save what it has: %v", err)
+	}
+}
+
 // A client may ask for the end, and is answered when all is over.
 func TestShutdownByAClient(t *testing.T) {
 	s := zinittest.Start(t)

@@ -1,12 +1,13 @@
 package server
 
 import (
+	"sync"
 	"syscall"
 	"time"
 )
 
-// sweepGrace is what processes that belong to no service any more (left by a
-// oneshot, or by something forgotten) get between TERM and KILL.
+// sweepGrace is what processes that belong to no service any more (left by something
+// forgotten) get between TERM and KILL.
 const sweepGrace = 500 * time.Millisecond
 
 // shutdown is the end of everything.
@@ -44,10 +45,37 @@ func (l *loop) proceedClosing(now time.Time) {
 		return
 	}
 	l.closing.sweeping = true
+	ends := make(map[string]ending)
+	for name, u := range l.units {
+		if u.spec.Oneshot && u.phase == down {
+			ends[name] = ending{polite: u.stopSignal(), killAt: now.Add(u.spec.Grace())}
+		}
+	}
 	l.workers.Go(func() {
+		l.endLeft(ends)
 		left := ending{polite: syscall.SIGTERM, killAt: time.Now().Add(sweepGrace)}.run(l.work, l.offspring)
 		l.post(func() { l.swept(left) })
 	})
+}
+
+// endLeft ends what oneshots have left on purpose (the daemon that one has started), each as
+// its own stop would.
+func (l *loop) endLeft(ends map[string]ending) {
+	if len(ends) == 0 {
+		return
+	}
+	marked, err := l.records.marked(0)
+	if err != nil {
+		l.log.Warn("no look at what oneshots have left", "err", err)
+	}
+	var all sync.WaitGroup
+	for service := range marked {
+		if end, known := ends[service]; known {
+			rest := newRemains(0, l.records.mark(service), true)
+			all.Go(func() { end.run(l.work, rest.find) })
+		}
+	}
+	all.Wait()
 }
 
 // swept is the end of the end.
