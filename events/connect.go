@@ -1,7 +1,9 @@
 package events
 
 import (
+	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,4 +28,19 @@ func ConnectOptions(name string, log *slog.Logger) []nats.Option {
 			log.Warn("bus", "err", err)
 		}),
 	}
+}
+
+// denied is the word with which the server refused one of the subscriptions that were asked for last; nil if it took
+// them. It is known behind a flush: NATS refuses without an answer to who asked.
+func denied(nc *nats.Conn, subjects []string) error {
+	err := nc.LastError()
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return nil
+	}
+	for _, s := range subjects {
+		if strings.Contains(err.Error(), `Subscription to "`+s+`"`) {
+			return err
+		}
+	}
+	return nil
 }

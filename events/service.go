@@ -64,7 +64,9 @@ func (b *Bus) Serve(cfg ServiceConfig) (*Service, error) {
 		}
 	})
 	way := &served{bus: b, c: c}
+	var subjects []string
 	for _, p := range cfg.Patterns {
+		subjects = append(subjects, b.prefix+"."+string(p))
 		if isLocal(string(p)) {
 			way.patterns = append(way.patterns, string(p))
 		}
@@ -75,7 +77,12 @@ func (b *Bus) Serve(cfg ServiceConfig) (*Service, error) {
 	}
 	ctx, cancel := flushContext()
 	defer cancel()
-	if err := b.Flush(ctx); err != nil {
+	err = b.Flush(ctx)
+	if err == nil {
+		err = denied(b.nc, subjects)
+	}
+	if err != nil {
+		_ = svc.Stop()
 		return nil, fmt.Errorf("serve %s: %w", cfg.Name, err)
 	}
 	b.local.serve(way)

@@ -41,11 +41,16 @@ func (b *Bus) Subscribe(patterns ...Pattern) (*Subscription, error) {
 	}
 	c := make(chan *nats.Msg, size)
 	s := &Subscription{C: c, c: c, bus: b}
+	// Who reads commands serves them, and must not be deaf. Facts are for whoever may hear them, which a submitter may
+	// not, and those of the components come past the server.
+	var needed []string
 	for _, p := range patterns {
 		nc := b.nc
 		if isLocal(string(p)) {
 			nc = b.local.nc
 			s.patterns = append(s.patterns, string(p))
+		} else {
+			needed = append(needed, b.prefix+"."+string(p))
 		}
 		sub, err := nc.ChanSubscribe(b.prefix+"."+string(p), c)
 		if err != nil {
@@ -60,7 +65,11 @@ func (b *Bus) Subscribe(patterns ...Pattern) (*Subscription, error) {
 	b.local.join(s)
 	ctx, cancel := flushContext()
 	defer cancel()
-	if err := b.Flush(ctx); err != nil {
+	err := b.Flush(ctx)
+	if err == nil {
+		err = denied(b.nc, needed)
+	}
+	if err != nil {
 		s.Unsubscribe()
 		return nil, fmt.Errorf("subscribe: %w", err)
 	}

@@ -308,3 +308,31 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		t.Errorf("without JetStream: %v", err)
 	}
 }
+
+// A user who may not hear commands is told so at the start, and not left with a daemon that nobody can speak to. What
+// components tell one another goes past the server, and so past what that allows.
+func TestWhatMayNotBeHeardIsSaid(t *testing.T) {
+	x := newTheirs(t)
+	x.stop()
+	x.opts.Username, x.opts.Password = "", ""
+	x.opts.Users = []*natsserver.User{{Username: "someone", Password: "s3cret", Permissions: &natsserver.Permissions{
+		Subscribe: &natsserver.SubjectPermission{Deny: []string{"hero.>"}},
+	}}}
+	x.start(t)
+	s, b := open(t, x, "11112222")
+	in := connect(t, s, "in")
+	if _, err := b.Serve(events.ServiceConfig{Name: "keeper", Patterns: []events.Pattern{events.CommandsOf("actor")}}); err == nil || !strings.Contains(err.Error(), "hero.cmd.actor") {
+		t.Errorf("a service that nobody reaches: %v", err)
+	}
+	if _, err := b.Subscribe(events.Commands); err == nil || !strings.Contains(err.Error(), "hero.cmd.>") {
+		t.Errorf("commands that nobody hears: %v", err)
+	}
+	here, err := in.Subscribe(events.Facts, events.OrdersOf("process", events.LocalNode))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Publish(events.RedisBack{}); err != nil {
+		t.Fatal(err)
+	}
+	next(t, here)
+}
