@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -51,28 +52,38 @@ func EnsureStreams(ctx context.Context, b *Bus) error {
 }
 
 // salvage finds the jobs of a log that the server does not know any more, because the file that describes it can not be
-// read: made anew over its folder, the stream has them. But with a first sequence, as ensureStreams makes it, all below
-// that is thrown away.
+// read: made anew over its folder, the stream has them. But with a first sequence all below that is thrown away, so it is made
+// without one, and without its subjects, that nothing comes before it is known to be empty and begins at the clock. A start that is
+// killed in between is gone on with by the next.
 func salvage(ctx context.Context, b *Bus) error {
 	js, err := jetstream.New(b.nc)
 	if err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
-	_, err = js.Stream(ctx, JobsStream)
-	if !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil // what else may be wrong is said when it is made
+	none := []string{b.prefix + ".log.none"}
+	s, err := js.Stream(ctx, JobsStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		log := jobsLog(b.prefix)
+		first := log.FirstSeq
+		log.FirstSeq, log.Subjects = 0, none
+		if s, err = js.CreateStream(ctx, log); err != nil {
+			return fmt.Errorf("stream %s: %w", JobsStream, err)
+		}
+		if state := s.CachedInfo().State; state.LastSeq > 0 {
+			b.log.Warn("bus", "reason", "the log of jobs could not be read as it was and is made anew, with what there is", "depth", state.Msgs)
+			return nil
+		}
+		return begin(ctx, s, first)
 	}
-	log := jobsLog(b.prefix)
-	log.FirstSeq = 0
-	s, err := js.CreateStream(ctx, log)
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", JobsStream, err)
+	if err == nil && s.CachedInfo().State.LastSeq == 0 && slices.Equal(s.CachedInfo().Config.Subjects, none) {
+		return begin(ctx, s, jobsLog(b.prefix).FirstSeq)
 	}
-	if state := s.CachedInfo().State; state.LastSeq > 0 {
-		b.log.Warn("bus", "reason", "the log of jobs could not be read as it was and is made anew, with what there is", "depth", state.Msgs)
-		return nil
-	}
-	if err := js.DeleteStream(ctx, JobsStream); err != nil { // a first start
+	return nil // what else may be wrong is said when it is made
+}
+
+// begin gives an empty stream its first sequence.
+func begin(ctx context.Context, s jetstream.Stream, first uint64) error {
+	if err := s.Purge(ctx, jetstream.WithPurgeSequence(first)); err != nil {
 		return fmt.Errorf("stream %s: %w", JobsStream, err)
 	}
 	return nil

@@ -36,7 +36,12 @@ func TestTheLogOutlivesItsDescription(t *testing.T) {
 				}
 				return s, js, have.CachedInfo().State
 			}
-			s, js, fresh := log()
+			s, _, fresh := log()
+			s.Stop()
+			s, js, again := log()
+			if again.LastSeq != fresh.LastSeq {
+				t.Errorf("an empty log was at %d, and is at %d after a start", fresh.LastSeq, again.LastSeq)
+			}
 			const most = 1 << 40 // milliseconds: the clock's
 			if fresh.LastSeq < most {
 				t.Errorf("a new log begins behind %d, and not at the clock", fresh.LastSeq)
@@ -66,5 +71,26 @@ func TestTheLogOutlivesItsDescription(t *testing.T) {
 				t.Errorf("%d jobs after another start, want 4", have.Msgs)
 			}
 		})
+	}
+}
+
+// A first start that was killed when the log was made, and did not begin at the clock yet, is gone on with.
+func TestTheLogThatWasHalfMade(t *testing.T) {
+	s := start(t, Config{Dir: t.TempDir()})
+	b := system(t, s, "test")
+	js, err := jetstream.New(b.Conn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(ctx5(t), jetstream.StreamConfig{
+		Name: events.JobsStream, Subjects: []string{"hero.log.none"}, Storage: jetstream.FileStorage, AllowDirect: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := events.EnsureStreams(ctx5(t), b); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("true")); err != nil || a.Sequence < 1<<40 {
+		t.Errorf("the first: %+v, %v", a, err)
 	}
 }
