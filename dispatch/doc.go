@@ -67,7 +67,8 @@
 // in time: such an actor finds its finish, or its word that it has the job, stale (JobStale is told), and the
 // job runs again. An id is taken once: the same job again (script and type alike) is the
 // same job, and its second message leaves the log; another one under that id is
-// refused. That is known by the job's record, and in a refill by its first message. A second message that was not read yet when
+// refused. That is known by the job's record, and in a refill by its first message: the log, which drops a message id that comes again
+// within two minutes, is not asked, or what was acknowledged under the id of a job that was refused or removed would never run. A second message that was not read yet when
 // Redis forgot the job, and whose first was out of the log by then, is a job of its own: to remember the id beside Redis would lose
 // one that was submitted anew after the record had gone.
 //

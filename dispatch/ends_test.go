@@ -369,8 +369,7 @@ func TestAResultThatIsForgotten(t *testing.T) {
 	}
 }
 
-// A refusal is of the one run whose message it names, also when that learns its place in the log afterwards; and not of one that the log
-// dropped because it had a message of that id, which is of another script.
+// A refusal is of the one run whose message it names, also when that learns its place in the log afterwards.
 func TestARefusalIsOfOneRun(t *testing.T) {
 	b := newBed(t, miniRedis(t))
 	c := b.up()
@@ -379,7 +378,7 @@ func TestARefusalIsOfOneRun(t *testing.T) {
 	for _, early := range []bool{false, true} {
 		w.add(waiter{id: "x", run: true, what: one})
 		w.add(waiter{id: "x", run: true, what: other})
-		told := []any{ranAs{id: "x", sequence: 5, what: other}, ranAs{id: "x", sequence: 5, what: one, dropped: true}}
+		told := []any{ranAs{id: "x", sequence: 5, what: other}, ranAs{id: "x", sequence: 6, what: one}}
 		refusal := refusedJob{id: "x", sequence: 5, refusal: conflict("x", 5)}
 		if early {
 			w.take(refusal)

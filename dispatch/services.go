@@ -1,9 +1,11 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -131,19 +133,19 @@ func (c *Component) runJob(ctx context.Context, m events.Message, e events.JobRu
 	if m.WantsAnswer() {
 		c.toWaiters(waiter{id: id, m: m, run: true, what: whatIs(e.Type, e.Script)})
 	}
-	seq, err := c.submit(ctx, e.Type, header, script, id)
+	s, err := c.submit(ctx, e.Type, header, script, id)
 	if err != nil {
 		r := &events.Refusal{Status: http.StatusServiceUnavailable, Code: "not_accepted", Job: id, Reason: err.Error(), Hint: "try again; the daemon's log says why"}
 		c.toWaiters(gaveUp{id: id, refusal: r})
 		c.refuse(events.Message{Event: e, On: m.On}, r)
 		return
 	}
-	c.toWaiters(ranAs{id: id, sequence: seq.sequence, what: whatIs(e.Type, e.Script), dropped: seq.duplicate})
+	c.toWaiters(ranAs{id: id, sequence: s.sequence, what: whatIs(e.Type, e.Script)})
 }
 
 type submitted struct {
-	sequence  uint64
-	duplicate bool
+	sequence uint64
+	known    bool // the log has had the id
 }
 
 // submit publishes into the log. The id of the message is the job's, whatever the
@@ -157,10 +159,34 @@ func (c *Component) submit(ctx context.Context, jobType string, header map[strin
 	}
 	h[HeaderJobID] = []string{id}
 	err = limited(ctx, func(ctx context.Context) (err error) {
-		s.sequence, s.duplicate, err = submit(ctx, c.js, c.bus.Prefix(), jobType, h, script, id)
+		s.sequence, s.known, err = submit(ctx, c.js, c.bus.Prefix(), jobType, h, script, id)
+		if s.known && !c.sameMessage(ctx, s.sequence, jobType, h, script) { // as in Submit
+			s.sequence, _, err = submit(ctx, c.js, c.bus.Prefix(), jobType, h, script, "")
+		}
 		return err
 	})
 	return s, err
+}
+
+// sameMessage reports whether a message is of this submission, and nobody has judged it yet.
+func (c *Component) sameMessage(ctx context.Context, sequence uint64, jobType string, h map[string][]string, script []byte) bool {
+	if sequence <= c.told.seq.Load() {
+		return false
+	}
+	m, err := c.stream.GetMsg(ctx, sequence)
+	if err != nil || m.Subject != submitSubject(c.bus.Prefix(), jobType) || !bytes.Equal(m.Data, script) {
+		return false
+	}
+	ours := func(h map[string][]string) map[string][]string {
+		own := map[string][]string{}
+		for name, values := range h {
+			if strings.HasPrefix(strings.ToLower(name), "hero-") {
+				own[strings.ToLower(name)] = values
+			}
+		}
+		return own
+	}
+	return maps.EqualFunc(ours(m.Header), ours(h), slices.Equal)
 }
 
 func (c *Component) createJob(ctx context.Context, m events.Message, e events.JobCreate) {
@@ -180,7 +206,7 @@ func (c *Component) createJob(ctx context.Context, m events.Message, e events.Jo
 		})
 		return
 	}
-	c.answer(m, CreateAnswer{Job: e.ID, Sequence: s.sequence, Duplicate: s.duplicate})
+	c.answer(m, CreateAnswer{Job: e.ID, Sequence: s.sequence, Duplicate: s.known})
 }
 
 // awaitJob answers at once if the job has ended.

@@ -64,8 +64,8 @@ func TestRunAnswersWithTheResult(t *testing.T) {
 			t.Errorf("it ran %d times", n)
 		}
 		// Another script under the id is refused, and does not end the wait of others.
-		if _, refused = b.ask("hero.cmd.job.run.bash", nats.Header{"Hero-Job-Id": {"mine"}, "Nats-Msg-Id": {"other"}}, "good"); refused != nil {
-			t.Logf("refused by %s", refused.Code) // within the log's window it is that one's duplicate
+		if _, refused = b.ask("hero.cmd.job.run.bash", nats.Header{"Hero-Job-Id": {"mine"}, "Nats-Msg-Id": {"other"}}, "good"); refused == nil || refused.Code != "conflict" {
+			t.Errorf("another script: %+v", refused)
 		}
 		if _, refused = b.ask("hero.cmd.job.run.bash", nil, "  "); refused == nil || refused.Code != "empty_script" || refused.Hint == "" {
 			t.Errorf("an empty script: %+v", refused)
@@ -77,6 +77,35 @@ func TestRunAnswersWithTheResult(t *testing.T) {
 		m, refused = b.ask("hero.cmd.job.await."+id, nil, "")
 		if refused != nil || string(m.Data) != "42\n" {
 			t.Errorf("await: %q %v", m.Data, refused)
+		}
+	})
+}
+
+// An id whose job was refused is free at once: what is submitted under it runs, although the log remembers the id for two minutes.
+func TestARefusedIDIsFree(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		b.up()
+		b.actor("bash_1", nil)
+		refused := nats.Header{"Hero-Prerequisites": {"nobody"}}
+		for id, again := range map[string]func() *events.Refusal{
+			"run": func() *events.Refusal {
+				_, r := b.ask("hero.cmd.job.run.bash", nats.Header{"Hero-Job-Id": {"run"}}, "x")
+				return r
+			},
+			"create": func() *events.Refusal {
+				_, r := b.ask("hero.cmd.job.create", nil, `{"id": "create", "script_type": "bash", "script": "x"}`)
+				return r
+			},
+		} {
+			refused["Hero-Job-Id"] = []string{id}
+			if _, r := b.ask("hero.cmd.job.run.bash", refused, "x"); r == nil || r.Code != "unknown_prerequisite" {
+				t.Fatalf("%s: %+v", id, r)
+			}
+			if r := again(); r != nil {
+				t.Errorf("%s: %+v", id, r)
+			}
+			expect(b, func(e events.JobEnded) bool { return e.Job == id })
 		}
 	})
 }

@@ -102,7 +102,7 @@ type Need struct {
 type CreateAnswer struct {
 	Job      string `json:"job"`
 	Sequence uint64 `json:"sequence"`
-	// Duplicate says that a job of this id is known already: it is that one.
+	// Duplicate says that the log has had this id within two minutes: if that is a job still, and the same, it is that one.
 	Duplicate bool `json:"duplicate,omitempty"`
 }
 

@@ -37,8 +37,6 @@ type (
 		sequence uint64
 		// what was submitted: a record of the id that is of something else is another job's.
 		what [sha256.Size]byte
-		// dropped: the log has had that id, so sequence may be of something else, and so may be its refusal.
-		dropped bool
 		// cancel: the request cancelled the job, and wants to know whether that was its
 		// end.
 		cancel bool
@@ -53,7 +51,6 @@ type (
 		id       string
 		sequence uint64
 		what     [sha256.Size]byte
-		dropped  bool
 	}
 	// gaveUp answers the run waiters of a job that never got into the log.
 	gaveUp struct {
@@ -133,7 +130,7 @@ func (w *waiters) take(v any) {
 		if j := w.jobs[v.id]; j != nil {
 			for i := range j.requests {
 				if r := &j.requests[i]; r.run && r.sequence == 0 && r.what == v.what {
-					r.sequence, r.dropped = v.sequence, v.dropped
+					r.sequence = v.sequence
 				}
 			}
 			if j.refused.sequence == v.sequence {
@@ -236,7 +233,7 @@ func (w *waiters) looked(l looked) {
 
 // refused answers the runs whose message was refused.
 func (w *waiters) refused(v refusedJob) {
-	w.refuse(v.id, v.refusal, func(r waiter) bool { return r.run && r.sequence == v.sequence && !r.dropped })
+	w.refuse(v.id, v.refusal, func(r waiter) bool { return r.run && r.sequence == v.sequence })
 }
 
 // whatIs tells two jobs apart that have one id.

@@ -121,8 +121,8 @@ func TestQueuedTellsWhatTheDaemonFinds(t *testing.T) {
 	if _, err := c.Await(soon(t), "one"); err != nil {
 		t.Fatal(err)
 	}
-	// For two minutes the log itself knows an id that was submitted, and nothing is
-	// read anew. What came in a batch it does not know.
+	// For two minutes the log itself knows an id that was submitted. What came in a
+	// batch it does not know.
 	if _, err := c.Queued(soon(t), "Echo", "print 1", client.Options{ID: "one"}); err != nil {
 		t.Fatal(err)
 	}

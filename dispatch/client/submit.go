@@ -51,11 +51,18 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 	if err != nil {
 		return id, err
 	}
-	if known { // the log took nothing: by its id it had this job already
-		return id, c.sameJob(ctx, id, jobType, script)
-	}
 	wait := time.NewTimer(lookAfter)
 	defer wait.Stop()
+	earlier := make(chan error, 1)
+	if known { // of the same job again nobody tells anything
+		looking, stop := context.WithTimeout(ctx, lookAfter)
+		defer stop()
+		go func() {
+			if is, err := c.isThere(looking, id, seq, jobType, script); is {
+				earlier <- err
+			}
+		}()
+	}
 	for {
 		select {
 		case raw := <-sub.C:
@@ -77,6 +84,8 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 					return id, refusalOf(e)
 				}
 			}
+		case err := <-earlier:
+			return id, err
 		case <-wait.C:
 			return id, nil
 		case <-ctx.Done():
@@ -85,14 +94,16 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 	}
 }
 
-// sameJob refuses an id that is another job's. A record that can not be read says
-// nothing against it.
-func (c *Client) sameJob(ctx context.Context, id, jobType, script string) error {
+// isThere looks whether a job that came earlier has the id, and refuses one that is another's. Who may not look does not find it.
+func (c *Client) isThere(ctx context.Context, id string, seq uint64, jobType, script string) (bool, error) {
 	j, err := c.Show(ctx, id)
-	if err != nil || j.Script == script && strings.EqualFold(j.Type, jobType) {
-		return nil
+	switch {
+	case err != nil || j.Sequence == seq:
+		return false, nil
+	case j.Script == script && strings.EqualFold(j.Type, jobType):
+		return true, nil
 	}
-	return &Refusal{
+	return true, &Refusal{
 		Status: http.StatusConflict, Code: "conflict", Job: id, Reason: "job id " + id + " is taken by a job with another script or type",
 		Hint: "choose another id; the same job again would be no fault",
 	}
@@ -127,6 +138,9 @@ func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Re
 		first = c.runOf(jobType, script, o)
 	} else {
 		o.ID = ulid.Make().String()
+		if len(o.Prerequisites) == 0 {
+			send = c.submitOnce
+		}
 	}
 	for {
 		one, cancel := context.WithTimeout(ctx, answerWithin)
@@ -143,6 +157,12 @@ func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Re
 		}
 	}
 	return c.await(ctx, o.ID, first)
+}
+
+// submitOnce submits under an id that is of this call: tried again, it is one message.
+func (c *Client) submitOnce(ctx context.Context, jobType, script string, o Options) (string, error) {
+	_, err := dispatch.SubmitOnce(ctx, c.js, c.bus.Prefix(), jobType, o.ID, o.Header(), []byte(script))
+	return o.ID, err
 }
 
 // runOf asks for the result of this job, and not of another that has its id, which who may not read the facts learns no other way. The

@@ -279,6 +279,53 @@ func TestRunUnderTheIDOfAnother(t *testing.T) {
 	}
 }
 
+// An id is free again when its job was refused or removed, and not only when the log has forgotten it: what is acknowledged under it runs.
+func TestAnIDThatIsFreeAgain(t *testing.T) {
+	for _, role := range []embedded.Role{embedded.Submitter, embedded.Operator} {
+		d, c := bed(t, role)
+		op, err := d.connect(soon(t), embedded.Operator)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer op.Close()
+		submit := map[string]func(id string) error{
+			"Submit": func(id string) error {
+				_, err := c.Submit(soon(t), "echo", "print second", client.Options{ID: id})
+				return err
+			},
+			"Queued": func(id string) error {
+				_, err := c.Queued(soon(t), "echo", "print second", client.Options{ID: id})
+				return err
+			},
+			"Run": func(id string) error {
+				_, err := c.Run(soon(t), "echo", "print second", client.Options{ID: id})
+				return err
+			},
+		}
+		for name, submit := range submit {
+			refused, removed := name+"-refused", name+"-removed"
+			_, err := op.Queued(soon(t), "echo", "print first", client.Options{ID: refused, Prerequisites: []client.Prerequisite{{ID: "nobody"}}})
+			if r := refusal(t, err); r.Code != "unknown_prerequisite" {
+				t.Fatalf("%+v", r)
+			}
+			if _, err := c.Run(soon(t), "echo", "print first", client.Options{ID: removed}); err != nil {
+				t.Fatal(err)
+			}
+			if err := op.Remove(soon(t), removed); err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range []string{refused, removed} {
+				if err := submit(id); err != nil {
+					t.Errorf("%s %s: %v", role, id, err)
+				}
+				if r, err := c.Await(soon(t), id); err != nil || r.Output != "second" {
+					t.Errorf("%s %s: %+v, %v", role, id, r, err)
+				}
+			}
+		}
+	}
+}
+
 // The longest result reaches who waits for it. Who asks for more than a message can have is told so, rather than waiting in vain.
 func TestTheLongestResult(t *testing.T) {
 	_, c := bed(t, embedded.Operator)

@@ -265,7 +265,7 @@ func (c *Component) reopen(ctx context.Context) error {
 
 func (c *Component) submit(ctx context.Context, e *entry, job string) (refused *events.Refusal, err error) {
 	err = limited(ctx, func(ctx context.Context) error {
-		_, _, err := dispatch.SubmitHeader(ctx, c.js, c.bus.Prefix(), e.def.Type, job, e.def.header(), []byte(e.def.Script))
+		_, err := dispatch.SubmitOnce(ctx, c.js, c.bus.Prefix(), e.def.Type, job, e.def.header(), []byte(e.def.Script))
 		return err
 	})
 	if errors.As(err, &refused) {
