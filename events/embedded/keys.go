@@ -42,6 +42,13 @@ func KeyFile(dir string, r Role) string { return filepath.Join(dir, "keys", stri
 func loadOrMakeKey(dir string, r Role) (nkeys.KeyPair, error) {
 	file := KeyFile(dir, r)
 	seed, err := os.ReadFile(file)
+	if err == nil && len(seed) == 0 {
+		// A start that was killed, or had no room on the disk, has made it and not written it: it is nobody's yet.
+		if err := os.Remove(file); err != nil {
+			return nil, fmt.Errorf("key file: %w", err)
+		}
+		err = fs.ErrNotExist
+	}
 	switch {
 	case err == nil:
 		kp, err := nkeys.FromSeed([]byte(strings.TrimSpace(string(seed))))

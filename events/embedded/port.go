@@ -37,8 +37,12 @@ func listenAt(cfg Config) (host string, port int, err error) {
 		}
 		return host, port, nil
 	}
-	if kept := keptPort(cfg.Dir); kept != 0 && free(host, kept) {
-		return host, kept, nil
+	if kept := keptPort(cfg.Dir); kept != 0 {
+		if free(host, kept) {
+			return host, kept, nil
+		}
+		cfg.Log.Warn("nats", "reason", fmt.Sprintf("port %d, which was kept for us, is taken by others: another is used, "+
+			"and contexts that name it have to be saved anew (herosup nats-context --save)", kept))
 	}
 	return host, -1, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -240,9 +241,13 @@ func TestPortIsKeptAndRefusedWhenTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	third := start(t, Config{Dir: dir})
+	log := hearing{slog.NewTextHandler(t.Output(), nil), "is taken by others", make(chan struct{}, 1)}
+	third := start(t, Config{Dir: dir, Log: slog.New(log)})
 	if third.URL() == url {
 		t.Error("took a port that somebody else listens on")
+	}
+	if len(log.heard) == 0 {
+		t.Error("it moved without a word")
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -35,8 +37,67 @@ func (h hearing) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
+// alone runs the test in a process of its own, and reports whether this is it: what fill does holds for the whole
+// process, and go test writes files of its own in it.
+func alone(t *testing.T) bool {
+	t.Helper()
+	const mark = "HEROSUP_TEST_ALONE"
+	if os.Getenv(mark) != "" {
+		return true
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), mark+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
+}
+
+// fill lets no file become larger than that until free is called, which is as good as a disk that is full.
+func fill(t *testing.T, bytes uint64) (free func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	full := before
+	full.Cur = bytes
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
+		t.Fatal(err)
+	}
+	free = func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(free)
+	return free
+}
+
+// A first start that found the disk full is followed by one that finds room.
+func TestAFirstStartWithoutRoomSpoilsNone(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	cfg := Config{Dir: t.TempDir()}
+	free := fill(t, 0)
+	s, err := Start(cfg)
+	if err == nil {
+		s.Stop()
+		t.Fatal("it started on a full disk")
+	}
+	t.Log(err)
+	free()
+	role(t, start(t, cfg), Operator)
+}
+
 // A disk that took nothing for a while does not end the log of jobs: what was acknowledged is there, and more is taken.
 func TestTheStoreOpensAgainWhenTheDiskTakesSomething(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	log := hearing{slog.NewTextHandler(t.Output(), nil), "critical write error", make(chan struct{}, 1)}
 	s := start(t, Config{Log: slog.New(log)})
 	b := system(t, s, "test")
@@ -52,18 +113,7 @@ func TestTheStoreOpensAgainWhenTheDiskTakesSomething(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Files may not become larger than what the log has, which is as good as a disk that is full.
-	signal.Ignore(syscall.SIGXFSZ)
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
-	full := before
-	full.Cur = uint64(len(script))
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before) //nolint:errcheck // it is the process' own
+	free := fill(t, uint64(len(script)))
 	if err := b.Conn().Publish("hero.cmd.job.submit.bash", script); err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +125,7 @@ func TestTheStoreOpensAgainWhenTheDiskTakesSomething(t *testing.T) {
 	if writable(s.cfg.Dir) == nil || s.storeFault() == "" {
 		t.Errorf("the disk is not full (%v), or the store does not mind (%q)", writable(s.cfg.Dir), s.storeFault())
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
+	free()
 
 	for end := time.Now().Add(20 * time.Second); ; {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
