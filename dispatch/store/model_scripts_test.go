@@ -90,6 +90,14 @@ func (w *world) accept(epoch, after uint64, sub submitted) string {
 		case alike && w.completes(id, sub):
 			handed = w.readyNow(id)
 		default:
+			if alike && sub.Refilled && j.isEnded() && j.seq == seq && (j.settled || j.expires) { // its message is there all the same
+				j.settled, j.expires = false, false
+				outcome := j.status
+				if j.dead {
+					outcome = "dead"
+				}
+				w.ended = append(w.ended, fmt.Sprint(seq, " ", id, " ", outcome))
+			}
 			code := map[bool]string{true: "SAME", false: "CONFLICT"}[alike]
 			if j.holder != "" && !j.isEnded() {
 				handed[id] = j.actor
