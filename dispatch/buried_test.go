@@ -337,7 +337,7 @@ func TestADeadJobThatIsAdopted(t *testing.T) {
 		b := newBed(t, r).fast()
 		b.cfg.MaxCrashes = 1
 		c := b.up()
-		b.push("f1", "echo", "sequence", "0") // nobody adopts it yet
+		b.push("f1", "echo", "sequence", "0", "token", "0 0   ", "type", "bash", "v", "1") // nobody adopts it yet
 		holding := make(chan store.Claimed, 1)
 		worker := b.actor("bash_1", hold(holding))
 		<-holding

@@ -333,7 +333,7 @@ func TestAForeignQueueHoldsNoRefillUp(t *testing.T) {
 		b.eventually("it is settled", func() bool { return b.logged() == 0 })
 		for id, jobType := range map[string]string{"j1": "odd", "j2": "bash"} {
 			if err := b.rdb.HSet(b.soon(), "hero:job:"+id, "status", "dispatched", "script", "x", "script_type", jobType, "type", jobType,
-				"sequence", was.Sequence, "queued_ms", time.Now().UnixMilli()).Err(); err != nil {
+				"sequence", was.Sequence, "token", "0 0   ", "queued_ms", time.Now().UnixMilli()).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -432,7 +432,7 @@ func TestAnOldCopyOfAForeignJob(t *testing.T) {
 			b := newBed(t, &redisServer{url: srv.URL()}).fast()
 			b.cfg.MaxCrashes = 1
 			c := b.up()
-			b.push("f1", "echo", "sequence", "0") // nobody adopts it yet
+			b.push("f1", "echo", "sequence", "0", "token", "0 0   ", "type", "bash", "v", "1") // nobody adopts it yet
 			p := b.keeps("f1")
 			if !tt.dead {
 				srv.Snapshot()

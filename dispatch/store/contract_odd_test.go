@@ -2,6 +2,7 @@ package store
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -64,6 +65,51 @@ var oddCases = map[string]func(b *bed){
 				b.Errorf("%q: ended %v", id, es)
 			}
 			b.s.rdb.Del(b.ctx(), "hero:dead", "hero:done", "hero:ended")
+		}
+	},
+	"a sequence that others wrote is none of the log's": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		for i, sequence := range []string{"5", "abc", "", "007", "x\ny z", strings.Repeat("9", 30), "0"} {
+			run, wait := "run"+strconv.Itoa(i), "wait"+strconv.Itoa(i)
+			b.push(run, append(slices.Clone(theirs), "sequence", sequence)...)
+			if r := b.record(run); r.Sequence != 0 {
+				b.Errorf("%q: %+v", sequence, r)
+			}
+			b.run(a, run, true)
+			if es := b.ended(10); len(es) != 0 {
+				b.Errorf("%q: ended %v", sequence, es)
+			}
+			if f := b.lastFact(); f.Job != run || f.Kind != FactEnded || f.Sequence != 0 || f.Attempt != 1 {
+				b.Errorf("%q: %+v", sequence, f)
+			}
+			b.push(wait, append(slices.Clone(theirs), "sequence", sequence)...)
+			if got := must[Adopted](b)(b.d.Adopt(b.ctx(), "sh", 0, 10)); !slices.Equal(got.Foreign, []string{wait}) {
+				b.Errorf("%q: adopt %+v", sequence, got)
+			}
+			seq := uint64(20 + i)
+			if got := b.accept(Submission{ID: wait, Type: "sh", Script: "theirs", Sequence: seq})[0]; got.Code != Same || !got.Adopted || got.Sequence != seq {
+				b.Errorf("%q: accept %+v", sequence, got)
+			}
+			b.run(a, wait, true)
+			if es := b.ended(10); len(es) != 1 || es[0].Sequence != seq {
+				b.Errorf("%q: ended %v", sequence, es)
+			} else if left := must[int](b)(b.d.Settle(b.ctx(), es)); left != 0 {
+				b.Errorf("%q: %d are not settled", sequence, left)
+			}
+		}
+	},
+	"a job of the log that others pushed unseen is whole": func(b *bed) {
+		a := b.actor("p_1", "i1")
+		b.push("f1", "script", "theirs", "status", "dispatched")
+		if got := b.accept(Submission{ID: "f1", Type: "sh", Script: "theirs", Sequence: 3})[0]; got.Code != Same || !got.Adopted {
+			b.Errorf("%+v", got)
+		}
+		b.run(a, "f1", true)
+		if r := b.record("f1"); r.Type != "sh" || r.Foreign || r.Sequence != 3 {
+			b.Errorf("%+v", r)
+		}
+		if theirs := must[string](b)(b.s.rdb.HGet(b.ctx(), "hero:job:f1", "script_type").Result()); theirs != "sh" {
+			b.Errorf("script_type %q", theirs)
 		}
 	},
 	"a level's place is read to its end": func(b *bed) {

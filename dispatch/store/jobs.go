@@ -66,6 +66,9 @@ func readRecord(id string, m map[string]string) Record {
 	if r.Status.Ended() {
 		r.FinishedAt, _ = time.Parse(time.RFC3339, r.UpdatedAt)
 	}
+	if m["token"] == "" { // what others call so is no message of the log
+		r.Sequence = 0
+	}
 	t, started, actor := readToken(m["token"])
 	r.Attempts, r.StartedAt, r.Actor = t.Attempt, started, actor
 	readOpts(&r, m["opts"])

@@ -113,6 +113,10 @@ local function known(id, sequence, script, again, retries, created, opts, refill
       else
         adopted = 1
         redis.call('HSET', job_key(id), 'sequence', sequence, 'v', '1')
+        if not j.ours then
+          redis.call('HSETNX', job_key(id), 'script_type', a_type)
+          redis.call('HSET', job_key(id), 'token', '0 0   ', 'type', a_type)
+        end
       end
       if j.ended then
         ended_of(id, sequence, j)

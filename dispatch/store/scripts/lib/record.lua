@@ -26,7 +26,7 @@ local function read(id)
     holder = holder or '',      -- the incarnation that has it, or that ended it; '' for nobody
     started = started or '',    -- ms of the last hand-out
     actor = actor or '',        -- whom that went to
-    sequence = f[3],            -- false for a record of others, '0' for one in no log
+    sequence = epoch and f[3],  -- none for a record of others, whatever they call so; '0' for one in no log
     script = f[4],
     ready = f[5] or '',
     timeout = f[6] or '',

@@ -8,6 +8,7 @@ local function start(id, j, name, inc)
   else -- pushed by others, and never seen before
     redis.call('HSETNX', job_key(id), 'script_type', a_type) -- original supervisors leave it to the queue's name
     redis.call('HSET', job_key(id), 'status', 'started', 'token', token, 'updated_at', stamp(), 'type', a_type, 'v', '1')
+    redis.call('HDEL', job_key(id), 'sequence') -- if there is one, it is not the log's
   end
   if j.opts then
     rare.begun(id, j.opts)
