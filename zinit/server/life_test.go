@@ -2,8 +2,10 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -219,4 +221,32 @@ func TestReadinessTestsGoWithTheirService(t *testing.T) {
 	svc.Test = []string{"/does/not/exist"}
 	up(t, c, "wrong", svc)
 	awaitState(t, c, "wrong", func(s zinit.Status) bool { return s.State.Kind == zinit.TestFailure && s.PID != 0 })
+}
+
+// A test that is asked again and again, for days, does not fill the log of all services.
+func TestTestsThatFailSayItOnce(t *testing.T) {
+	c := zinittest.Start(t).Client(t)
+	runs := filepath.Join(t.TempDir(), "runs")
+	up(t, c, "gone", zinit.Service{Exec: []string{"sleep", "1000"}, Test: []string{"/no/such/test"}})
+	up(t, c, "unfit", zinit.Service{Exec: []string{"sleep", "1000"}, Test: []string{"sh", "-c", "echo run >>" + runs + "; exit 1"}})
+	zinittest.Eventually(t, "some runs", func() error { // at the same pace
+		if b, err := os.ReadFile(runs); strings.Count(string(b), "run") < 6 {
+			return fmt.Errorf("are %q, %w", b, err)
+		}
+		return nil
+	})
+	awaitState(t, c, "gone", func(s zinit.Status) bool { return s.State.Kind == zinit.TestFailure })
+	lines, err := c.CurrentLogs(t.Context(), "")
+	ok(t, err)
+	slices.Sort(lines)
+	want := []string{
+		"[-] gone/test: ------------ [start] ------------",
+		"[-] gone: ------------ [start] ------------",
+		"[-] gone: cannot start its test: start /no/such/test: no such file or directory",
+		"[-] unfit/test: ------------ [start] ------------",
+		"[-] unfit: ------------ [start] ------------",
+	}
+	if !slices.Equal(lines, want) {
+		t.Errorf("got %q, want %q", lines, want)
+	}
 }

@@ -51,6 +51,7 @@ func (l *loop) begin(u *unit, test bool) {
 	}
 	if test {
 		p.label, p.argv, p.mark = u.name+testLabel, u.spec.Test, testMark(mark)
+		p.again = u.test.failed > 0
 		p.ext.SHA256 = "" // which is the service's program
 	}
 	life := u.life
@@ -93,8 +94,7 @@ func (l *loop) begun(u *unit, test bool, life int, did launched, err error) {
 		clear(l.early) // orphans that came to us to be reaped
 	}
 	if err != nil {
-		l.log.Warn("process not started", "service", u.name, "test", test, "err", err)
-		l.spawner.logs.add(line{stderr, u.name, "cannot start: " + err.Error()})
+		l.tellNotStarted(u, test, err)
 	} else if !isOver {
 		l.owners[pid] = owner{u, test}
 	}
@@ -120,6 +120,20 @@ func (l *loop) begun(u *unit, test bool, life int, did launched, err error) {
 			l.testExited(u, pid, over)
 		}
 	}
+}
+
+// tellNotStarted says why there is no process; of a test, which is tried again for as long as its
+// service lives, whenever that changes.
+func (l *loop) tellNotStarted(u *unit, test bool, err error) {
+	text := "cannot start: " + err.Error()
+	if test {
+		if text = "cannot start its test: " + err.Error(); u.test.told == text {
+			return
+		}
+		u.test.told = text
+	}
+	l.log.Warn("process not started", "service", u.name, "test", test, "err", err)
+	l.spawner.logs.add(line{stderr, u.name, text})
 }
 
 // tellUnmet says what is asked for and does not hold, whenever that changes.

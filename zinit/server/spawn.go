@@ -22,6 +22,7 @@ type plan struct {
 	dir   string
 	log   zinit.Log
 	ext   zinit.Extension
+	again bool // a test that has failed, which needs no banner
 }
 
 // spawner starts processes. It is for concurrent use.
@@ -118,7 +119,9 @@ func (s *spawner) output(p plan, who identity) (output, error) {
 		_ = os.Chown(errs.path, int(c.Uid), int(c.Gid))
 	}
 	return output{uintptr(out.w), uintptr(errs.w), func(started bool) {
-		s.logs.banner(p.label)
+		if !p.again {
+			s.logs.banner(p.label)
+		}
 		if !started {
 			out.abandon()
 			errs.abandon()

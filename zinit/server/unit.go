@@ -60,7 +60,8 @@ type test struct {
 	wanted   bool // not passed yet
 	pid      int  // the run that is on, 0 for none
 	starting bool
-	failed   int // runs in a row
+	failed   int    // runs in a row
+	told     string // why the latest could not be started, "" for not at all
 	next     time.Time
 	deadline time.Time
 }
@@ -297,7 +298,7 @@ func (u *unit) cleared() {
 func (u *unit) testStarted(pid int, now time.Time) {
 	u.test.starting = false
 	if pid != 0 {
-		u.test.pid, u.test.deadline = pid, now.Add(testTimeout)
+		u.test.pid, u.test.deadline, u.test.told = pid, now.Add(testTimeout), ""
 		return
 	}
 	u.state.Kind = zinit.TestFailure
