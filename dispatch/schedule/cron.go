@@ -136,8 +136,12 @@ func parseFields(words []string) (Rule, error) {
 		alone := []string{"*", "*", "*", "*", "*"}
 		alone[i] = words[i]
 		_, err := parser.Parse(strings.Join(alone, " "))
-		if err == nil && slices.Contains(strings.Split(words[i], ","), "") {
-			err = errors.New("a comma with nothing beside it") // which the library lets pass
+		switch { // what the library lets pass
+		case err != nil:
+		case slices.Contains(strings.Split(words[i], ","), ""):
+			err = errors.New("a comma with nothing beside it")
+		case strings.Contains(words[i], "*-"), strings.Contains(words[i], "?-"): // it would be every hour, not those up to 5
+			err = errors.New("a range that begins with all")
 		}
 		if err != nil {
 			return Rule{}, fault("allowed: "+f.allowed+", as "+forms, "%s %q: %s", f.name, short(words[i]), err)

@@ -39,6 +39,8 @@ func TestParseFaults(t *testing.T) {
 		"TZ=0":                      {"begins with a time zone", "timezone"},
 		"CRON_TZ=UTC 0 3 * * *":     {"begins with a time zone", "timezone"},
 		"H * * * *":                 {`minute "H"`, "0-59"},
+		"0 *-5 * * *":               {`hour "*-5"`, "a range 1-5"},
+		"1,?-9 * * * *":             {`minute "1,?-9"`, "a range 1-5"},
 		strings.Repeat("1,", 200):   {"bytes long", "256"},
 		"* * * * " + "\xff\xfe\x00": {"day of week", "SUN-SAT"},
 	} {
