@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -210,6 +209,7 @@ type flusher struct {
 // parcel is the jobs of one message.
 type parcel struct {
 	jobs  []events.JobCreate
+	left  int // how often only some of them were taken, and the others are sent again: an answer is to one such message
 	bytes int
 	body  []byte
 	since time.Time // first sent
@@ -328,16 +328,18 @@ func (s *sender) encode(p *parcel) (err error) {
 
 func (s *sender) transmit(id uint64, p *parcel) {
 	p.due = time.Now().Add(answerPace)
-	reply := s.inbox + "." + strconv.FormatUint(id, 10)
+	reply := fmt.Sprintf("%s.%d-%d", s.inbox, id, p.left)
 	if err := s.c.bus.Conn().PublishMsg(&nats.Msg{Subject: s.subject, Reply: reply, Data: p.body}); err != nil {
 		p.due = time.Now().Add(again)
 	}
 }
 
 func (s *sender) answer(m *nats.Msg) {
-	id, err := strconv.ParseUint(m.Subject[len(s.inbox)+1:], 10, 64)
+	var id uint64
+	var left int
+	_, err := fmt.Sscanf(m.Subject[len(s.inbox):], ".%d-%d", &id, &left)
 	p := s.under[id]
-	if err != nil || p == nil {
+	if err != nil || p == nil || left != p.left {
 		return // answered twice, because it was sent twice
 	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" { // nobody is there now
@@ -363,22 +365,22 @@ func (s *sender) answer(m *nats.Msg) {
 	for _, r := range a.Refused {
 		refused[r.Index] = &r.Refusal
 	}
-	var left []events.JobCreate // those that the log did not take this time
+	var rest []events.JobCreate // those that the log did not take this time
 	for i, job := range p.jobs {
 		switch r := refused[i]; {
 		case r == nil:
 			s.done(job, nil)
 		case r.Status == http.StatusServiceUnavailable:
-			left = append(left, job)
+			rest = append(rest, job)
 		default:
 			s.done(job, r)
 		}
 	}
-	p.jobs = left
-	if len(left) == 0 {
+	if p.jobs = rest; len(rest) == 0 {
 		delete(s.under, id)
 		return
 	}
+	p.left++
 	p.due = time.Now().Add(again)
 	if s.encode(p) != nil {
 		delete(s.under, id)

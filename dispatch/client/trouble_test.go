@@ -95,7 +95,7 @@ func TestBatchOfWhichTheLogTookAPart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	answer := func(want []string, refused ...dispatch.BatchRefusal) {
+	next := func(want ...string) *nats.Msg {
 		t.Helper()
 		m, err := sub.NextMsgWithContext(soon(t))
 		if err != nil {
@@ -112,7 +112,11 @@ func TestBatchOfWhichTheLogTookAPart(t *testing.T) {
 		if !slices.Equal(ids, want) {
 			t.Fatalf("%v came, want %v", ids, want)
 		}
-		body, err := json.Marshal(dispatch.BatchAnswer{Accepted: len(want) - len(refused), Refused: refused})
+		return m
+	}
+	answer := func(m *nats.Msg, refused ...dispatch.BatchRefusal) {
+		t.Helper()
+		body, err := json.Marshal(dispatch.BatchAnswer{Refused: refused})
 		if err == nil {
 			err = m.Respond(body)
 		}
@@ -120,11 +124,15 @@ func TestBatchOfWhichTheLogTookAPart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	answer([]string{"taken", "bad", "later"},
-		dispatch.BatchRefusal{Index: 1, Refusal: events.Refusal{Status: 400, Code: "bad"}},
-		dispatch.BatchRefusal{Index: 2, Refusal: events.Refusal{Status: 503, Code: "not_accepted"}})
-	answer([]string{"later"})
-	if count, err := b.Flush(soon(t)); err != nil || count != (client.BatchCount{Accepted: 2, Refused: 1}) {
+	bad := func(index, status int) dispatch.BatchRefusal {
+		return dispatch.BatchRefusal{Index: index, Refusal: events.Refusal{Status: status, Code: "no"}}
+	}
+	first := next("taken", "bad", "later")
+	answer(first, bad(1, 400), bad(2, 503))
+	second := next("later")
+	answer(first) // as if it had been sent twice
+	answer(second, bad(0, 400))
+	if count, err := b.Flush(soon(t)); err != nil || count != (client.BatchCount{Accepted: 1, Refused: 2}) {
 		t.Errorf("%+v, %v", count, err)
 	}
 }
