@@ -46,6 +46,11 @@ With --stop-actors each actor is stopped once it holds no job (or is killed afte
 				return err
 			}
 			d, err := dial(cmd.Context(), f, run)
+			if err != nil && run.External != nil {
+				// It hears commands by that server alone. A signal it hears as well.
+				return hinted(exitFailed, err, fmt.Sprintf("start that server, or `kill %d`: the daemon ends, actors go on; "+
+					"`herosup down --stop-actors` behind it ends them as well, without waiting for their jobs", run.PID))
+			}
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,6 +98,11 @@ func TestAPoolWakesWithoutNATS(t *testing.T) {
 			return err == nil && i.Alive()
 		})
 	})
+	// Nobody can tell it to end by a server that is away; what does is said.
+	want := fmt.Sprintf("kill %d", r.d.run.PID)
+	if out, err := r.command("down").CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("down: %v, want %q\n%s", err, want, out)
+	}
 	n.start()
 	r.poll("an answer of the daemon, which is to end now", func() bool {
 		_, err := r.d.bus.Conn().Request("$SRV.PING.daemon", nil, time.Second)
