@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/oklog/ulid/v2"
 
 	"herosup/dispatch"
@@ -22,7 +23,19 @@ func (c *Client) Submit(ctx context.Context, jobType, script string, o Options) 
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	id, _, _, err = dispatch.Submit(ctx, c.js, c.bus.Prefix(), jobType, []byte(script), o)
-	return id, err
+	return id, notTaken(id, err)
+}
+
+// notTaken makes a refusal of the log's own word that it has no room: without an answer it is not known whether it took the job.
+func notTaken(id string, err error) error {
+	var log *jetstream.APIError
+	if !errors.As(err, &log) {
+		return err
+	}
+	return &Refusal{
+		Status: http.StatusServiceUnavailable, Code: "not_accepted", Job: id, Reason: fmt.Sprintf("the log did not take job %s: %s", id, log.Description),
+		Hint: "try again; the daemon's log says more",
+	}
 }
 
 // lookAfter bounds how long Queued waits for the daemon's word.
@@ -49,7 +62,7 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 	defer cancel()
 	id, seq, known, err := dispatch.Submit(one, c.js, c.bus.Prefix(), jobType, []byte(script), o)
 	if err != nil {
-		return id, err
+		return id, notTaken(id, err)
 	}
 	wait := time.NewTimer(lookAfter)
 	defer wait.Stop()
@@ -162,7 +175,7 @@ func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Re
 // submitOnce submits under an id that is of this call: tried again, it is one message.
 func (c *Client) submitOnce(ctx context.Context, jobType, script string, o Options) (string, error) {
 	_, err := dispatch.SubmitOnce(ctx, c.js, c.bus.Prefix(), jobType, o.ID, o.Header(), []byte(script))
-	return o.ID, err
+	return o.ID, notTaken(o.ID, err)
 }
 
 // runOf asks for the result of this job, and not of another that has its id, which who may not read the facts learns no other way. The

@@ -66,6 +66,29 @@ func TestRunThatIsGivenUpWhileItIsSubmitted(t *testing.T) {
 	}
 }
 
+// What the log itself would not take was not accepted, and is not said to go on.
+func TestALogThatTakesNothing(t *testing.T) {
+	c, sub := deaf(t, "hero.cmd.job.submit.echo")
+	for name, submit := range map[string]func() error{
+		"Submit": func() error { _, err := c.Submit(soon(t), "echo", "x", client.Options{}); return err },
+		"Queued": func() error { _, err := c.Queued(soon(t), "echo", "x", client.Options{}); return err },
+		"Run":    func() error { _, err := c.Run(soon(t), "echo", "x", client.Options{}); return err },
+	} {
+		got := make(chan error, 1)
+		go func() { got <- submit() }()
+		m, err := sub.NextMsgWithContext(soon(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Respond([]byte(`{"error":{"code":503,"err_code":10023,"description":"insufficient resources"}}`)); err != nil {
+			t.Fatal(err)
+		}
+		if r := refusal(t, <-got); r.Code != "not_accepted" || r.Status != 503 || !strings.Contains(r.Reason, "insufficient resources") {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
 // What is added behind the end was not taken, and that is said.
 func TestAddToAClosedBatch(t *testing.T) {
 	c, _ := deaf(t, "hero.cmd.job.batch")
