@@ -3,6 +3,7 @@ package external_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -178,6 +179,11 @@ func TestActorsAreKeptWithoutTheServer(t *testing.T) {
 
 	away := scaler.Conn().StatusChanged(nats.RECONNECTING)
 	x.stop()
+	port, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", x.opts.Port)) // that nobody else gets it meanwhile
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
 	<-away
 	want("without the server")
 	if n := len(svc.C); n > 0 {
