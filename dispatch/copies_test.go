@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"herosup/dispatch/redistest"
 	"herosup/dispatch/store"
@@ -472,5 +473,22 @@ func TestAnOldCopyOfAForeignJob(t *testing.T) {
 				t.Errorf("told %d times that it is dead", n)
 			}
 		})
+	}
+}
+
+// What an earlier log numbered is no message of this one, also when its settings do not say where it began.
+func TestWhereALogBegins(t *testing.T) {
+	made := time.Date(2026, 11, 30, 18, 0, 0, 0, time.UTC)
+	clock := uint64(made.UnixMilli())
+	for name, c := range map[string]struct{ first, last, want uint64 }{
+		"by its settings":  {clock - 3, clock + 9, clock - 3},
+		"by the clock":     {0, clock + 9, clock - 60_000},
+		"empty":            {0, clock - 1, clock - 60_000},
+		"somebody's, at 1": {0, 17, 0},
+	} {
+		info := &jetstream.StreamInfo{Created: made, Config: jetstream.StreamConfig{FirstSeq: c.first}, State: jetstream.StreamState{LastSeq: c.last}}
+		if got := spanOf(info); got.first != c.want || got.last != c.last {
+			t.Errorf("%s: %+v, want it to begin at %d", name, got, c.want)
+		}
 	}
 }

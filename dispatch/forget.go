@@ -24,6 +24,16 @@ type logSpan struct {
 	last    uint64    // sequence of the last message it ever had
 }
 
+// spanOf is what the log has now. One of a daemon's own server begins at the clock of the moment before it was made, which its
+// settings do not say (events.EnsureStreams).
+func spanOf(info *jetstream.StreamInfo) logSpan {
+	l := logSpan{info.Created, info.Config.FirstSeq, info.State.LastSeq}
+	if clock := uint64(info.Created.Add(-time.Minute).UnixMilli()); l.first == 0 && l.last >= clock {
+		l.first = clock
+	}
+	return l
+}
+
 // underWay are the jobs of a page that came by this log and have not ended, or are dead, which is no last word either, as their records say.
 // The log has none whose id or type is no token: such a record is another's. foreign are those that came by no log, by the
 // last that is known of when.
@@ -64,7 +74,7 @@ func (c *Component) forgetSettled(ctx context.Context, r *reporter) error {
 		if err != nil {
 			return &logError{"look at the log", err}
 		}
-		span = logSpan{info.Created, info.Config.FirstSeq, info.State.LastSeq}
+		span = spanOf(info)
 		return nil
 	}) {
 		return context.Cause(ctx)
