@@ -19,7 +19,7 @@ func (z crate) stranger(name string, pid int) (bool, error) {
 		return false, ignoring(err, ServiceNotFound)
 	}
 	mark := f.Service.Env[markVar]
-	_, environ := environOf(pid)
+	_, environ, _ := EnvironOf(pid)
 	if mark == "" || len(environ) == 0 { // the last: it may be in the middle of an exec
 		return false, nil
 	}

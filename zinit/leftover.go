@@ -163,8 +163,8 @@ func markedProcesses() (map[events.Incarnation]markedProcess, error) {
 		if err != nil {
 			continue
 		}
-		dir, b := environOf(pid)
-		if !life.Alive() { // the environment may have been that of the next with the number
+		dir, b, _ := EnvironOf(pid) // of one that may not be looked at there is nothing
+		if !life.Alive() {          // the environment may have been that of the next with the number
 			continue
 		}
 		if there, err := os.Readlink(dir + "/ns/pid"); err != nil || there != here {
@@ -177,22 +177,26 @@ func markedProcesses() (map[events.Incarnation]markedProcess, error) {
 	return found, nil
 }
 
-// environOf is what a process shows of its environment, and the folder of /proc that shows it: another thread's, if the
-// first one has ended.
-func environOf(pid int) (dir string, environ []byte) {
+// EnvironOf is what a process shows of its environment, and the folder of /proc that shows it: another thread's, if the
+// first one has ended. It is empty in the middle of an exec and of an exit, and of a process that has none. The error is os.ErrPermission
+// of one that may not be looked at.
+func EnvironOf(pid int) (dir string, environ []byte, err error) {
 	dir = "/proc/" + strconv.Itoa(pid)
 	b, err := os.ReadFile(dir + "/environ")
-	if len(b) > 0 || errors.Is(err, os.ErrPermission) {
-		return dir, b
+	if errors.Is(err, os.ErrPermission) {
+		return dir, nil, err
+	}
+	if len(b) > 0 {
+		return dir, b, nil
 	}
 	threads, _ := os.ReadDir(dir + "/task")
 	for _, t := range threads {
 		of := dir + "/task/" + t.Name()
 		if b, err := os.ReadFile(of + "/environ"); err == nil && len(b) > 0 {
-			return of, b
+			return of, b, nil
 		}
 	}
-	return dir, nil
+	return dir, nil, nil
 }
 
 // carried reads an environment. A time that no service can have is none.

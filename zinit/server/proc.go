@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"herosup/zinit"
 )
 
 // proc is one process as /proc shows it.
@@ -160,12 +162,9 @@ func descendants(all []proc, root int) []proc {
 // exit a process has no environment for a moment (some never have any), and one
 // that is gone may have started another before.
 func envValue(pid int, name string) (value string, sure bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if errors.Is(err, os.ErrPermission) {
+	_, b, err := zinit.EnvironOf(pid)
+	if err != nil {
 		return "", true
-	}
-	if len(b) == 0 {
-		b = environOfOthers(pid)
 	}
 	for entry := range bytes.SplitSeq(b, []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(name+"=")); ok {
@@ -173,18 +172,6 @@ func envValue(pid int, name string) (value string, sure bool) {
 		}
 	}
 	return "", len(b) > 0
-}
-
-// environOfOthers is the environment of a process whose first thread has ended and shows none.
-func environOfOthers(pid int) []byte {
-	dir := "/proc/" + strconv.Itoa(pid) + "/task"
-	threads, _ := os.ReadDir(dir)
-	for _, t := range threads {
-		if b, err := os.ReadFile(dir + "/" + t.Name() + "/environ"); err == nil && len(b) > 0 {
-			return b
-		}
-	}
-	return nil
 }
 
 // inBetween reports whether a process shows no arguments: it is in the middle of an exec or of its end.
