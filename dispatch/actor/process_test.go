@@ -192,9 +192,12 @@ func TestKillsInABacklog(t *testing.T) {
 	hit, unended := 0, jobs
 	for n := 1; n <= 8 && b.count(store.FactEnded) < first*3/4; n++ {
 		cmd := b.spawn("p_1", noScript, "10")
+		who := b.await("its hello", func(f store.Fact) bool { // what the one before it has told is read by then, and no part of the goal
+			actor, err := events.ParseIncarnation(f.Incarnation)
+			return err == nil && f.Kind == store.FactHello && actor.PID == cmd.Process.Pid
+		}).Incarnation
 		goal := b.count(store.FactEnded) + r.IntN(300) + 1
 		b.await("some have ended", func(store.Fact) bool { return b.count(store.FactEnded) >= min(goal, first) })
-		who := b.facts[len(b.facts)-1].Incarnation
 		switch n % 3 {
 		case 0: // under the actor's calls
 			srv.stop()
