@@ -30,6 +30,10 @@ const (
 	HeaderAgain = "Hero-Again"
 )
 
+// HeaderSequence goes with a job.run whose job is in the log already, under the job id that is given: the number of its message,
+// which the log answered. Nothing is submitted then, so that asked again, or late, no job comes a second time.
+const HeaderSequence = "Hero-Sequence"
+
 // The headers of an answer to job.run and job.await, beside HeaderJobID.
 const (
 	// HeaderStatus is "finished" or "error".
@@ -70,6 +74,17 @@ func headerOf(name string) string {
 		}
 	}
 	return unknownHeader
+}
+
+// takeHeader takes a header out, whatever the case of its name; "" if there is none.
+func takeHeader(h nats.Header, name string) (value string) {
+	for n, values := range h {
+		if strings.EqualFold(n, name) && len(values) > 0 {
+			value = values[0]
+			delete(h, n)
+		}
+	}
+	return value
 }
 
 // Options are what a submitter may say about a job beside its script. What is nil or

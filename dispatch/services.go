@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,7 +118,12 @@ func (c *Component) request(ctx context.Context, m events.Message) {
 // is, or its end could be missed.
 func (c *Component) runJob(ctx context.Context, m events.Message, e events.JobRun) {
 	script := []byte(e.Script)
+	number := takeHeader(m.Header, HeaderSequence)
 	sub, r := parse(e.Type, m.Header, script, time.Now(), Defaults{}) // for its id
+	var logged uint64
+	if r == nil && number != "" {
+		logged, r = c.inLog(ctx, sub.ID, number)
+	}
 	if r != nil {
 		c.refuse(m, r)
 		return
@@ -133,6 +139,10 @@ func (c *Component) runJob(ctx context.Context, m events.Message, e events.JobRu
 	if m.WantsAnswer() {
 		c.toWaiters(waiter{id: id, m: m, run: true, what: whatIs(e.Type, e.Script)})
 	}
+	if logged > 0 {
+		c.toWaiters(ranAs{id: id, sequence: logged, what: whatIs(e.Type, e.Script)})
+		return
+	}
 	s, err := c.submit(ctx, e.Type, header, script, id)
 	if err != nil {
 		r := &events.Refusal{Status: http.StatusServiceUnavailable, Code: "not_accepted", Job: id, Reason: err.Error(), Hint: "try again; the daemon's log says why"}
@@ -141,6 +151,26 @@ func (c *Component) runJob(ctx context.Context, m events.Message, e events.JobRu
 		return
 	}
 	c.toWaiters(ranAs{id: id, sequence: s.sequence, what: whatIs(e.Type, e.Script)})
+}
+
+// inLog reads the number of the message by which a run's job has come already, and looks that the log has got so far.
+func (c *Component) inLog(ctx context.Context, id, number string) (sequence uint64, r *events.Refusal) {
+	sequence, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || sequence == 0 || id == "" {
+		return 0, bad("bad_header", fmt.Sprintf("header %s: %q is no message of a job", HeaderSequence, short(number)),
+			"give the number that the log answered, and the job's "+HeaderJobID+"; or leave it out to submit the job")
+	}
+	var last uint64
+	if err := limited(ctx, func(ctx context.Context) (err error) {
+		last, err = c.everLogged(ctx)
+		return err
+	}); err != nil {
+		return 0, c.endTrouble(id, err)
+	}
+	if sequence > last {
+		return 0, unknownJob(id)
+	}
+	return sequence, nil
 }
 
 type submitted struct {

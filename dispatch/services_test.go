@@ -110,6 +110,64 @@ func TestARefusedIDIsFree(t *testing.T) {
 	})
 }
 
+// Who runs what is in the log already asks with its number, and submits nothing: asked late, a job that was removed does not come again.
+func TestRunOfWhatIsInTheLog(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		life := b.up()
+		b.actor("bash_1", func(_ context.Context, j store.Claimed) (store.Outcome, bool) {
+			return store.Outcome{Output: j.Script}, true
+		})
+		logged := func() uint64 {
+			last, err := life.everLogged(b.soon())
+			if err != nil {
+				b.Fatal(err)
+			}
+			return last
+		}
+		ask := func(id, script, number string) (*nats.Msg, *events.Refusal) {
+			return b.ask("hero.cmd.job.run.bash", nats.Header{"Hero-Job-Id": {id}, "hero-sequence": {number}}, script)
+		}
+		number := func(id string) string {
+			_, seq, _, err := Submit(b.soon(), b.js, "", "bash", []byte("x"), Options{ID: id})
+			if err != nil {
+				b.Fatal(err)
+			}
+			return fmt.Sprint(seq)
+		}
+		mine := number("mine")
+		for range 2 { // before its end and after
+			if m, r := ask("mine", "x", mine); r != nil || string(m.Data) != "x" {
+				t.Errorf("%+v", r)
+			}
+		}
+		if _, r := ask("mine", "another", mine); r == nil || r.Code != "conflict" {
+			t.Errorf("another's: %+v", r)
+		}
+		if _, r := b.ask("hero.cmd.job.remove.mine", nil, ""); r != nil {
+			t.Fatalf("remove: %+v", r)
+		}
+		if _, r := ask("mine", "x", mine); r == nil || r.Status != 410 || r.Code != "result_gone" {
+			t.Errorf("of a removed one: %+v", r)
+		}
+		if n := logged(); fmt.Sprint(n) != mine {
+			t.Errorf("the log has %d messages, and had %s", n, mine)
+		}
+		if _, r := ask("mine", "x", mine+"0"); r == nil || r.Status != 404 || r.Code != "unknown_job" {
+			t.Errorf("what the log has not: %+v", r)
+		}
+		for id, number := range map[string]string{"mine": "0", "other": "-1", "": "1"} {
+			h := nats.Header{"Hero-Sequence": {number}}
+			if id != "" {
+				h["Hero-Job-Id"] = []string{id}
+			}
+			if _, r := b.ask("hero.cmd.job.run.bash", h, "x"); r == nil || r.Code != "bad_header" || r.Hint == "" {
+				t.Errorf("%q of %q: %+v", number, id, r)
+			}
+		}
+	})
+}
+
 func TestAwaitAnswersAtTheEnd(t *testing.T) {
 	eachRedis(t, func(t *testing.T, r *redisServer) {
 		b := newBed(t, r)

@@ -46,20 +46,19 @@ func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	return c.await(ctx, id, nil)
 }
 
-// await asks by first, if that is not nil, and after unknownFor by job.await.
-func (c *Client) await(ctx context.Context, id string, first *nats.Msg) (Result, error) {
-	subject, err := c.bus.Subject(events.JobAwait{Job: id})
-	if err != nil {
-		return Result{Job: id}, err
+// await asks by ask, which submits nothing; nil means job.await.
+func (c *Client) await(ctx context.Context, id string, ask *nats.Msg) (Result, error) {
+	if ask == nil {
+		subject, err := c.bus.Subject(events.JobAwait{Job: id})
+		if err != nil {
+			return Result{Job: id}, err
+		}
+		ask = &nats.Msg{Subject: subject}
 	}
 	back := c.bus.Conn().StatusChanged(nats.CONNECTED)
 	defer c.bus.Conn().RemoveStatusListener(back)
 	begun := time.Now()
 	for {
-		ask := first
-		if ask == nil || time.Since(begun) > unknownFor {
-			ask = &nats.Msg{Subject: subject}
-		}
 		m, err := c.question(ctx, ask, back)
 		if ctx.Err() != nil {
 			return Result{Job: id}, context.Cause(ctx)

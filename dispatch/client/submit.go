@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,10 +21,16 @@ import (
 // will run. jobType is the script type of a pool ("bash"); one that no pool runs is
 // accepted as well, and waits. Without a deadline in ctx the wait is five seconds.
 func (c *Client) Submit(ctx context.Context, jobType, script string, o Options) (id string, err error) {
+	id, _, err = c.submit(ctx, jobType, script, o)
+	return id, err
+}
+
+// submit is Submit, and tells the job's place in the log.
+func (c *Client) submit(ctx context.Context, jobType, script string, o Options) (id string, seq uint64, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	id, _, _, err = dispatch.Submit(ctx, c.js, c.bus.Prefix(), jobType, []byte(script), o)
-	return id, notTaken(id, err)
+	id, seq, _, err = dispatch.Submit(ctx, c.js, c.bus.Prefix(), jobType, []byte(script), o)
+	return id, seq, notTaken(id, err)
 }
 
 // notTaken makes a refusal of the log's own word that it has no room: without an answer it is not known whether it took the job.
@@ -46,23 +53,29 @@ const lookAfter = time.Second
 // such prerequisite) is returned as an error. No word within the second is no error:
 // the job is accepted, Redis may be away.
 func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) (id string, err error) {
+	id, _, err = c.queued(ctx, jobType, script, o)
+	return id, err
+}
+
+// queued is Queued, and tells the job's place in the log.
+func (c *Client) queued(ctx context.Context, jobType, script string, o Options) (id string, seq uint64, err error) {
 	if o.ID == "" {
 		o.ID = ulid.Make().String()
 	}
 	if r := dispatch.CheckSubmission(jobType, o.Header(), []byte(script)); r != nil {
 		r.Job = o.ID
-		return o.ID, r // before the id gets into a subject
+		return o.ID, 0, r // before the id gets into a subject
 	}
 	sub, err := c.bus.Subscribe(queuedAs(o.ID, strings.ToLower(jobType)), rejectedSubmissions)
 	if err != nil {
-		return o.ID, err
+		return o.ID, 0, err
 	}
 	defer sub.Unsubscribe()
 	one, cancel := bounded(ctx)
 	defer cancel()
 	id, seq, known, err := dispatch.Submit(one, c.js, c.bus.Prefix(), jobType, []byte(script), o)
 	if err != nil {
-		return id, notTaken(id, err)
+		return id, 0, notTaken(id, err)
 	}
 	wait := time.NewTimer(lookAfter)
 	defer wait.Stop()
@@ -86,23 +99,23 @@ func (c *Client) Queued(ctx context.Context, jobType, script string, o Options) 
 			switch e := m.Event.(type) {
 			case events.JobQueued: // an older job of this id has another sequence
 				if e.Sequence == seq {
-					return id, nil
+					return id, seq, nil
 				}
 			case events.JobWaiting:
 				if e.Sequence == seq {
-					return id, nil
+					return id, seq, nil
 				}
 			case events.CommandRejected:
 				if e.Sequence == seq {
-					return id, refusalOf(e)
+					return id, seq, refusalOf(e)
 				}
 			}
 		case err := <-earlier:
-			return id, err
+			return id, seq, err
 		case <-wait.C:
-			return id, nil
+			return id, seq, nil
 		case <-ctx.Done():
-			return id, context.Cause(ctx)
+			return id, seq, context.Cause(ctx)
 		}
 	}
 }
@@ -143,23 +156,23 @@ func refusalOf(e events.CommandRejected) *Refusal {
 // and of the bus for as long as ctx lets it: the job is submitted under an id of its
 // own and asked for by that. The end of ctx does not end the job; ErrUnconfirmed if that came before the log had it, as far as is known.
 func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Result, error) {
-	send, first := c.Submit, (*nats.Msg)(nil)
-	if len(o.Prerequisites) > 0 { // it may be refused when it is read
-		send = c.Queued
-	}
-	if o.ID != "" {
-		first = c.runOf(jobType, script, o)
-	} else {
+	send, given := c.submit, o.ID != ""
+	if !given {
 		o.ID = ulid.Make().String()
-		if len(o.Prerequisites) == 0 {
-			send = c.submitOnce
-		}
+		send = c.submitOnce
 	}
+	if len(o.Prerequisites) > 0 { // it may be refused when it is read
+		send = c.queued
+	}
+	var ask *nats.Msg
 	for {
 		one, cancel := context.WithTimeout(ctx, answerWithin)
-		_, err := send(one, jobType, script, o)
+		_, seq, err := send(one, jobType, script, o)
 		cancel()
 		if err == nil {
+			if given {
+				ask = c.runOf(jobType, script, o, seq)
+			}
 			break
 		}
 		if !passing(err) && !errors.Is(err, context.Canceled) { // the end of ctx leaves it as open as a lost answer
@@ -169,23 +182,25 @@ func (c *Client) Run(ctx context.Context, jobType, script string, o Options) (Re
 			return Result{Job: o.ID}, fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		}
 	}
-	return c.await(ctx, o.ID, first)
+	return c.await(ctx, o.ID, ask)
 }
 
 // submitOnce submits under an id that is of this call: tried again, it is one message.
-func (c *Client) submitOnce(ctx context.Context, jobType, script string, o Options) (string, error) {
-	_, err := dispatch.SubmitOnce(ctx, c.js, c.bus.Prefix(), jobType, o.ID, o.Header(), []byte(script))
-	return o.ID, notTaken(o.ID, err)
+func (c *Client) submitOnce(ctx context.Context, jobType, script string, o Options) (string, uint64, error) {
+	seq, err := dispatch.SubmitOnce(ctx, c.js, c.bus.Prefix(), jobType, o.ID, o.Header(), []byte(script))
+	return o.ID, seq, notTaken(o.ID, err)
 }
 
-// runOf asks for the result of this job, and not of another that has its id, which who may not read the facts learns no other way. The
-// log has the job by then, and the same job again is the same job. nil: its type can be none.
-func (c *Client) runOf(jobType, script string, o Options) *nats.Msg {
+// runOf asks for the result of this job, and not of another that has its id, which who may not read the facts learns no other way.
+// It is in the log at seq. nil: its type can be none.
+func (c *Client) runOf(jobType, script string, o Options, seq uint64) *nats.Msg {
 	subject, err := c.bus.Subject(events.JobRun{Type: jobType})
 	if err != nil {
 		return nil
 	}
-	return &nats.Msg{Subject: subject, Header: o.Header(), Data: []byte(script)}
+	h := o.Header()
+	h[dispatch.HeaderSequence] = []string{strconv.FormatUint(seq, 10)}
+	return &nats.Msg{Subject: subject, Header: h, Data: []byte(script)}
 }
 
 // passing tells an error that a reconnect mends.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"herosup/dispatch"
 	"herosup/dispatch/client"
@@ -354,6 +356,37 @@ func TestAnIDThatIsFreeAgain(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Run puts one message into the log: a second one, behind the end of its job, would be the job once more if that was removed by then.
+func TestRunSubmitsOnce(t *testing.T) {
+	d, c := bed(t, embedded.Submitter)
+	bus, err := d.nats.Connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close()
+	js, err := jetstream.New(bus.Conn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := func() uint64 {
+		s, err := js.Stream(soon(t), events.JobsStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.CachedInfo().State.LastSeq
+	}
+	before := last()
+	const runs = 20
+	for n := range uint64(runs) {
+		if r, err := c.Run(soon(t), "echo", "print x", client.Options{ID: fmt.Sprint("once-", n)}); err != nil || r.Output != "x" {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	}
+	if n := last() - before; n != runs {
+		t.Errorf("%d messages of %d jobs", n, runs)
 	}
 }
 
