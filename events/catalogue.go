@@ -60,6 +60,8 @@ var catalogue = []*Kind{
 	declare[RedisChecked](Fact, "system", "redischecked"),
 	declare[ZinitLost](Fact, "system", "zinitlost"),
 	declare[ZinitBack](Fact, "system", "zinitback"),
+	declare[LogLost](Fact, "system", "loglost"),
+	declare[LogBack](Fact, "system", "logback"),
 	declare[CommandRejected](Fact, "system", "rejected"),
 
 	raw(declare[JobSubmit](Command, "job", "submit")),
@@ -198,6 +200,8 @@ func (RedisBack) isEvent()          {}
 func (RedisRefilled) isEvent()      {}
 func (RedisChecked) isEvent()       {}
 func (ZinitLost) isEvent()          {}
+func (LogLost) isEvent()            {}
+func (LogBack) isEvent()            {}
 func (ZinitBack) isEvent()          {}
 func (CommandRejected) isEvent()    {}
 

@@ -69,6 +69,14 @@ type ZinitLost struct {
 // ZinitBack: it answers again; ProcessObserved facts follow.
 type ZinitBack struct{}
 
+// LogLost: the daemon's own NATS server stores nothing. Jobs that are submitted are not accepted; those in Redis go on.
+type LogLost struct {
+	Reason string `json:"reason"`
+}
+
+// LogBack: it stores again.
+type LogBack struct{}
+
 // CommandRejected: a command was refused and changed nothing.
 type CommandRejected struct {
 	// Command is "<entity>-<verb>" of what was refused.

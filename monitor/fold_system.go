@@ -38,6 +38,11 @@ func (v *View) foldSystem(e events.Event, at time.Time) {
 		v.warn(Warning{At: at, Event: "zinit-lost", Text: "zinit is lost: " + e.Reason})
 	case events.ZinitBack:
 		s.Zinit = Link{State: LinkOK, Since: utc(at)}
+	case events.LogLost:
+		s.Log = Link{State: LinkLost, Since: utc(at), Reason: e.Reason}
+		v.warn(Warning{At: at, Event: "log-lost", Text: "the log of jobs takes nothing: " + e.Reason})
+	case events.LogBack:
+		s.Log = Link{State: LinkOK, Since: utc(at)}
 	case events.FactsLost:
 		v.warn(Warning{At: at, Event: "facts-lost", Text: "facts of actors were lost: " + e.Reason})
 	case events.CommandRejected:

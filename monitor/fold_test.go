@@ -84,6 +84,7 @@ func story() []events.Event {
 		events.QueueUnserved{Type: "v", Ready: 3, Reason: "no pool runs jobs of type v"},
 		events.QueueMeasured{Type: "v", Ready: 4, Delayed: 1, OldestWait: 9.87654},
 		events.RedisLost{Reason: "dial unix redis.sock: connection refused"},
+		events.LogLost{Reason: "write error"},
 		events.CommandRejected{Command: "actor-start", Code: "unknown_actor", Reason: "actor bash_99 is above the maximum 12 of its pool", Actor: "bash_99"},
 		events.ActorPinged{Pool: "bash", Actor: "bash_77", Nonce: "n"}, // unknown: no matter
 		events.JobEnded{Type: "bash", Job: "j9", Outcome: events.Errored, Reason: "cancelled"},

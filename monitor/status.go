@@ -36,9 +36,9 @@ func (v *View) findings(s Status) []string {
 	for _, l := range []struct {
 		name string
 		Link
-	}{{"redis", s.Redis}, {"zinit", s.Zinit}} {
+	}{{"redis is lost", s.Redis}, {"zinit is lost", s.Zinit}, {"the log of jobs takes nothing", s.Log}} {
 		if l.State == LinkLost {
-			list = append(list, fmt.Sprintf("%s is lost since %s: %s", l.name, l.Since.Format(time.RFC3339), l.Reason))
+			list = append(list, fmt.Sprintf("%s since %s: %s", l.name, l.Since.Format(time.RFC3339), l.Reason))
 		}
 	}
 	for _, f := range s.RedisFindings {

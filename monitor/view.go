@@ -46,7 +46,7 @@ func NewView(cfg Config) *View {
 	v := &View{
 		grace: cfg.OverrunGrace,
 		pools: map[string]*pool{}, actors: map[string]*actor{}, queues: map[string]*Queue{}, unserved: map[string]Unserved{},
-		status: Status{Redis: Link{State: LinkUnknown}, Zinit: Link{State: LinkUnknown}},
+		status: Status{Redis: Link{State: LinkUnknown}, Zinit: Link{State: LinkUnknown}, Log: Link{State: LinkUnknown}},
 	}
 	for _, p := range cfg.Pools {
 		types := p.Types

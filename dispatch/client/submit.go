@@ -41,7 +41,7 @@ func notTaken(id string, err error) error {
 	}
 	return &Refusal{
 		Status: http.StatusServiceUnavailable, Code: "not_accepted", Job: id, Reason: fmt.Sprintf("the log did not take job %s: %s", id, log.Description),
-		Hint: "try again; the daemon's log says more",
+		Hint: "herosup status says why the log takes nothing; try again when it does",
 	}
 }
 

@@ -32,6 +32,7 @@
 // own default is two minutes); SyncAlways writes through at about ten times the
 // cost of a publish.
 //
-// While the disk is full nothing is acknowledged; within seconds of there being room
-// again the store is opened anew (tend.go) and takes more.
+// With less than 128 MiB of room on the disk what comes is refused, until there are 192 (room.go). If the disk is full
+// all the same nothing is acknowledged; within seconds of there being room again the store is opened anew (tend.go) and takes more. LogLost and LogBack tell of that, and of a
+// store that has all it may have.
 package embedded

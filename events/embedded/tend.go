@@ -1,13 +1,17 @@
 package embedded
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"herosup/events"
 )
 
 const (
@@ -26,12 +30,17 @@ const (
 // stream after one, and turns the whole store off where it may not write, until somebody
 // restarts it: a disk that was full for a moment would end the intake of jobs for good.
 //
-// It looks when the server has complained, and goes on until all is well.
+// It looks when the server has complained, and goes on until all is well; how much room the disk has it looks all the time.
+// What it finds it tells.
 func (s *Server) tend(logs *logger) {
 	var wait time.Duration
+	var closed string // why we have closed the store; "": it is open
+	lost := false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
+	room := time.NewTicker(roomEvery)
+	defer room.Stop()
 	for {
 		select {
 		case <-s.ending:
@@ -41,18 +50,38 @@ func (s *Server) tend(logs *logger) {
 				wait = tendFirst
 				timer.Reset(wait)
 			}
+			continue
+		case <-room.C:
+			little := s.noRoom(closed != "")
+			if (little == "") == (closed == "") {
+				continue
+			}
+			if err := s.close(little != ""); err != nil {
+				s.cfg.Log.Warn("nats", "reason", "close the store for want of room, or open it", "err", err)
+				continue
+			}
+			closed = little
 		case <-timer.C:
-			if s.storeFault() == "" {
-				wait = 0
-				continue
-			}
-			if s.reopen() {
-				wait = 0
-				continue
-			}
-			wait = min(2*wait, tendMost)
-			timer.Reset(wait)
 		}
+		broken := s.storeFault()
+		if broken != "" && s.reopen() {
+			broken, closed = "", "" // what was closed by us is not
+		}
+		fault := cmp.Or(closed, broken, s.full())
+		switch {
+		case fault != "" && !lost:
+			s.cfg.Log.Warn("log lost", "event", "LogLost", "reason", fault)
+			s.tell(events.LogLost{Reason: fault})
+		case fault == "" && lost:
+			s.cfg.Log.Info("log back", "event", "LogBack")
+			s.tell(events.LogBack{})
+		}
+		if lost = fault != ""; !lost {
+			wait = 0
+			continue
+		}
+		wait = min(max(2*wait, tendFirst), tendMost)
+		timer.Reset(wait)
 	}
 }
 
@@ -67,6 +96,27 @@ func (s *Server) storeFault() string {
 		}
 	}
 	return ""
+}
+
+// full says that the store has as much as it may; "" when it has not.
+func (s *Server) full() string {
+	info, err := s.srv.Jsz(&server.JSzOptions{})
+	if err != nil || int64(info.Store) <= info.Config.MaxStore {
+		return ""
+	}
+	return fmt.Sprintf("it holds %d MiB, and may hold no more: it takes jobs again when some of those it has have ended; a start finds its bound anew", info.Config.MaxStore>>20)
+}
+
+// tell publishes a fact about the store.
+func (s *Server) tell(e events.Event) {
+	b, err := s.Connect("nats")
+	if err == nil {
+		err = b.Publish(e)
+		b.Close()
+	}
+	if err != nil {
+		s.cfg.Log.Warn("nats", "reason", "tell how the store is", "err", err)
+	}
 }
 
 // reopen opens the store again if the disk takes something, and reports whether it works.
@@ -93,8 +143,7 @@ func (s *Server) reopen() bool {
 
 // writable tries whether the disk has room and takes a file.
 func writable(dir string) error {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err == nil && int64(st.Bavail)*st.Bsize < tendRoom {
+	if room, err := freeRoom(dir); err == nil && room < tendRoom {
 		return syscall.ENOSPC // and what little there is left to others
 	}
 	f, err := os.CreateTemp(dir, "room")

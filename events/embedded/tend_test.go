@@ -2,12 +2,14 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -113,6 +115,7 @@ func TestTheStoreOpensAgainWhenTheDiskTakesSomething(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	next := hears(t, b)
 	free := fill(t, uint64(len(script)))
 	if err := b.Conn().Publish("hero.cmd.job.submit.bash", script); err != nil {
 		t.Fatal(err)
@@ -124,6 +127,9 @@ func TestTheStoreOpensAgainWhenTheDiskTakesSomething(t *testing.T) {
 	}
 	if writable(s.cfg.Dir) == nil || s.storeFault() == "" {
 		t.Errorf("the disk is not full (%v), or the store does not mind (%q)", writable(s.cfg.Dir), s.storeFault())
+	}
+	if e, is := next().(events.LogLost); !is || e.Reason == "" {
+		t.Errorf("told %+v", e)
 	}
 	free()
 
@@ -138,6 +144,9 @@ func TestTheStoreOpensAgainWhenTheDiskTakesSomething(t *testing.T) {
 			t.Fatalf("the log takes nothing, though the disk would: %v", err)
 		}
 	}
+	if e, is := next().(events.LogBack); !is {
+		t.Errorf("told %+v", e)
+	}
 	stream, err := js.Stream(ctx5(t), events.JobsStream)
 	if err != nil {
 		t.Fatal(err)
@@ -147,5 +156,99 @@ func TestTheStoreOpensAgainWhenTheDiskTakesSomething(t *testing.T) {
 	}
 	if f := s.storeFault(); f != "" {
 		t.Errorf("still: %s", f)
+	}
+}
+
+// hears gives what is told about the log from now on.
+func hears(t *testing.T, b *events.Bus) (next func() events.Event) {
+	t.Helper()
+	sub, err := b.Subscribe("evt.system.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sub.Unsubscribe)
+	return func() events.Event {
+		t.Helper()
+		select {
+		case raw := <-sub.C:
+			m, err := sub.Open(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m.Event
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing is told")
+			return nil
+		}
+	}
+}
+
+// Before the disk is full the store refuses what comes, with an answer, and says why; with room it takes more.
+func TestNothingIsStoredWithoutRoom(t *testing.T) {
+	var room atomic.Int64
+	room.Store(enoughRoom)
+	real := freeRoom
+	t.Cleanup(func() { freeRoom = real }) // behind the end of the server
+	freeRoom = func(string) (int64, error) { return room.Load(), nil }
+	s := start(t, Config{})
+	b := system(t, s, "test")
+	if err := events.EnsureStreams(ctx5(t), b); err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(b.Conn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish := func() error {
+		_, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("x"))
+		return err
+	}
+	if err := publish(); err != nil {
+		t.Fatal(err)
+	}
+	next := hears(t, b)
+	room.Store(leastRoom - 1)
+	if e, is := next().(events.LogLost); !is || !strings.Contains(e.Reason, "127 MiB") {
+		t.Errorf("told %+v", e)
+	}
+	if err, is := errors.AsType[*jetstream.APIError](publish()); !is {
+		t.Errorf("taken: %v", err)
+	}
+	room.Store(enoughRoom)
+	if e, is := next().(events.LogBack); !is {
+		t.Errorf("told %+v", e)
+	}
+	if err := publish(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A store that has all that it may have is told to take nothing, and to take something again when it has room.
+func TestAFullStoreIsTold(t *testing.T) {
+	s := start(t, Config{MaxStore: 3 << 20})
+	b := system(t, s, "test")
+	js, err := jetstream.New(b.Conn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.CreateStream(ctx5(t), jetstream.StreamConfig{Name: "TEST", Subjects: []string{"test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := hears(t, b)
+	for range 10 {
+		_, err = js.Publish(ctx5(t), "test", make([]byte, 1<<20))
+	}
+	if err == nil {
+		t.Fatal("the store has no bound")
+	}
+	if e, is := next().(events.LogLost); !is || !strings.Contains(e.Reason, "3 MiB") {
+		t.Errorf("told %+v", e)
+	}
+	if err := stream.Purge(ctx5(t)); err != nil {
+		t.Fatal(err)
+	}
+	if e, is := next().(events.LogBack); !is {
+		t.Errorf("told %+v", e)
 	}
 }
