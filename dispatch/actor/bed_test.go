@@ -79,16 +79,25 @@ func (b *bed) script(text string) string {
 }
 
 // await waits for a fact.
-func (b *bed) await(what string, is func(store.Fact) bool) store.Fact {
+func (b *bed) await(what string, is func(store.Fact) bool) (found store.Fact) {
 	b.Helper()
-	until := time.Now().Add(soon)
-	for seen := 0; ; {
+	seen := 0
+	b.until(what, func() bool {
 		for ; seen < len(b.facts); seen++ {
-			if is(b.facts[seen]) {
-				return b.facts[seen]
+			if found = b.facts[seen]; is(found) {
+				return true
 			}
 		}
-		if time.Now().After(until) {
+		return false
+	})
+	return found
+}
+
+// until reads facts until something holds.
+func (b *bed) until(what string, holds func() bool) {
+	b.Helper()
+	for end := time.Now().Add(soon); !holds(); {
+		if time.Now().After(end) {
 			b.Fatalf("no fact: %s; have %s; the actors' log:\n%s", what, b.kinds(), b.logs.String())
 		}
 		batch, err := b.s.ReadFacts(b.Context(), b.last, 200*time.Millisecond)

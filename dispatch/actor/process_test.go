@@ -197,7 +197,7 @@ func TestKillsInABacklog(t *testing.T) {
 			return err == nil && f.Kind == store.FactHello && actor.PID == cmd.Process.Pid
 		}).Incarnation
 		goal := b.count(store.FactEnded) + r.IntN(300) + 1
-		b.await("some have ended", func(store.Fact) bool { return b.count(store.FactEnded) >= min(goal, first) })
+		b.until("some have ended", func() bool { return b.count(store.FactEnded) >= min(goal, first) })
 		switch n % 3 {
 		case 0: // under the actor's calls
 			srv.stop()
@@ -205,7 +205,7 @@ func TestKillsInABacklog(t *testing.T) {
 		case 1:
 			lost := p.lostSoFar()
 			p.lose(1)
-			b.await("an answer is lost", func(store.Fact) bool { return p.lostSoFar() > lost || b.count(store.FactEnded) == first })
+			b.until("an answer is lost", func() bool { return p.lostSoFar() > lost || b.count(store.FactEnded) == first })
 		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -222,7 +222,7 @@ func TestKillsInABacklog(t *testing.T) {
 	b.spawn("p_1", noScript, "10")
 	ends := map[string]int{}
 	for seen := 0; unended > 0; {
-		b.await("an end", func(store.Fact) bool { return len(b.facts) > seen })
+		b.until("an end", func() bool { return len(b.facts) > seen })
 		for ; seen < len(b.facts); seen++ {
 			if f := b.facts[seen]; f.Kind == store.FactEnded {
 				ends[f.Job]++
