@@ -45,7 +45,8 @@
 //     takes 32 descriptors.
 //   - Two servers never serve one socket or one folder: both are locked, and
 //     the second is refused with the PID of the first. The socket is for its
-//     owner alone (0600), and who connects is asked for his user. A path that is no socket is never removed.
+//     owner alone (0600), and who connects is asked for his user. A path that is no socket is never removed;
+//     a socket whose name somebody removed is made again within a second.
 //   - When ctx of Run ends, all services are stopped, dependents before what
 //     they depend on, and Run returns nil.
 //   - When the server itself is killed, its children go on, and the next Run over

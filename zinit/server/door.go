@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -23,28 +24,91 @@ const (
 	// acceptPause is the wait after an accept that failed for want of
 	// descriptors: they do not come back any faster by asking.
 	acceptPause = 50 * time.Millisecond
+	// reopenEvery is how often the door looks whether its socket's name is there: who cleans up a folder takes it for a
+	// file that nobody uses, and nobody could come in any more.
+	reopenEvery = time.Second
 )
 
 // door accepts clients.
 type door struct {
+	path string
+	api  *api
+	log  *slog.Logger
+
+	mu       sync.Mutex
 	listener *net.UnixListener
-	api      *api
-	log      *slog.Logger
+	shut     bool
+}
+
+// opening is where clients come in now; nil when the door is shut.
+func (d *door) opening() *net.UnixListener {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shut {
+		return nil
+	}
+	return d.listener
+}
+
+// close shuts the door.
+func (d *door) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shut = true
+	_ = d.listener.Close()
+}
+
+// tend makes the socket anew when its name is gone, until ctx ends. What somebody else put there stays.
+func (d *door) tend(ctx context.Context) {
+	tick := time.NewTicker(reopenEvery)
+	defer tick.Stop()
+	said := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if _, err := os.Lstat(d.path); !errors.Is(err, os.ErrNotExist) {
+			said = false
+			continue
+		}
+		l, err := wire.Listen(ctx, d.path)
+		if err != nil {
+			if !said { // its folder may be gone for good
+				said = true
+				d.log.Warn("the socket was removed and can not be made again", "socket", d.path, "err", err)
+			}
+			continue
+		}
+		d.log.Warn("the socket was removed, and is made again", "socket", d.path)
+		d.mu.Lock()
+		_ = d.listener.Close()
+		if d.listener = l; d.shut {
+			_ = l.Close()
+		}
+		d.mu.Unlock()
+	}
 }
 
 // run serves clients until ctx ends, and returns when all are served: what was
 // asked before is answered.
 func (d *door) run(ctx context.Context) {
-	defer context.AfterFunc(ctx, func() { _ = d.listener.Close() })()
+	defer context.AfterFunc(ctx, d.close)()
 	var conns sync.WaitGroup
 	defer conns.Wait()
+	conns.Go(func() { d.tend(ctx) })
 	places := make(chan struct{}, connLimit())
 	var long budget
 	for {
-		c, err := d.listener.AcceptUnix()
+		l := d.opening()
+		if l == nil {
+			return
+		}
+		c, err := l.AcceptUnix()
 		switch {
 		case errors.Is(err, net.ErrClosed):
-			return
+			continue // shut, or another one is open
 		case err != nil:
 			d.log.Warn("client not accepted", "err", err)
 			select {

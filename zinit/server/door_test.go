@@ -316,3 +316,32 @@ func TestRefusedMethods(t *testing.T) {
 	}
 	s.Wait(t)
 }
+
+// A socket whose name somebody removed is made again: who is connected stays so, and others come in.
+func TestARemovedSocketIsMadeAgain(t *testing.T) {
+	s := zinittest.Start(t)
+	up(t, s.Client(t), "svc", zinit.Service{Exec: []string{"sleep", "1000"}})
+	before := dial(t, s)
+	ok(t, os.Remove(s.Socket))
+	if c, err := wire.Dial(t.Context(), s.Socket); err == nil {
+		_ = c.Close()
+		t.Fatal("it answers under a name that is gone")
+	}
+	zinittest.Eventually(t, "the socket is there", func() error {
+		c, err := wire.Dial(t.Context(), s.Socket)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	})
+	fi, err := os.Stat(s.Socket)
+	ok(t, err)
+	if fi.Mode().Perm() != 0o600 {
+		t.Errorf("made with mode %v", fi.Mode())
+	}
+	awaitState(t, s.Client(t), "svc", running)
+	say(t, before, `{"jsonrpc":"2.0","id":1,"method":"service_list"}`)
+	if msg, err := wire.NewScanner(before).Next(); err != nil || !strings.Contains(string(msg), "svc") {
+		t.Errorf("who was in before gets %s, %v", msg, err)
+	}
+}

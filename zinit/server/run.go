@@ -112,7 +112,7 @@ func serveAll(ctx context.Context, cfg Config, rec records) (clean bool, err err
 	}
 	doorCtx, closeDoor := context.WithCancel(work)
 	var clients sync.WaitGroup
-	d := &door{listener: listener, api: &api{loop: l, files: fs, logs: log, methods: endpoints()}, log: cfg.Log}
+	d := &door{path: cfg.Socket, listener: listener, api: &api{loop: l, files: fs, logs: log, methods: endpoints()}, log: cfg.Log}
 	clients.Go(func() { d.run(doorCtx) })
 
 	cfg.Log.Info("ready", "socket", cfg.Socket, "services", len(services))

@@ -58,6 +58,13 @@ func (d *Daemon) startParts(ctx context.Context) error {
 			return err
 		}
 	}
+	if d.redis.Kind != redisd.Given {
+		if err := d.startPart(ctx, "redis-socket", func(*events.Bus) (component, error) {
+			return newSocketWatch(d.folder.Socket("redis"), d.restartRedis, d.log.With("component", "redis-socket")), nil
+		}); err != nil {
+			return err
+		}
+	}
 	if err := d.startPart(ctx, "fsm", func(b *events.Bus) (component, error) {
 		return fsm.New(d.keeperConfig(), b, d.log.With("component", "fsm"))
 	}); err != nil {
