@@ -140,8 +140,8 @@
 // # Which Redis
 //
 // One server, Sentinel or a Cluster (store.CheckURL has the forms). Its settings are
-// judged at the start and each CheckEvery: below 6.2 is refused, an eviction policy is
-// told as RedisChecked and stands in the status, no disk is said once. After a
+// judged at the start and each CheckEvery: below 6.2 is refused, an eviction policy and a clock that is more than five
+// seconds off ours are told as RedisChecked and stand in the status, no disk is said once. After a
 // failover actors claim again 20 to 520 ms after the Sentinels name the successor (about
 // a second after it is a master: they look each second).
 //

@@ -55,7 +55,7 @@ type RedisChecked struct {
 
 // RedisFinding is one thing that makes a Redis unsafe for jobs.
 type RedisFinding struct {
-	// Code is a stable word: version, eviction.
+	// Code is a stable word: version, eviction, clock.
 	Code   string `json:"code"`
 	Reason string `json:"reason"`
 	Hint   string `json:"hint,omitempty"`

@@ -158,3 +158,24 @@ func TestCheckServer(t *testing.T) {
 		}
 	}
 }
+
+// A Redis whose clock is off by more than a moment is told so, by how much and what that does.
+func TestCheckServerLooksAtTheClock(t *testing.T) {
+	t.Parallel()
+	srv := miniServer(t)
+	b := newBed(t, srv)
+	for by, want := range map[time.Duration]string{
+		3 * time.Second: "", -3 * time.Second: "",
+		20 * time.Second:                  "redis' clock is 20s ahead of this machine's: delayed jobs begin, and start-by times pass, that much too early",
+		-(3*time.Minute + 14*time.Second): "redis' clock is 3m0s behind this machine's: delayed jobs begin, and start-by times pass, that much too late",
+	} {
+		srv.mini.SetTime(time.Now().Add(by))
+		found := must[Server](b)(b.s.CheckServer(b.ctx())).Findings
+		switch {
+		case want == "" && len(found) > 0:
+			t.Errorf("%v off: %+v", by, found)
+		case want != "" && (len(found) != 1 || found[0].Code != FindingClock || !found[0].Bad || found[0].Text != want || found[0].Hint == ""):
+			t.Errorf("%v off: %+v", by, found)
+		}
+	}
+}

@@ -20,6 +20,7 @@ const (
 	FindingVersion     = "version"
 	FindingEviction    = "eviction"
 	FindingPersistence = "persistence"
+	FindingClock       = "clock"
 )
 
 // Server is what CheckServer found out; unknown fields are empty (miniredis tells little).
@@ -28,13 +29,17 @@ type Server struct {
 	Policy     string // maxmemory-policy
 	AppendOnly string // yes, no
 	Save       string
+	Ahead      time.Duration // its clock, of this machine's; as good as a round trip is short
 	Findings   []Finding
 }
 
 // minVersion is the oldest Redis that has all commands used (LMOVE, ZADD GT: 6.2).
 var minVersion = [2]int{6, 2}
 
-// CheckServer asks whether Redis answers and is fit: version, eviction, persistence. Only an unreachable or
+// clockSlack is by how much Redis' clock and this machine's may differ before that is worth a word.
+const clockSlack = 5 * time.Second
+
+// CheckServer asks whether Redis answers and is fit: version, eviction, persistence, clock. Only an unreachable or
 // refusing server is an error.
 func (s *Store) CheckServer(ctx context.Context) (Server, error) {
 	node, err := s.node(ctx)
@@ -63,6 +68,14 @@ func (s *Store) CheckServer(ctx context.Context) (Server, error) {
 		}
 		*to = m[name]
 	}
+	asked := time.Now()
+	clock, err := node.Time(ctx).Result()
+	if err != nil && !isAnswer(err) {
+		return Server{}, s.fault(ctx, err, nil)
+	}
+	if trip := time.Since(asked); err == nil && trip < clockSlack/2 {
+		srv.Ahead = clock.Sub(asked.Add(trip / 2))
+	}
 	srv.Findings = srv.judge()
 	return srv, nil
 }
@@ -82,6 +95,20 @@ func (srv Server) judge() []Finding {
 		out = append(out, Finding{
 			Code: FindingEviction, Bad: true, Text: "maxmemory-policy is " + srv.Policy + ": redis may throw jobs away when it is full",
 			Hint: "CONFIG SET maxmemory-policy noeviction",
+		})
+	}
+	if by := srv.Ahead.Abs(); by > clockSlack {
+		way, off := "ahead of", "early"
+		if srv.Ahead < 0 {
+			way, off = "behind", "late"
+		}
+		if by > time.Minute {
+			by = by.Round(time.Minute) // a word, and the same tomorrow
+		}
+		out = append(out, Finding{
+			Code: FindingClock, Bad: true,
+			Text: fmt.Sprintf("redis' clock is %s %s this machine's: delayed jobs begin, and start-by times pass, that much too %s", by.Round(time.Second), way, off),
+			Hint: "set both clocks (NTP)",
 		})
 	}
 	if srv.AppendOnly == "no" {
