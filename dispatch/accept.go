@@ -26,7 +26,7 @@ func (in *intake) take(ctx context.Context, msgs []jetstream.Msg) error {
 			return err
 		}
 		if f := in.from.refill; f != nil {
-			f.over(&it, &in.c.endings)
+			f.over(&it, in.c.endedOf(it.sub.Sequence))
 		}
 		items[i] = it
 	}

@@ -57,6 +57,9 @@ type Component struct {
 	// ending is held in a round of ends, and in a rebuild: neither sees what the other has done by half in the log and the bucket of the dead.
 	ending sync.Mutex
 
+	// reused are the numbers of the log that two messages may have had.
+	reused atomic.Pointer[numbers]
+
 	// mark is how far Redis was known to have come; oldCopy why the last one was not good.
 	markLock sync.Mutex
 	mark     mark
@@ -121,6 +124,7 @@ func New(cfg Config, bus *events.Bus, log *slog.Logger) (*Component, error) {
 	}
 	c.types.Store(&[]string{})
 	c.deadIndex.Store(&deadList{})
+	c.reused.Store(&numbers{})
 	c.waiting.Store(&map[string]int{})
 	return c, nil
 }

@@ -109,6 +109,21 @@
 // A server that tells no run id (miniredis, which never has an old copy) is used as
 // it is.
 //
+// # A log without its end
+//
+// A power cut may take the last second of the log and leave Redis more of it, and a copy of its folder may be an old one. Looked at, at the start and
+// when a connection is back: Redis' position is beyond the log's last number. What came next would get numbers up to that position:
+// acknowledged, never read, and taken out of the log by the end of who had the number before. So (rollback.go)
+//
+//  1. the bucket says that the log is to be read from its first message (refillKey), and which numbers two messages may have had: those
+//     from the log's first to Redis' position. Of these a message is deleted only if it is of the job that has ended, and is run by a refill
+//     whatever is known of an end;
+//  2. messages that are no jobs bring the log to Redis' position, and are purged;
+//  3. the log is read from its first message, under the same epoch: what Redis has is the same again, what came in between is new.
+//
+// Dying between any two of these repeats them. The jobs that the log has lost go on from Redis, which alone has them: the power cut took
+// what would bring them back. More than ten million messages behind, it is not this Redis' log: the start is refused.
+//
 // # What a refill runs again
 //
 // What living actors hold, and what they have ended and not told, is asked first (script assert): after the epoch is raised and before the log

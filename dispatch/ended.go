@@ -178,9 +178,9 @@ func (e *ender) delete(ctx context.Context, page []store.EndedEntry) error {
 	if err != nil {
 		return err
 	}
-	seqs := make([]uint64, len(page))
-	for i, p := range page {
-		seqs[i] = p.Sequence
+	seqs, err := c.inLogStill(ctx, page)
+	if err != nil {
+		return err
 	}
 	for seq := range e.gone {
 		if seq < first || len(e.gone) > maxGone {

@@ -55,6 +55,9 @@ func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error)
 			if filling, _, err = c.keptNumber(ctx, refillKey); err != nil {
 				return err
 			}
+			if err = c.loadReused(ctx); err != nil {
+				return err
+			}
 			theirs, err = c.store.Epoch(ctx)
 			return err
 		})
@@ -69,7 +72,13 @@ func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error)
 		return c.rebuild(ctx, r, mine, theirs)
 	}
 	c.useEpoch(mine)
-	if filling == mine {
+	lost, err := c.mendLog(ctx, r, mine)
+	switch {
+	case err != nil:
+		return start{}, err
+	case lost > 0:
+		return c.beginRefill(ctx, r, mine, lostEnd(lost))
+	case filling == mine:
 		return c.beginRefill(ctx, r, mine, fmt.Sprintf("the daemon before ended while it filled epoch %d", mine))
 	}
 	return c.resume(ctx, r)

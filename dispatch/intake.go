@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"herosup/dispatch/store"
@@ -57,12 +58,13 @@ func (c *Component) runIntake(ctx context.Context, r *reporter, from start) erro
 		before := in.from.after
 		err := in.read(ctx)
 		var owner *OwnerError
+		var server *ServerError
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil: // in.from says where to go on
 			continue
-		case errors.As(err, &owner):
+		case errors.As(err, &owner), errors.As(err, &server):
 			return err
 		case errors.Is(err, store.ErrNoEpoch):
 			s, ok, err := c.checkEpoch(ctx, r)
@@ -109,6 +111,8 @@ func (in *intake) read(ctx context.Context) error {
 	if f := in.from.refill; f != nil && f.until == 0 {
 		in.refilled(ctx)
 	}
+	back := in.c.bus.Conn().StatusChanged(nats.CONNECTED) // to a server that may have another end of the log
+	defer in.c.bus.Conn().RemoveStatusListener(back)
 	tick := time.NewTicker(refillLook)
 	defer tick.Stop()
 	in.seen = in.from.after
@@ -123,6 +127,15 @@ func (in *intake) read(ctx context.Context) error {
 		case m := <-msgs:
 			if err := in.take(ctx, in.batch(m, msgs)); err != nil {
 				return err
+			}
+		case <-back:
+			s, ok, err := in.c.checkLog(ctx, in.r)
+			if err != nil {
+				return err
+			}
+			if ok {
+				in.from = s
+				return nil
 			}
 		case <-in.c.rebuildNow:
 			s, ok, err := in.c.checkEpoch(ctx, in.r)
@@ -253,6 +266,9 @@ type item struct {
 	last    bool // nothing was behind it in the log when it was sent
 }
 
+// typeOf is the script type in the subject of a message of the log.
+func typeOf(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
+
 func (in *intake) item(m jetstream.Msg) (item, error) {
 	md, err := m.Metadata()
 	if err != nil {
@@ -260,7 +276,7 @@ func (in *intake) item(m jetstream.Msg) (item, error) {
 	}
 	subject := m.Subject()
 	it := item{subject: subject, last: md.NumPending == 0}
-	jobType := subject[strings.LastIndexByte(subject, '.')+1:]
+	jobType := typeOf(subject)
 	header, again := isAgain(in.c.againSecret, jobType, m.Headers(), m.Data())
 	it.sub, it.refusal = logged{
 		Type: jobType, Header: header, Script: m.Data(),

@@ -16,11 +16,11 @@ func likeness(it item) [sha256.Size]byte {
 
 // over marks what a refill does not run: a message whose job is known to have ended, and a later one of the same job. Redis had told the second by the
 // record of the first; both may be in the log when it is gone.
-func (f *refill) over(it *item, endings *endings) {
+func (f *refill) over(it *item, ended bool) {
 	if it.refusal != nil {
 		return
 	}
-	if endings.has(it.sub.Sequence) {
+	if ended {
 		it.ended = true
 		if f.ended == nil {
 			f.ended = map[string][sha256.Size]byte{}

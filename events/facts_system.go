@@ -37,7 +37,7 @@ type RedisLost struct {
 // RedisBack: Redis answers again. Every claim of readiness may be told anew.
 type RedisBack struct{}
 
-// RedisRefilled: Redis had lost its data and was filled again from the log.
+// RedisRefilled: Redis had lost its data, or the log its end, and the log was read from its first message.
 type RedisRefilled struct {
 	Epoch  int64  `json:"epoch"`
 	Jobs   int    `json:"jobs"`             // taken from the log

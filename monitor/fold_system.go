@@ -32,7 +32,7 @@ func (v *View) foldSystem(e events.Event, at time.Time) {
 			v.warn(Warning{At: at, Event: "redis-" + f.Code, Text: f.Reason})
 		}
 	case events.RedisRefilled:
-		v.warn(Warning{At: at, Event: "redis-refilled", Text: fmt.Sprintf("redis had lost its data and was filled again with %d jobs: %s", e.Jobs, e.Reason)})
+		v.warn(Warning{At: at, Event: "redis-refilled", Text: fmt.Sprintf("redis was filled from the log again, with %d jobs: %s", e.Jobs, e.Reason)})
 	case events.ZinitLost:
 		s.Zinit = Link{State: LinkLost, Since: utc(at), Reason: e.Reason}
 		v.warn(Warning{At: at, Event: "zinit-lost", Text: "zinit is lost: " + e.Reason})

@@ -1,0 +1,218 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+// A log may come back without its end, of which Redis has more: a power cut takes up to the last second of it, or somebody restores a copy
+// of its folder. What came then would get numbers that Redis has had already. It would be acknowledged and never read, since the
+// intake goes on behind Redis' position; and who ended of those that the log has lost would take it out of the log.
+//
+// So the log is brought up to Redis' position by messages that are no jobs, which are taken out again at once, and it is read from its
+// first message, since others may have come in between. Of those numbers that two messages may have had, the ids are compared
+// before one is deleted, for good (the bucket keeps which). The jobs that the log has lost go on from Redis, which alone has them now.
+const (
+	// fillerType is the last token of the subject of what is no job: no type can be that.
+	fillerType = "~"
+	// fillerRound is how many are published before their answers are looked at, fillerMost how many at all: more says that the
+	// log is not this Redis', and nobody would wait for it.
+	fillerRound = 2000
+	fillerMost  = 10_000_000
+	// reusedKey stands in the bucket events.StateBucket for the numbers that two messages may have had: "<from> <to>".
+	reusedKey = "reused"
+)
+
+// numbers is a range of sequences, both its ends in it; none in the zero one.
+type numbers struct{ from, to uint64 }
+
+func (s numbers) has(seq uint64) bool { return seq >= s.from && seq <= s.to && s.to > 0 }
+
+// mendLog looks whether the log has lost its end, and mends that. lost is how many messages of it Redis has had; the log is to be read
+// from its first one then, under the epoch.
+func (c *Component) mendLog(ctx context.Context, r *reporter, epoch uint64) (lost uint64, err error) {
+	ok := r.until(ctx, func(ctx context.Context) error {
+		lost = 0
+		position, err := c.store.Daemon(epoch).Position(ctx)
+		if err != nil {
+			return err
+		}
+		info, err := c.stream.Info(ctx)
+		if err != nil {
+			return &logError{"look at the log", err}
+		}
+		last := info.State.LastSeq
+		if last >= position {
+			return nil
+		}
+		if lost = position - last; lost > fillerMost {
+			return nil
+		}
+		// From its first one on: how much of what it has came since it was rolled back nobody knows.
+		if err := c.keepReused(ctx, numbers{info.State.FirstSeq, max(position, c.reused.Load().to)}); err != nil {
+			return err
+		}
+		if err := c.keepRefill(ctx, epoch); err != nil { // first: should we die behind it, the next reads all of it too
+			return err
+		}
+		return nil
+	})
+	switch {
+	case !ok:
+		return 0, context.Cause(ctx)
+	case lost > fillerMost:
+		return 0, &ServerError{
+			Reason:   fmt.Sprintf("it has had %d messages more than this log of jobs", lost),
+			HintText: "one of the two is an old copy, or another's: restore the newer log, or empty this Redis to have it filled from this log",
+		}
+	case lost == 0:
+		return 0, nil
+	}
+	c.log.Warn("the log of jobs has lost its end: what Redis has of it goes on", "depth", lost)
+	for !r.told(ctx, c.advanceLog(ctx, c.reused.Load().to)) {
+		if !r.pause(ctx) {
+			return 0, context.Cause(ctx)
+		}
+	}
+	return lost, nil
+}
+
+func lostEnd(messages uint64) string {
+	return fmt.Sprintf("the log of jobs came back without its last %d messages", messages)
+}
+
+// checkLog is what a connection to a server that was away leads to: ok says that the log has lost its end, and is to be read anew.
+func (c *Component) checkLog(ctx context.Context, r *reporter) (s start, ok bool, err error) {
+	epoch := c.epoch.Load()
+	lost, err := c.mendLog(ctx, r, epoch)
+	if err != nil || lost == 0 {
+		return start{}, false, err
+	}
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	c.told.set(0) // what is not in Redis may be in the log
+	s, err = c.beginRefill(ctx, r, epoch, lostEnd(lost))
+	return s, true, err
+}
+
+// advanceLog publishes what is no job until the log has come so far, and takes it out.
+func (c *Component) advanceLog(ctx context.Context, position uint64) error {
+	js, err := jetstream.New(c.bus.Conn()) // one of its own: it waits for all its answers
+	if err != nil {
+		return &logError{"bring the log forward", err}
+	}
+	subject := submitSubject(c.bus.Prefix(), fillerType)
+	for {
+		var last uint64
+		err := limited(ctx, func(ctx context.Context) (err error) {
+			if last, err = c.everLogged(ctx); err != nil || last >= position {
+				return err
+			}
+			var answers []jetstream.PubAckFuture
+			for range min(position-last, fillerRound) {
+				a, err := js.PublishMsgAsync(&nats.Msg{Subject: subject})
+				if err != nil {
+					return &logError{"bring the log forward", err}
+				}
+				answers = append(answers, a)
+			}
+			for _, a := range answers {
+				select {
+				case <-a.Ok():
+				case err := <-a.Err():
+					return &logError{"bring the log forward", err}
+				case <-ctx.Done():
+					return &logError{"bring the log forward", ctx.Err()}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if last >= position {
+			break
+		}
+	}
+	return limited(ctx, func(ctx context.Context) error {
+		if err := c.stream.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+			return &logError{"bring the log forward", err}
+		}
+		return nil
+	})
+}
+
+// loadReused reads which numbers two messages may have had.
+func (c *Component) loadReused(ctx context.Context) error {
+	kv, err := c.js.KeyValue(ctx, events.StateBucket)
+	if err != nil {
+		return &logError{"open bucket " + events.StateBucket, err}
+	}
+	e, err := kv.Get(ctx, reusedKey)
+	var s numbers
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+	case err != nil:
+		return &logError{"read " + reusedKey, err}
+	default:
+		if _, err := fmt.Sscanf(string(e.Value()), "%d %d", &s.from, &s.to); err != nil {
+			return &logError{"read " + reusedKey, fmt.Errorf("%q in bucket %s is no range", e.Value(), events.StateBucket)}
+		}
+	}
+	c.reused.Store(&s)
+	return nil
+}
+
+// keepReused writes them down.
+func (c *Component) keepReused(ctx context.Context, all numbers) error {
+	kv, err := c.js.KeyValue(ctx, events.StateBucket)
+	if err != nil {
+		return &logError{"open bucket " + events.StateBucket, err}
+	}
+	if _, err := kv.PutString(ctx, reusedKey, fmt.Sprintf("%d %d", all.from, all.to)); err != nil {
+		return &logError{"keep " + reusedKey, err}
+	}
+	c.reused.Store(&all)
+	return nil
+}
+
+// endedOf reports whether the job of a message is known to have ended. Of a number that two may have had nothing is known.
+func (c *Component) endedOf(seq uint64) bool { return !c.reused.Load().has(seq) && c.endings.has(seq) }
+
+// inLogStill leaves out those whose message the log has lost, and perhaps another's in its place.
+func (c *Component) inLogStill(ctx context.Context, page []store.EndedEntry) (seqs []uint64, err error) {
+	reused := c.reused.Load()
+	for _, p := range page {
+		if reused.has(p.Sequence) {
+			theirs := false
+			if err := limited(ctx, func(ctx context.Context) error {
+				m, err := c.stream.GetMsg(ctx, p.Sequence)
+				if errors.Is(err, jetstream.ErrMsgNotFound) {
+					return nil
+				}
+				if err != nil {
+					return &logError{fmt.Sprintf("look at message %d", p.Sequence), err}
+				}
+				sub, _ := logged{
+					Type: typeOf(m.Subject), Header: m.Header, Script: m.Data, Stream: events.JobsStream, Sequence: m.Sequence, Time: m.Time,
+				}.submission(Defaults{})
+				theirs = sub.ID != p.ID
+				return nil
+			}); err != nil {
+				return nil, err
+			}
+			if theirs {
+				continue
+			}
+		}
+		seqs = append(seqs, p.Sequence)
+	}
+	return seqs, nil
+}

@@ -1,0 +1,145 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"herosup/dispatch/store"
+	"herosup/events"
+)
+
+// rollBack leaves the log the first of its messages, as a power cut does that came before the others were on the disk.
+func (b *bed) rollBack(keep int) {
+	b.Helper()
+	s, err := b.js.Stream(b.soon(), events.JobsStream)
+	if err != nil {
+		b.Fatal(err)
+	}
+	info := s.CachedInfo()
+	var kept []*nats.Msg
+	for seq := info.State.FirstSeq; len(kept) < keep; seq++ {
+		m, err := s.GetMsg(b.soon(), seq)
+		if err != nil {
+			b.Fatal(err)
+		}
+		delete(m.Header, jetstream.MsgIDHeader)
+		kept = append(kept, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
+	}
+	if err := b.js.DeleteStream(b.soon(), events.JobsStream); err != nil {
+		b.Fatal(err)
+	}
+	cfg := info.Config
+	cfg.FirstSeq = info.State.FirstSeq
+	if _, err := b.js.CreateStream(b.soon(), cfg); err != nil {
+		b.Fatal(err)
+	}
+	for _, m := range kept {
+		if _, err := b.js.PublishMsg(b.soon(), m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A log that comes back without its end, of which Redis has more, loses nothing of what Redis has, and takes nothing without running it:
+// neither what was submitted before the daemon saw it, nor what comes then; and no end of a job takes another's message out of it.
+func TestALogThatHasLostItsEnd(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		first := b.up()
+		var old []string
+		for n := range 10 {
+			old = append(old, b.submit("old", Options{ID: fmt.Sprint("old-", n), Delay: time.Hour}))
+		}
+		for _, id := range old {
+			expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		}
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		b.rollBack(4)
+		between := b.submit("between", Options{ID: "between", Delay: time.Hour}) // under the number that old-4 has had
+		b.up()
+		b.actor("bash_1", func(_ context.Context, j store.Claimed) (store.Outcome, bool) {
+			return store.Outcome{Output: j.Script}, true
+		})
+		refilled := expect(b, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
+		if refilled.Reason != lostEnd(5) {
+			t.Errorf("refilled for: %s", refilled.Reason)
+		}
+		after := b.submit("after", Options{ID: "after"})
+		expect(b, func(e events.JobEnded) bool { return e.Job == after && e.Outcome == events.Finished })
+		// Who had the number first ends, and leaves the other's message alone.
+		for _, id := range old {
+			if _, refused := b.ask("hero.cmd.job.cancel."+id, nil, ""); refused != nil {
+				t.Fatalf("%+v", refused)
+			}
+			expect(b, func(e events.JobCancelled) bool { return e.Job == id })
+		}
+		b.eventually("the log has the one that has not ended", func() bool { return b.logged() == 1 })
+		// Only the log has it then.
+		if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		expectNth(b, 2, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
+		rec, err := b.store.Job(b.soon(), between)
+		if err != nil || rec.Status.Ended() {
+			t.Errorf("%+v, %v", rec, err)
+		}
+		if n := count(b, func(e events.CommandRejected) bool { return true }); n != 0 {
+			t.Errorf("%d refusals", n)
+		}
+	})
+}
+
+// The same of a server of one's own that comes back while the daemon is there.
+func TestALogThatHasLostItsEndMeanwhile(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		polls(&b.cfg)
+		life := b.up()
+		for n := range 10 {
+			id := b.submit("old", Options{ID: fmt.Sprint("old-", n), Delay: time.Hour})
+			expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		}
+		b.rollBack(4)
+		b.actor("bash_1", func(_ context.Context, j store.Claimed) (store.Outcome, bool) {
+			return store.Outcome{Output: j.Script}, true
+		})
+		id := b.submit("between", Options{ID: "between"})
+		if err := life.bus.Conn().ForceReconnect(); err != nil {
+			t.Fatal(err)
+		}
+		expect(b, func(e events.JobEnded) bool { return e.Job == id && e.Outcome == events.Finished })
+		id = b.submit("after", Options{ID: "after"})
+		expect(b, func(e events.JobEnded) bool { return e.Job == id && e.Outcome == events.Finished })
+	})
+}
+
+// A log that is that far behind is not this Redis'.
+func TestALogThatIsFarBehindIsRefused(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		first := b.up()
+		id := b.submit("x", Options{Delay: time.Hour})
+		q := expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.rdb.Set(b.soon(), "hero:position", fmt.Sprint(q.Sequence+fillerMost+1), 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		err := b.fresh().Run(b.soon())
+		server, is := err.(*ServerError) //nolint:errorlint // it is returned as it is
+		if !is || server.Hint() == "" {
+			t.Errorf("%v", err)
+		}
+		if n := b.logged(); n != 1 {
+			t.Errorf("the log has %d", n)
+		}
+	})
+}
