@@ -68,14 +68,18 @@ func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error)
 			return start{}, context.Cause(ctx)
 		}
 	}
-	if mine == 0 || mine != theirs {
+	if mine == 0 { // a log of its own, beyond all before it
+		return c.rebuild(ctx, r, mine, theirs)
+	}
+	lost, err := c.mendLog(ctx, r, mine)
+	if err != nil {
+		return start{}, err
+	}
+	if mine != theirs {
 		return c.rebuild(ctx, r, mine, theirs)
 	}
 	c.useEpoch(mine)
-	lost, err := c.mendLog(ctx, r, mine)
 	switch {
-	case err != nil:
-		return start{}, err
 	case lost > 0:
 		return c.beginRefill(ctx, r, mine, lostEnd(lost))
 	case filling == mine:

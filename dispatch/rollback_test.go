@@ -48,6 +48,12 @@ func (b *bed) rollBack(keep int) {
 // A log that comes back without its end, of which Redis has more, loses nothing of what Redis has, and takes nothing without running it:
 // neither what was submitted before the daemon saw it, nor what comes then; and no end of a job takes another's message out of it.
 func TestALogThatHasLostItsEnd(t *testing.T) {
+	for _, higher := range []bool{false, true} {
+		logHasLostItsEnd(t, higher)
+	}
+}
+
+func logHasLostItsEnd(t *testing.T, higher bool) {
 	eachRedis(t, func(t *testing.T, r *redisServer) {
 		b := newBed(t, r)
 		first := b.up()
@@ -62,13 +68,18 @@ func TestALogThatHasLostItsEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.rollBack(4)
+		if higher { // the bucket lost its end, too
+			if _, _, err := b.store.RaiseEpoch(b.soon(), 7); err != nil {
+				t.Fatal(err)
+			}
+		}
 		between := b.submit("between", Options{ID: "between", Delay: time.Hour}) // under the number that old-4 has had
 		b.up()
 		b.actor("bash_1", func(_ context.Context, j store.Claimed) (store.Outcome, bool) {
 			return store.Outcome{Output: j.Script}, true
 		})
 		refilled := expect(b, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
-		if refilled.Reason != lostEnd(5) {
+		if !higher && refilled.Reason != lostEnd(5) {
 			t.Errorf("refilled for: %s", refilled.Reason)
 		}
 		after := b.submit("after", Options{ID: "after"})
