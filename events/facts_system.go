@@ -69,7 +69,7 @@ type ZinitLost struct {
 // ZinitBack: it answers again; ProcessObserved facts follow.
 type ZinitBack struct{}
 
-// LogLost: the daemon's own NATS server stores nothing. Jobs that are submitted are not accepted; those in Redis go on.
+// LogLost: the NATS server stores nothing, or has no log of jobs any more. What is submitted is not accepted; jobs in Redis go on.
 type LogLost struct {
 	Reason string `json:"reason"`
 }

@@ -25,7 +25,7 @@ type Status struct {
 	// RedisFindings are what makes this Redis unsafe for jobs.
 	RedisFindings []events.RedisFinding `json:"redis_findings,omitempty"`
 	Zinit         Link                  `json:"zinit"`
-	// Log is that of jobs on the daemon's own NATS server: lost while it stores nothing. Unknown as long as nothing was heard.
+	// Log is that of jobs: lost while the NATS server stores nothing, or has it no more. Unknown as long as nothing was heard.
 	Log Link `json:"log"`
 	// Backlog is how many jobs wait in all queues, OldestWait the age of the one
 	// that waits longest.

@@ -58,6 +58,13 @@ func (d *Daemon) startParts(ctx context.Context) error {
 			return err
 		}
 	}
+	if d.external() != nil {
+		if err := d.startPart(ctx, "log-watch", func(b *events.Bus) (component, error) {
+			return newLogWatch(b, d.log.With("component", "log-watch")), nil
+		}); err != nil {
+			return err
+		}
+	}
 	if d.redis.Kind != redisd.Given {
 		if err := d.startPart(ctx, "redis-socket", func(*events.Bus) (component, error) {
 			return newSocketWatch(d.folder.Socket("redis"), d.restartRedis, d.log.With("component", "redis-socket")), nil
