@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 
 	"herosup/events"
 )
@@ -63,13 +63,17 @@ func Load(file string, find Interpreter) (Config, error) {
 
 // secondDocument is the line where a document begins behind the one that is read, 0 if there is nothing behind it.
 func secondDocument(text []byte) int {
-	f, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return 0
-	}
-	for _, d := range f.Docs[min(1, len(f.Docs)):] {
-		if d.Body != nil && d.Body.Type() != ast.CommentType {
-			return d.Body.GetToken().Position.Line
+	begun, another := false, false // by its line --- alone, too: the parser drops what is behind an empty one
+	for _, t := range lexer.Tokenize(string(text)) {
+		switch t.Type {
+		case token.CommentType, token.DocumentEndType:
+		case token.DocumentHeaderType:
+			begun, another = true, begun
+		default:
+			if another {
+				return t.Position.Line
+			}
+			begun = true
 		}
 	}
 	return 0
