@@ -144,7 +144,7 @@ func TestFaultsNameLineKeyAndWhatIsAllowed(t *testing.T) {
 		"pools:\n  v:\n    interpreter: v run {script.v!}\n": {":3", "pools.v.interpreter", "{script.EXT}"},
 		"pools:\n  bash:\n    interpeter: sh\n":              {":[3:5]", "interpeter", `did you mean "interpreter"`},
 		"pools:\n  bash: {}\n---\nlog: {level: warn}\n":      {":4", "second YAML document"},
-		"---\n# nothing\n---\npools:\n  bash: {}\n":        {":4", "second YAML document"},
+		"---\n# nothing\n---\npools:\n  bash: {}\n":          {":4", "second YAML document"},
 		"pools: [\n":                         {"1:8", "not found"},
 		"jobs: {max_priority_wait: 100ms}\n": {":1", "jobs.max_priority_wait", "100ms", "1s to 24h"},
 		"jobs: {retry_backoff: [9s, 1s]}\n":  {":1", "jobs.retry_backoff", "[9s 1s]", "[first, longest]"},
