@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"herosup/cmd/internal/redisd"
@@ -44,7 +46,47 @@ func (d *Daemon) startRedis(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start redis: %w", err)
 	}
+	err = d.pingRedis(ctx, d.redis)
+	if err == nil || d.redis.Kind != redisd.Server || ctx.Err() != nil {
+		return err
+	}
+	name := d.folder.Service(redisService)
+	if failed := d.zinit.Stop(ctx, name); failed != nil {
+		return err
+	}
+	done, failed := redisd.Mend(ctx, d.redis.Program, d.redis.Dir)
+	if failed != nil || done == "" {
+		return errors.Join(err, failed)
+	}
+	d.log.Warn("redis could not start", "err", err)
+	d.log.Warn("redis mended", "reason", done)
+	if err := d.zinit.Start(ctx, name); err != nil {
+		return fmt.Errorf("start redis: %w", err)
+	}
 	return d.pingRedis(ctx, d.redis)
+}
+
+// endOfRedis is the PID of the last process of our Redis that has ended; 0 for none, or of a zinit that does not tell.
+func (d *Daemon) endOfRedis(ctx context.Context) int {
+	st, err := d.zinit.Status(ctx, d.folder.Service(redisService))
+	if err != nil || st.Last == nil {
+		return 0
+	}
+	return st.Last.PID
+}
+
+// redisWords is the last that a process of our Redis said, or the last one at all: the next may have begun by then.
+func (d *Daemon) redisWords(ctx context.Context, pid int) string {
+	lines, err := d.zinit.CurrentLogs(ctx, d.folder.Service(redisService))
+	if err != nil || len(lines) == 0 {
+		return "it said nothing"
+	}
+	for _, line := range slices.Backward(lines) {
+		if strings.Contains(line, fmt.Sprintf(" %d:", pid)) { // its lines begin so
+			return line
+		}
+	}
+	return lines[len(lines)-1]
 }
 
 // runService brings one service of ours up. A running one with the same command
@@ -80,14 +122,21 @@ func (d *Daemon) pingRedis(ctx context.Context, c redisd.Choice) (err error) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, redisStart)
 	defer cancel()
+	before := 0
+	if c.Kind != redisd.Given {
+		before = d.endOfRedis(ctx)
+	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		err := d.askRedis(ctx, c)
 		if err == nil || c.Kind == redisd.Given {
 			return err
 		}
+		if pid := d.endOfRedis(ctx); pid != before {
+			return fmt.Errorf("it ended instead of answering: %s", d.redisWords(ctx, pid))
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("no answer after %s: %w (see `herosup zinit log`)", redisStart, err)
+			return fmt.Errorf("no answer after %s: %w; its last words: %s", redisStart, err, d.redisWords(context.WithoutCancel(ctx), 0))
 		case <-time.After(wait):
 		}
 	}

@@ -26,6 +26,8 @@ type Choice struct {
 	URL string
 	// Exec is the service to run; nil for a given one.
 	Exec []string
+	// Program is the server's, of kind Server.
+	Program string
 	// Dir is the service's working folder.
 	Dir string
 	// Means is one line for people: what it is and what that means for the work
@@ -63,7 +65,7 @@ func Choose(o Options) (Choice, error) {
 		if err != nil {
 			continue
 		}
-		c.Kind = Server
+		c.Kind, c.Program = Server, path
 		c.Exec = []string{
 			path, "--port", "0", "--unixsocket", o.Socket, "--unixsocketperm", "700", "--dir", o.Dir,
 			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no",
