@@ -44,7 +44,7 @@ func (v *View) foldActor(e events.Event, at time.Time) {
 	case events.ProcessStarted:
 		name = e.Actor
 		v.alive(e.Pool, e.Actor, e.Incarnation)
-		v.zinitWorks(at)
+		v.status.Zinit.works(at)
 	case events.ProcessReady:
 		name = e.Actor
 		v.alive(e.Pool, e.Actor, e.Incarnation)
@@ -55,7 +55,7 @@ func (v *View) foldActor(e events.Event, at time.Time) {
 		} else if a := v.actors[e.Actor]; a != nil {
 			a.dies(e.Incarnation)
 		}
-		v.zinitWorks(at)
+		v.status.Zinit.works(at)
 	case events.ProcessExited:
 		name = e.Actor
 		if a := v.actors[e.Actor]; a != nil {

@@ -12,7 +12,7 @@ import (
 func (v *View) foldJob(e events.Event, at time.Time) {
 	switch e := e.(type) {
 	case events.JobQueued:
-		v.redisWorks(at)
+		v.status.Redis.works(at)
 		if q := v.queue(e.Type); q != nil && !at.Before(e.DelayedUntil) {
 			q.Ready = e.Ready
 		}
@@ -95,7 +95,7 @@ func (v *View) ended(e events.JobEnded, at time.Time) {
 }
 
 func (v *View) measured(e events.QueueMeasured, at time.Time) {
-	v.redisWorks(at)
+	v.status.Redis.works(at)
 	q := v.queue(e.Type)
 	if q == nil {
 		return

@@ -13,6 +13,9 @@ func (v *View) foldSystem(e events.Event, at time.Time) {
 	switch e := e.(type) {
 	case events.SystemStarted:
 		s.PID, s.Version, s.State, s.Started = e.PID, e.Version, e.State, utc(at)
+		for _, l := range []*Link{&s.Redis, &s.Zinit, &s.Log} { // all parts have found them there
+			l.works(at)
+		}
 		if len(e.Moved) > 0 {
 			v.warn(Warning{At: at, Event: "system-started", Text: fmt.Sprintf("the zinit at %s had %s: stopped there, to be started by the one in use now", e.From, strings.Join(e.Moved, ", "))})
 		}
@@ -27,7 +30,7 @@ func (v *View) foldSystem(e events.Event, at time.Time) {
 		v.resumePings(at)
 	case events.RedisChecked:
 		s.RedisFindings = e.Findings
-		v.redisWorks(at)
+		v.status.Redis.works(at)
 		for _, f := range e.Findings {
 			v.warn(Warning{At: at, Event: "redis-" + f.Code, Text: f.Reason})
 		}
@@ -59,16 +62,9 @@ func (v *View) rejected(e events.CommandRejected, at time.Time) {
 	}
 }
 
-// redisWorks and zinitWorks end the time in which nothing was heard. What was
-// told to be lost is back only when that is told.
-func (v *View) redisWorks(at time.Time) {
-	if v.status.Redis.State == LinkUnknown {
-		v.status.Redis = Link{State: LinkOK, Since: utc(at)}
-	}
-}
-
-func (v *View) zinitWorks(at time.Time) {
-	if v.status.Zinit.State == LinkUnknown {
-		v.status.Zinit = Link{State: LinkOK, Since: utc(at)}
+// works ends the time in which nothing was heard. What was told to be lost is back only when that is told.
+func (l *Link) works(at time.Time) {
+	if l.State == LinkUnknown {
+		*l = Link{State: LinkOK, Since: utc(at)}
 	}
 }

@@ -320,3 +320,12 @@ func TestARestartThatCameToNothing(t *testing.T) {
 		}
 	}
 }
+
+// A daemon is started when each of its parts has found what it depends on; what was told to be lost by then stays so.
+func TestAStartHasFoundWhatItDependsOn(t *testing.T) {
+	v := NewView(config())
+	at(v, events.RedisLost{Reason: "x"}, events.SystemStarted{PID: 1})
+	if s := v.Status(epoch); s.Redis.State != LinkLost || s.Zinit.State != LinkOK || s.Log.State != LinkOK {
+		t.Errorf("%+v %+v %+v", s.Redis, s.Zinit, s.Log)
+	}
+}
