@@ -112,7 +112,8 @@
 // # A log without its end
 //
 // A power cut may take the last second of the log and leave Redis more of it, and a copy of its folder may be an old one. Looked at, at the start and
-// when a connection is back: Redis' position is beyond the log's last number. What came next would get numbers up to that position:
+// when a connection is back: Redis' position is beyond the log's last number, or the message there is of no job that Redis has under
+// it (as many have come in between). What came next would get numbers up to that position:
 // acknowledged, never read, and taken out of the log by the end of who had the number before. So (rollback.go)
 //
 //  1. the bucket says that the log is to be read from its first message (refillKey), and which numbers two messages may have had: those

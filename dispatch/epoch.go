@@ -80,8 +80,8 @@ func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error)
 	}
 	c.useEpoch(mine)
 	switch {
-	case lost > 0:
-		return c.beginRefill(ctx, r, mine, lostEnd(lost))
+	case lost:
+		return c.beginRefill(ctx, r, mine, lostEnd)
 	case filling == mine:
 		return c.beginRefill(ctx, r, mine, fmt.Sprintf("the daemon before ended while it filled epoch %d", mine))
 	}

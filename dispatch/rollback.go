@@ -35,11 +35,14 @@ type numbers struct{ from, to uint64 }
 
 func (s numbers) has(seq uint64) bool { return seq >= s.from && seq <= s.to && s.to > 0 }
 
-// mendLog looks whether the log has lost its end, and mends that. lost is how many messages of it Redis has had; the log is to be read
-// from its first one then, under the epoch.
-func (c *Component) mendLog(ctx context.Context, r *reporter, epoch uint64) (lost uint64, err error) {
+// lostEnd is the reason of a refill from such a log.
+const lostEnd = "the log of jobs came back without its end"
+
+// mendLog looks whether the log has lost its end, and mends that. lost: it is to be read from its first message then, under the epoch.
+func (c *Component) mendLog(ctx context.Context, r *reporter, epoch uint64) (lost bool, err error) {
+	var behind uint64
 	ok := r.until(ctx, func(ctx context.Context) error {
-		lost = 0
+		lost, behind = false, 0
 		position, err := c.store.Daemon(epoch).Position(ctx)
 		if err != nil {
 			return err
@@ -49,10 +52,12 @@ func (c *Component) mendLog(ctx context.Context, r *reporter, epoch uint64) (los
 			return &logError{"look at the log", err}
 		}
 		last := info.State.LastSeq
-		if last >= position {
-			return nil
+		if last < position {
+			lost, behind = true, position-last
+		} else if lost, err = c.reusedAt(ctx, position); err != nil {
+			return err
 		}
-		if lost = position - last; lost > fillerMost {
+		if !lost || behind > fillerMost {
 			return nil
 		}
 		// From its first one on: how much of what it has came since it was rolled back nobody knows.
@@ -66,39 +71,65 @@ func (c *Component) mendLog(ctx context.Context, r *reporter, epoch uint64) (los
 	})
 	switch {
 	case !ok:
-		return 0, context.Cause(ctx)
-	case lost > fillerMost:
-		return 0, &ServerError{
-			Reason:   fmt.Sprintf("it has had %d messages more than this log of jobs", lost),
+		return false, context.Cause(ctx)
+	case behind > fillerMost:
+		return false, &ServerError{
+			Reason:   fmt.Sprintf("it has had %d messages more than this log of jobs", behind),
 			HintText: "one of the two is an old copy, or another's: restore the newer log, or empty this Redis to have it filled from this log",
 		}
-	case lost == 0:
-		return 0, nil
+	case !lost:
+		return false, nil
 	}
-	c.log.Warn("the log of jobs has lost its end: what Redis has of it goes on", "depth", lost)
+	c.log.Warn("the log of jobs has lost its end: what Redis has of it goes on", "depth", behind)
 	for !r.told(ctx, c.advanceLog(ctx, c.reused.Load().to)) {
 		if !r.pause(ctx) {
-			return 0, context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
-	return lost, nil
+	return true, nil
 }
 
-func lostEnd(messages uint64) string {
-	return fmt.Sprintf("the log of jobs came back without its last %d messages", messages)
+// reusedAt reports whether the log has another message at Redis' position than Redis has had: of a log that has lost its end, and got as
+// many since. A message that is there has a job that is not settled, so Redis has it, under that number. One that was refused, or of a
+// job that was there already, looks alike: the log is read once more than it has to be.
+func (c *Component) reusedAt(ctx context.Context, position uint64) (bool, error) {
+	if position == 0 {
+		return false, nil
+	}
+	m, err := c.stream.GetMsg(ctx, position)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, &logError{fmt.Sprintf("look at message %d", position), err}
+	}
+	sub := submissionOf(m)
+	rec, err := c.store.Job(ctx, sub.ID)
+	if errors.Is(err, store.ErrNoJob) {
+		return true, nil
+	}
+	return err == nil && (rec.Sequence != position || rec.Script != sub.Script), err
+}
+
+// submissionOf is what a message of the log submits, as far as it says it.
+func submissionOf(m *jetstream.RawStreamMsg) store.Submission {
+	sub, _ := logged{
+		Type: typeOf(m.Subject), Header: m.Header, Script: m.Data, Stream: events.JobsStream, Sequence: m.Sequence, Time: m.Time,
+	}.submission(Defaults{})
+	return sub
 }
 
 // checkLog is what a connection to a server that was away leads to: ok says that the log has lost its end, and is to be read anew.
 func (c *Component) checkLog(ctx context.Context, r *reporter) (s start, ok bool, err error) {
 	epoch := c.epoch.Load()
 	lost, err := c.mendLog(ctx, r, epoch)
-	if err != nil || lost == 0 {
+	if err != nil || !lost {
 		return start{}, false, err
 	}
 	c.ending.Lock()
 	defer c.ending.Unlock()
 	c.told.set(0) // what is not in Redis may be in the log
-	s, err = c.beginRefill(ctx, r, epoch, lostEnd(lost))
+	s, err = c.beginRefill(ctx, r, epoch, lostEnd)
 	return s, true, err
 }
 
@@ -200,10 +231,7 @@ func (c *Component) inLogStill(ctx context.Context, page []store.EndedEntry) (se
 				if err != nil {
 					return &logError{fmt.Sprintf("look at message %d", p.Sequence), err}
 				}
-				sub, _ := logged{
-					Type: typeOf(m.Subject), Header: m.Header, Script: m.Data, Stream: events.JobsStream, Sequence: m.Sequence, Time: m.Time,
-				}.submission(Defaults{})
-				theirs = sub.ID != p.ID
+				theirs = submissionOf(m).ID != p.ID
 				return nil
 			}); err != nil {
 				return nil, err

@@ -48,12 +48,14 @@ func (b *bed) rollBack(keep int) {
 // A log that comes back without its end, of which Redis has more, loses nothing of what Redis has, and takes nothing without running it:
 // neither what was submitted before the daemon saw it, nor what comes then; and no end of a job takes another's message out of it.
 func TestALogThatHasLostItsEnd(t *testing.T) {
-	for _, higher := range []bool{false, true} {
-		logHasLostItsEnd(t, higher)
+	for _, higher := range []bool{false, true} { // than the bucket's: the epoch of Redis
+		for _, more := range []int{0, 20} { // and more than it had lost came in between
+			logHasLostItsEnd(t, higher, more)
+		}
 	}
 }
 
-func logHasLostItsEnd(t *testing.T, higher bool) {
+func logHasLostItsEnd(t *testing.T, higher bool, more int) {
 	eachRedis(t, func(t *testing.T, r *redisServer) {
 		b := newBed(t, r)
 		first := b.up()
@@ -74,12 +76,15 @@ func logHasLostItsEnd(t *testing.T, higher bool) {
 			}
 		}
 		between := b.submit("between", Options{ID: "between", Delay: time.Hour}) // under the number that old-4 has had
+		for n := range more {
+			b.submit("between", Options{ID: fmt.Sprint("more-", n), Delay: time.Hour})
+		}
 		b.up()
 		b.actor("bash_1", func(_ context.Context, j store.Claimed) (store.Outcome, bool) {
 			return store.Outcome{Output: j.Script}, true
 		})
 		refilled := expect(b, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
-		if !higher && refilled.Reason != lostEnd(5) {
+		if !higher && refilled.Reason != lostEnd {
 			t.Errorf("refilled for: %s", refilled.Reason)
 		}
 		after := b.submit("after", Options{ID: "after"})
@@ -91,20 +96,28 @@ func logHasLostItsEnd(t *testing.T, higher bool) {
 			}
 			expect(b, func(e events.JobCancelled) bool { return e.Job == id })
 		}
-		b.eventually("the log has the one that has not ended", func() bool { return b.logged() == 1 })
+		b.eventually("the log has those that have not ended", func() bool { return b.logged() == uint64(1+more) })
 		// Only the log has it then.
 		if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		expectNth(b, 2, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
-		rec, err := b.store.Job(b.soon(), between)
-		if err != nil || rec.Status.Ended() {
-			t.Errorf("%+v, %v", rec, err)
+		for _, id := range append([]string{between}, idsOf("more-", more)...) {
+			if rec, err := b.store.Job(b.soon(), id); err != nil || rec.Status.Ended() {
+				t.Errorf("%s: %+v, %v", id, rec, err)
+			}
 		}
 		if n := count(b, func(e events.CommandRejected) bool { return true }); n != 0 {
 			t.Errorf("%d refusals", n)
 		}
 	})
+}
+
+func idsOf(prefix string, n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprint(prefix, i))
+	}
+	return ids
 }
 
 // The same of a server of one's own that comes back while the daemon is there.
