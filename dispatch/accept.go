@@ -26,6 +26,9 @@ func (in *intake) take(ctx context.Context, msgs []jetstream.Msg) error {
 			return err
 		}
 		if f := in.from.refill; f != nil {
+			if err := in.rename(ctx, &it, m); err != nil {
+				return err
+			}
 			f.over(&it, in.c.endedOf(it.sub.Sequence))
 		}
 		items[i] = it

@@ -182,8 +182,9 @@ func (e *ender) delete(ctx context.Context, page []store.EndedEntry) error {
 	if err != nil {
 		return err
 	}
+	reused := c.reused.Load()
 	for seq := range e.gone {
-		if seq < first || len(e.gone) > maxGone {
+		if seq < first || len(e.gone) > maxGone || reused.has(seq) { // another may have its number by now
 			delete(e.gone, seq)
 		}
 	}

@@ -95,6 +95,13 @@ func (c *Component) runIntake(ctx context.Context, r *reporter, from start) erro
 
 // read accepts what comes from in.from on, until something makes it begin anew.
 func (in *intake) read(ctx context.Context) error {
+	back := in.c.bus.Conn().StatusChanged(nats.CONNECTED) // to a server that may have another end of the log
+	defer in.c.bus.Conn().RemoveStatusListener(back)
+	if f := in.from.refill; f == nil || f.reason != lostEnd { // it may have been back before this listened
+		if anew, err := in.lookAtLog(ctx); anew || err != nil {
+			return err
+		}
+	}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	msgs := make(chan jetstream.Msg, aheadBuffer)
@@ -111,8 +118,6 @@ func (in *intake) read(ctx context.Context) error {
 	if f := in.from.refill; f != nil && f.until == 0 {
 		in.refilled(ctx)
 	}
-	back := in.c.bus.Conn().StatusChanged(nats.CONNECTED) // to a server that may have another end of the log
-	defer in.c.bus.Conn().RemoveStatusListener(back)
 	tick := time.NewTicker(refillLook)
 	defer tick.Stop()
 	in.seen = in.from.after
@@ -129,13 +134,8 @@ func (in *intake) read(ctx context.Context) error {
 				return err
 			}
 		case <-back:
-			s, ok, err := in.c.checkLog(ctx, in.r)
-			if err != nil {
+			if anew, err := in.lookAtLog(ctx); anew || err != nil {
 				return err
-			}
-			if ok {
-				in.from = s
-				return nil
 			}
 		case <-in.c.rebuildNow:
 			s, ok, err := in.c.checkEpoch(ctx, in.r)
@@ -152,6 +152,15 @@ func (in *intake) read(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// lookAtLog looks whether the log has lost its end: anew says that in.from is where to go on then.
+func (in *intake) lookAtLog(ctx context.Context) (anew bool, err error) {
+	s, anew, err := in.c.checkLog(ctx, in.r)
+	if anew && err == nil {
+		in.from, in.discards = s, nil // by their numbers: another may have one of them by now, and the refused are read again
+	}
+	return anew, err
 }
 
 // lookForEnd ends a refill that has read all that the log has.
@@ -262,7 +271,7 @@ type item struct {
 	sub     store.Submission
 	refusal *events.Refusal
 	ended   bool // while Redis was refilled: it is known to have ended
-	twice   bool // and this is a later message of such a job
+	twice   bool // and this is a later message of such a job; or another has its place
 	last    bool // nothing was behind it in the log when it was sent
 }
 

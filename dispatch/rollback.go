@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -78,6 +79,9 @@ func (c *Component) mendLog(ctx context.Context, r *reporter, epoch uint64) (los
 			HintText: "one of the two is an old copy, or another's: restore the newer log, or empty this Redis to have it filled from this log",
 		}
 	case !lost:
+		if c.reused.Load().to > 0 && !r.until(ctx, c.purgeFillers) { // who brought it forward may have died behind that
+			return false, context.Cause(ctx)
+		}
 		return false, nil
 	}
 	c.log.Warn("the log of jobs has lost its end: what Redis has of it goes on", "depth", behind)
@@ -172,12 +176,15 @@ func (c *Component) advanceLog(ctx context.Context, position uint64) error {
 			break
 		}
 	}
-	return limited(ctx, func(ctx context.Context) error {
-		if err := c.stream.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
-			return &logError{"bring the log forward", err}
-		}
-		return nil
-	})
+	return limited(ctx, c.purgeFillers)
+}
+
+// purgeFillers takes out of the log what brought it forward.
+func (c *Component) purgeFillers(ctx context.Context) error {
+	if err := c.stream.Purge(ctx, jetstream.WithPurgeSubject(submitSubject(c.bus.Prefix(), fillerType))); err != nil {
+		return &logError{"bring the log forward", err}
+	}
+	return nil
 }
 
 // loadReused reads which numbers two messages may have had.
@@ -231,8 +238,11 @@ func (c *Component) inLogStill(ctx context.Context, page []store.EndedEntry) (se
 				if err != nil {
 					return &logError{fmt.Sprintf("look at message %d", p.Sequence), err}
 				}
-				theirs = submissionOf(m).ID != p.ID
-				return nil
+				sub := submissionOf(m)
+				if theirs = sub.ID != p.ID; !theirs {
+					theirs, err = c.namesake(ctx, sub)
+				}
+				return err
 			}); err != nil {
 				return nil, err
 			}
@@ -243,4 +253,49 @@ func (c *Component) inLogStill(ctx context.Context, page []store.EndedEntry) (se
 		seqs = append(seqs, p.Sequence)
 	}
 	return seqs, nil
+}
+
+// namesake reports whether Redis has another job by the id of a message that names none: both are called by the number that they have had.
+func (c *Component) namesake(ctx context.Context, sub store.Submission) (bool, error) {
+	if !c.reused.Load().has(sub.Sequence) || sub.ID != numbered(events.JobsStream, sub.Sequence) {
+		return false, nil
+	}
+	rec, err := c.store.Job(ctx, sub.ID)
+	if errors.Is(err, store.ErrNoJob) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	at, failed := time.Parse(time.RFC3339, rec.CreatedAt)
+	return failed == nil && rec.Sequence == sub.Sequence && !at.Equal(sub.CreatedAt.Truncate(time.Millisecond)), nil
+}
+
+// rename puts a message that is called as another job into the log again, by a name of its own, and marks it to be dropped. The
+// name is always the same: should we die behind it, the next finds the same job.
+func (in *intake) rename(ctx context.Context, it *item, m jetstream.Msg) error {
+	for {
+		err := limited(ctx, func(ctx context.Context) error {
+			is, err := in.c.namesake(ctx, it.sub)
+			if err != nil || !is {
+				return err
+			}
+			h := nats.Header{}
+			for name, values := range m.Headers() {
+				h[name] = values
+			}
+			h[HeaderJobID] = []string{fmt.Sprintf("%s-%d", it.sub.ID, it.sub.CreatedAt.UnixMilli())}
+			if _, err := in.c.js.PublishMsg(ctx, &nats.Msg{Subject: it.subject, Header: h, Data: m.Data()}); err != nil {
+				return &logError{"name a message anew", err}
+			}
+			it.twice = true
+			return nil
+		})
+		if in.r.told(ctx, err) {
+			return nil
+		}
+		if !in.r.pause(ctx) {
+			return context.Cause(ctx)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,5 +166,181 @@ func TestALogThatIsFarBehindIsRefused(t *testing.T) {
 		if n := b.logged(); n != 1 {
 			t.Errorf("the log has %d", n)
 		}
+	})
+}
+
+// What was deleted before the log lost its end says nothing of who has those numbers now: no purge takes them along.
+func TestALogThatHasLostItsEndKeepsWhatHasANumberOfOneThatWasDeleted(t *testing.T) {
+	const all, kept = 20, 12
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		var hold atomic.Pointer[chan struct{}]
+		life := b.up(func(c *Component) {
+			c.after = func(step string) error {
+				if held := hold.Load(); step == "keep" && held != nil {
+					<-*held
+				}
+				return nil
+			}
+		})
+		cancel := func(from, to int) {
+			for n := from; n < to; n++ {
+				if _, refused := b.ask(fmt.Sprint("hero.cmd.job.cancel.old-", n), nil, ""); refused != nil {
+					t.Fatalf("%+v", refused)
+				}
+			}
+		}
+		for n := range all {
+			id := b.submit("old", Options{ID: fmt.Sprint("old-", n), Delay: time.Hour})
+			expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		}
+		cancel(kept, all)
+		b.eventually("who has ended is out of the log", func() bool { return b.logged() == kept })
+		b.rollBack(kept)
+		b.submit("between", Options{ID: "between", Delay: time.Hour}) // under the number of one that was deleted
+		if err := life.bus.Conn().ForceReconnect(); err != nil {
+			t.Fatal(err)
+		}
+		expect(b, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
+		held := make(chan struct{})
+		hold.Store(&held)
+		cancel(0, 1)
+		cancel(1, kept) // enough in one page for a purge
+		hold.Store(nil)
+		close(held)
+		b.eventually("who has ended is out of the log", func() bool { return b.logged() <= 1 })
+		if err := b.rdb.FlushAll(b.soon()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		expectNth(b, 2, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
+		if _, err := b.store.Job(b.soon(), "between"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A message that names no job is called by its number. One that has another's number is another job.
+func TestALogThatHasLostItsEndRunsWhatIsCalledByItsNumber(t *testing.T) {
+	for _, script := range []string{"old", "new"} {
+		eachRedis(t, func(t *testing.T, r *redisServer) {
+			b := newBed(t, r)
+			first := b.up()
+			b.actor("bash_1", func(_ context.Context, j store.Claimed) (store.Outcome, bool) {
+				return store.Outcome{Output: j.Script}, true
+			})
+			before := b.submit("stays", Options{Delay: time.Hour})
+			expect(b, func(e events.JobQueued) bool { return e.Job == before })
+			var seq uint64
+			for range 3 {
+				seq = b.raw("bash", nil, "old")
+			}
+			expect(b, func(e events.JobEnded) bool { return e.Job == fmt.Sprintf("%s-%d", events.JobsStream, seq) })
+			if err := first.stop(); err != nil {
+				t.Fatal(err)
+			}
+			b.rollBack(1)
+			b.raw("bash", nil, script)
+			b.up()
+			expect(b, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
+			expectNth(b, 4, func(e events.JobEnded) bool { return e.Outcome == events.Finished })
+			if n := count(b, func(e events.CommandRejected) bool { return true }); n != 0 {
+				t.Errorf("%d refusals", n)
+			}
+		})
+	}
+}
+
+// Who dies between the messages that bring the log forward and their end leaves none to be refused.
+func TestADeathWhileTheLogIsBroughtForward(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		first := b.up()
+		var q events.JobQueued
+		for n := range 10 {
+			id := b.submit("old", Options{ID: fmt.Sprint("old-", n), Delay: time.Hour})
+			q = expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		}
+		epoch := first.epoch.Load()
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		b.rollBack(4)
+		if err := first.keepReused(b.soon(), numbers{q.Sequence - 9, q.Sequence}); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.keepRefill(b.soon(), epoch); err != nil {
+			t.Fatal(err)
+		}
+		for range 6 {
+			b.raw(fillerType, nil, "")
+		}
+		b.up()
+		expect(b, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
+		if n := count(b, func(e events.CommandRejected) bool { return true }); n != 0 {
+			t.Errorf("%d refusals", n)
+		}
+		if n := b.logged(); n != 4 {
+			t.Errorf("the log has %d", n)
+		}
+	})
+}
+
+// What was refused and could not be deleted yet is known by its number, which may be another's by now.
+func TestALogThatHasLostItsEndKeepsWhatHasANumberOfOneThatWasRefused(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		first := b.up()
+		var refused uint64
+		for n := range 5 {
+			id := b.submit("old", Options{ID: fmt.Sprint("old-", n), Delay: time.Hour})
+			refused = expect(b, func(e events.JobQueued) bool { return e.Job == id }).Sequence
+		}
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		b.rollBack(3)
+		b.submit("between", Options{ID: "between"})
+		in := &intake{c: first.Component, r: first.reporter("intake"), discards: []uint64{refused - 1}}
+		if _, err := in.lookAtLog(b.soon()); err != nil {
+			t.Fatal(err)
+		}
+		in.discard(b.soon())
+		if n := b.logged(); n != 4 {
+			t.Errorf("the log has %d", n)
+		}
+	})
+}
+
+// A server that came back while nobody listened for it is looked at as well.
+func TestALogThatHasLostItsEndUnseen(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		polls(&b.cfg)
+		var roll atomic.Bool
+		var life *running
+		life = b.up(func(c *Component) {
+			c.after = func(step string) error {
+				if step != "take" || !roll.CompareAndSwap(true, false) {
+					return nil
+				}
+				b.rollBack(4)
+				back := life.bus.Conn().StatusChanged(nats.CONNECTED)
+				defer life.bus.Conn().RemoveStatusListener(back)
+				if err := life.bus.Conn().ForceReconnect(); err != nil {
+					return err
+				}
+				<-back
+				return errReader // which ends the reading that would have heard of it
+			}
+		})
+		for n := range 10 {
+			id := b.submit("old", Options{ID: fmt.Sprint("old-", n), Delay: time.Hour})
+			expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		}
+		roll.Store(true)
+		b.submit("lost", Options{ID: "lost"})
+		b.eventually("the log has lost its end", func() bool { return b.logged() == 4 })
+		after := b.submit("after", Options{ID: "after", Delay: time.Hour})
+		expect(b, func(e events.JobQueued) bool { return e.Job == after })
 	})
 }

@@ -40,7 +40,7 @@ type logged struct {
 func (m logged) submission(std Defaults) (store.Submission, *events.Refusal) {
 	s, r := parse(m.Type, m.Header, m.Script, m.Time, std)
 	if s.ID == "" {
-		s.ID = m.Stream + "-" + strconv.FormatUint(m.Sequence, 10)
+		s.ID = numbered(m.Stream, m.Sequence)
 		if again := together(s); r == nil { // it may name its own id to be
 			r = again
 		}
@@ -53,6 +53,11 @@ func (m logged) submission(std Defaults) (store.Submission, *events.Refusal) {
 		}
 	}
 	return s, r
+}
+
+// numbered is the id of a job whose message names none.
+func numbered(stream string, sequence uint64) string {
+	return stream + "-" + strconv.FormatUint(sequence, 10)
 }
 
 // CheckSubmission says what is wrong with a submission, before or after it is

@@ -17,7 +17,7 @@ func likeness(it item) [sha256.Size]byte {
 // over marks what a refill does not run: a message whose job is known to have ended, and a later one of the same job. Redis had told the second by the
 // record of the first; both may be in the log when it is gone.
 func (f *refill) over(it *item, ended bool) {
-	if it.refusal != nil {
+	if it.refusal != nil || it.twice {
 		return
 	}
 	if ended {
