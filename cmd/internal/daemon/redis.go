@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -18,7 +20,9 @@ const (
 	// redisService is our Redis among our services; no actor can have the name,
 	// since theirs end in a number.
 	redisService = "redis"
-	redisStart   = 10 * time.Second
+	// redisStart is how long one that we started may say nothing, redisAsk how long one question of many waits.
+	redisStart = 10 * time.Second
+	redisAsk   = 2 * time.Second
 )
 
 // chooseRedis returns the Redis to use: a given one answers, ours is still to be started.
@@ -113,37 +117,60 @@ func (d *Daemon) runService(ctx context.Context, z *zinit.Client, name string, w
 }
 
 // pingRedis waits for an answer. A given Redis that refuses is an error at once;
-// one that we just started gets the time to come up.
+// one that we just started gets the time to come up, and as long as it reads its file: that may be gigabytes.
 func (d *Daemon) pingRedis(ctx context.Context, c redisd.Choice) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("redis %s: %w", redisd.Public(c.URL), err)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, redisStart)
-	defer cancel()
-	before := 0
-	if c.Kind != redisd.Given {
-		before = d.endOfRedis(ctx)
+	if c.Kind == redisd.Given {
+		return d.askRedis(ctx, c, redisStart)
 	}
+	before, last := d.endOfRedis(ctx), time.Now()
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		err := d.askRedis(ctx, c)
-		if err == nil || c.Kind == redisd.Given {
-			return err
+		err := d.askRedis(ctx, c, redisAsk)
+		if err == nil {
+			return nil
+		}
+		if d.redisLoads(ctx) {
+			last = time.Now()
 		}
 		if pid := d.endOfRedis(ctx); pid != before {
 			return fmt.Errorf("it ended instead of answering: %s", d.redisWords(ctx, pid))
 		}
+		if ctx.Err() != nil || time.Since(last) > redisStart {
+			return fmt.Errorf("no answer after %s: %w; its last words: %s", redisStart, err, d.redisWords(context.WithoutCancel(ctx), 0))
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("no answer after %s: %w; its last words: %s", redisStart, err, d.redisWords(context.WithoutCancel(ctx), 0))
 		case <-time.After(wait):
 		}
 	}
 }
 
+// redisLoads reports whether our Redis says that it reads its file. A client would ask again and again, and say nothing.
+func (d *Daemon) redisLoads(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, redisAsk)
+	defer cancel()
+	nc, err := (&net.Dialer{}).DialContext(ctx, "unix", d.folder.Socket("redis"))
+	if err != nil {
+		return false
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(redisAsk))
+	if _, err := nc.Write([]byte("PING\r\n")); err != nil {
+		return false
+	}
+	answer := make([]byte, len("-LOADING"))
+	_, err = io.ReadFull(nc, answer)
+	return err == nil && string(answer) == "-LOADING"
+}
+
 // askRedis asks once, with a client of its own: one whose pool could not connect some times does not try for a second.
-func (d *Daemon) askRedis(ctx context.Context, c redisd.Choice) error {
+func (d *Daemon) askRedis(ctx context.Context, c redisd.Choice, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	s, err := store.Open(store.Options{URL: c.URL, Prefix: d.cfg.Redis.Prefix}, d.log.With("component", "store"))
 	if err != nil {
 		return err

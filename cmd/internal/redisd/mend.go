@@ -1,6 +1,7 @@
 package redisd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,10 @@ func Mend(ctx context.Context, program, dir string) (done string, err error) {
 			return fmt.Sprintf("redis' append-only file was cut off where it could not be read: %s of %s bytes, which come back from the log of jobs", cut[2], cut[1]), nil
 		}
 		return "", nil
+	}
+	// Its own words, or it did not look: the program may be somebody's script, which drops the name and so starts a server, or be gone.
+	if !strings.Contains(strings.ReplaceAll(string(out), dir, ""), "AOF") {
+		return "", fmt.Errorf("look at redis' append-only file: %w: %s", err, bytes.TrimSpace(out))
 	}
 	aside := whole + unreadable
 	if err := errors.Join(os.RemoveAll(aside), os.Rename(whole, aside)); err != nil {
