@@ -69,7 +69,8 @@ type ZinitLost struct {
 // ZinitBack: it answers again; ProcessObserved facts follow.
 type ZinitBack struct{}
 
-// LogLost: the NATS server stores nothing, or has no log of jobs any more. What is submitted is not accepted; jobs in Redis go on.
+// LogLost: the NATS server stores nothing, or has no log of jobs any more. What is submitted is not accepted; jobs in Redis go on. Of
+// the server of ours it is told again and again while it lasts, at most each ten seconds.
 type LogLost struct {
 	Reason string `json:"reason"`
 }

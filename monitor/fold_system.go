@@ -42,6 +42,10 @@ func (v *View) foldSystem(e events.Event, at time.Time) {
 	case events.ZinitBack:
 		s.Zinit = Link{State: LinkOK, Since: utc(at)}
 	case events.LogLost:
+		if s.Log.State == LinkLost { // as long as it lasts
+			s.Log.Reason = e.Reason
+			return
+		}
 		s.Log = Link{State: LinkLost, Since: utc(at), Reason: e.Reason}
 		v.warn(Warning{At: at, Event: "log-lost", Text: "the log of jobs takes nothing: " + e.Reason})
 	case events.LogBack:

@@ -321,6 +321,18 @@ func TestARestartThatCameToNothing(t *testing.T) {
 	}
 }
 
+// A log that is told to be lost again is lost since the first time, and no news.
+func TestALogThatIsLostStill(t *testing.T) {
+	v := NewView(config())
+	at(v, events.LogLost{Reason: "x"})
+	before := v.Status(epoch)
+	at(v, events.SystemStarted{}, events.LogLost{Reason: "y"})
+	s := v.Status(epoch)
+	if s.Log.Reason != "y" || s.Log.Since != before.Log.Since || len(s.Warnings) != len(before.Warnings) {
+		t.Errorf("%+v %+v", s.Log, s.Warnings)
+	}
+}
+
 // A daemon is started when each of its parts has found what it depends on; what was told to be lost by then stays so.
 func TestAStartHasFoundWhatItDependsOn(t *testing.T) {
 	v := NewView(config())

@@ -19,6 +19,8 @@ const (
 	// the longest between two looks while it lasts.
 	tendFirst = 250 * time.Millisecond
 	tendMost  = 5 * time.Second
+	// tellEvery is how often a fault that lasts is told: nobody may have listened yet at a start, or come since.
+	tellEvery = 10 * time.Second
 	// tendRoom is what the disk must take before the store is opened again: more than the
 	// largest message, so that it does not fail again with the first.
 	tendRoom = 2 * MaxPayload
@@ -36,6 +38,7 @@ func (s *Server) tend(logs *logger) {
 	var wait time.Duration
 	var closed string // why we have closed the store; "": it is open
 	lost := false
+	var told time.Time // when a fault was
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
@@ -72,6 +75,10 @@ func (s *Server) tend(logs *logger) {
 		case fault != "" && !lost:
 			s.cfg.Log.Warn("log lost", "event", "LogLost", "reason", fault)
 			s.tell(events.LogLost{Reason: fault})
+			told = time.Now()
+		case fault != "" && time.Since(told) >= tellEvery:
+			s.tell(events.LogLost{Reason: fault})
+			told = time.Now()
 		case fault == "" && lost:
 			s.cfg.Log.Info("log back", "event", "LogBack")
 			s.tell(events.LogBack{})

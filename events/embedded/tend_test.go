@@ -223,6 +223,21 @@ func TestNothingIsStoredWithoutRoom(t *testing.T) {
 	}
 }
 
+// Who comes later hears it too: at a start with little room nobody listens yet, and a status would call the log good.
+func TestAStoreWithoutRoomIsToldAgain(t *testing.T) {
+	real := freeRoom
+	t.Cleanup(func() { freeRoom = real }) // behind the end of the server
+	freeRoom = func(string) (int64, error) { return leastRoom - 1, nil }
+	s := start(t, Config{})
+	b := system(t, s, "test")
+	if e, is := hears(t, b)().(events.LogLost); !is {
+		t.Fatalf("told %+v", e)
+	}
+	if e, is := hears(t, b)().(events.LogLost); !is || e.Reason == "" {
+		t.Errorf("told %+v", e)
+	}
+}
+
 // A store that has all that it may have is told to take nothing, and to take something again when it has room.
 func TestAFullStoreIsTold(t *testing.T) {
 	s := start(t, Config{MaxStore: 3 << 20})
