@@ -230,6 +230,9 @@ func (in *intake) later(sequence uint64) {
 
 // discard deletes what is no job. What fails is tried again with the next batch.
 func (in *intake) discard(ctx context.Context) {
+	if !in.c.looked() {
+		return
+	}
 	var left []uint64
 	for _, seq := range in.discards {
 		if err := limited(ctx, func(ctx context.Context) error { return in.c.deleteLogged(ctx, seq) }); err != nil {

@@ -59,6 +59,8 @@ type Component struct {
 
 	// reused are the numbers of the log that two messages may have had.
 	reused atomic.Pointer[numbers]
+	// lookedAt counts the connection's returns up to the one behind which the log was looked at.
+	lookedAt atomic.Uint64
 
 	// mark is how far Redis was known to have come; oldCopy why the last one was not good.
 	markLock sync.Mutex

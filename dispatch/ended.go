@@ -178,6 +178,9 @@ func (e *ender) delete(ctx context.Context, page []store.EndedEntry) error {
 	if err != nil {
 		return err
 	}
+	if !c.looked() {
+		return &logError{"delete from the log", errNotLooked}
+	}
 	seqs, err := c.inLogStill(ctx, page)
 	if err != nil {
 		return err

@@ -97,7 +97,7 @@ func (c *Component) runIntake(ctx context.Context, r *reporter, from start) erro
 func (in *intake) read(ctx context.Context) error {
 	back := in.c.bus.Conn().StatusChanged(nats.CONNECTED) // to a server that may have another end of the log
 	defer in.c.bus.Conn().RemoveStatusListener(back)
-	if f := in.from.refill; f == nil || f.reason != lostEnd { // it may have been back before this listened
+	if !in.c.looked() { // it was back before this listened
 		if anew, err := in.lookAtLog(ctx); anew || err != nil {
 			return err
 		}

@@ -248,7 +248,11 @@ func (c *Component) leaveLog(ctx context.Context, recs []store.Record, out map[s
 	for i, rec := range recs {
 		if rec.Sequence >= max(first, 1) {
 			g.Go(func() error {
-				errs[i] = limited(ctx, func(ctx context.Context) error { return c.deleteLogged(ctx, rec.Sequence) })
+				theirs, err := c.anothers(ctx, rec.ID, rec.Sequence)
+				if err == nil && !theirs {
+					err = limited(ctx, func(ctx context.Context) error { return c.deleteLogged(ctx, rec.Sequence) })
+				}
+				errs[i] = err
 				return nil
 			})
 		}

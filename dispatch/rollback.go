@@ -36,14 +36,20 @@ type numbers struct{ from, to uint64 }
 
 func (s numbers) has(seq uint64) bool { return seq >= s.from && seq <= s.to && s.to > 0 }
 
+// errNotLooked is why nothing is deleted for a moment: the intake looks, as soon as it can.
+var errNotLooked = errors.New("the server is back, and it is not known yet whether with all of the log")
+
+// looked reports whether the log was looked at since the connection is there.
+func (c *Component) looked() bool { return c.lookedAt.Load() == c.bus.Conn().Stats().Reconnects }
+
 // lostEnd is the reason of a refill from such a log.
 const lostEnd = "the log of jobs came back without its end"
 
 // mendLog looks whether the log has lost its end, and mends that. lost: it is to be read from its first message then, under the epoch.
 func (c *Component) mendLog(ctx context.Context, r *reporter, epoch uint64) (lost bool, err error) {
-	var behind uint64
+	var behind, returns uint64
 	ok := r.until(ctx, func(ctx context.Context) error {
-		lost, behind = false, 0
+		lost, behind, returns = false, 0, c.bus.Conn().Stats().Reconnects
 		position, err := c.store.Daemon(epoch).Position(ctx)
 		if err != nil {
 			return err
@@ -78,7 +84,9 @@ func (c *Component) mendLog(ctx context.Context, r *reporter, epoch uint64) (los
 			Reason:   fmt.Sprintf("it has had %d messages more than this log of jobs", behind),
 			HintText: "one of the two is an old copy, or another's: restore the newer log, or empty this Redis to have it filled from this log",
 		}
-	case !lost:
+	}
+	c.lookedAt.Store(returns) // what is to be known of its numbers is written down
+	if !lost {
 		if c.reused.Load().to > 0 && !r.until(ctx, c.purgeFillers) { // who brought it forward may have died behind that
 			return false, context.Cause(ctx)
 		}
@@ -226,33 +234,37 @@ func (c *Component) endedOf(seq uint64) bool { return !c.reused.Load().has(seq) 
 
 // inLogStill leaves out those whose message the log has lost, and perhaps another's in its place.
 func (c *Component) inLogStill(ctx context.Context, page []store.EndedEntry) (seqs []uint64, err error) {
-	reused := c.reused.Load()
 	for _, p := range page {
-		if reused.has(p.Sequence) {
-			theirs := false
-			if err := limited(ctx, func(ctx context.Context) error {
-				m, err := c.stream.GetMsg(ctx, p.Sequence)
-				if errors.Is(err, jetstream.ErrMsgNotFound) {
-					return nil
-				}
-				if err != nil {
-					return &logError{fmt.Sprintf("look at message %d", p.Sequence), err}
-				}
-				sub := submissionOf(m)
-				if theirs = sub.ID != p.ID; !theirs {
-					theirs, err = c.namesake(ctx, sub)
-				}
-				return err
-			}); err != nil {
-				return nil, err
-			}
-			if theirs {
-				continue
-			}
+		switch theirs, err := c.anothers(ctx, p.ID, p.Sequence); {
+		case err != nil:
+			return nil, err
+		case !theirs:
+			seqs = append(seqs, p.Sequence)
 		}
-		seqs = append(seqs, p.Sequence)
 	}
 	return seqs, nil
+}
+
+// anothers reports whether the log has another job's message under the number of a job.
+func (c *Component) anothers(ctx context.Context, id string, seq uint64) (theirs bool, err error) {
+	if !c.reused.Load().has(seq) {
+		return false, nil
+	}
+	err = limited(ctx, func(ctx context.Context) error {
+		m, err := c.stream.GetMsg(ctx, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return &logError{fmt.Sprintf("look at message %d", seq), err}
+		}
+		sub := submissionOf(m)
+		if theirs = sub.ID != id; !theirs {
+			theirs, err = c.namesake(ctx, sub)
+		}
+		return err
+	})
+	return theirs, err
 }
 
 // namesake reports whether Redis has another job by the id of a message that names none: both are called by the number that they have had.

@@ -285,6 +285,36 @@ func TestADeathWhileTheLogIsBroughtForward(t *testing.T) {
 	})
 }
 
+// Who is removed takes no other's message along.
+func TestALogThatHasLostItsEndKeepsWhatHasANumberOfOneThatIsRemoved(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		first := b.up()
+		b.submit("stays", Options{ID: "stays", Delay: time.Hour})
+		b.actor("bash_1", func(_ context.Context, j store.Claimed) (store.Outcome, bool) {
+			return store.Outcome{Output: j.Script}, true
+		})
+		for n := range 3 {
+			id := b.submit("old", Options{ID: fmt.Sprint("old-", n)})
+			expect(b, func(e events.JobEnded) bool { return e.Job == id })
+		}
+		b.eventually("who has ended is out of the log", func() bool { return b.logged() == 1 })
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		b.rollBack(1)
+		b.submit("between", Options{ID: "between", Delay: time.Hour}) // under the number of old-0
+		b.up()
+		expect(b, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
+		if _, refused := b.ask("hero.cmd.job.remove.old-0", nil, ""); refused != nil {
+			t.Fatalf("%+v", refused)
+		}
+		if n := b.logged(); n != 2 {
+			t.Errorf("the log has %d", n)
+		}
+	})
+}
+
 // What was refused and could not be deleted yet is known by its number, which may be another's by now.
 func TestALogThatHasLostItsEndKeepsWhatHasANumberOfOneThatWasRefused(t *testing.T) {
 	eachRedis(t, func(t *testing.T, r *redisServer) {
@@ -311,12 +341,68 @@ func TestALogThatHasLostItsEndKeepsWhatHasANumberOfOneThatWasRefused(t *testing.
 	})
 }
 
+// No message is deleted of a log that came back and was not looked at yet: it may be another's.
+func TestALogThatHasLostItsEndBeforeADeletion(t *testing.T) {
+	eachRedis(t, func(t *testing.T, r *redisServer) {
+		b := newBed(t, r)
+		polls(&b.cfg)
+		at := map[string]chan chan struct{}{"take": make(chan chan struct{}), "delete": make(chan chan struct{}), "settle": make(chan chan struct{})}
+		var holds atomic.Bool
+		life := b.up(func(c *Component) {
+			c.after = func(step string) error {
+				if stopped, is := at[step]; is && holds.Load() {
+					goOn := make(chan struct{})
+					select {
+					case stopped <- goOn:
+						<-goOn
+					case <-c.stopping:
+					}
+				}
+				return nil
+			}
+		})
+		for n := range 10 {
+			id := b.submit("old", Options{ID: fmt.Sprint("old-", n), Delay: time.Hour})
+			expect(b, func(e events.JobQueued) bool { return e.Job == id })
+		}
+		holds.Store(true)
+		if _, refused := b.ask("hero.cmd.job.cancel.old-4", nil, ""); refused != nil {
+			t.Fatalf("%+v", refused)
+		}
+		deletes := <-at["delete"]
+		b.submit("held", Options{ID: "held", Delay: time.Hour})
+		takes := <-at["take"]
+		b.rollBack(4)
+		b.submit("between", Options{ID: "between", Delay: time.Hour}) // under the number of old-4
+		back := life.bus.Conn().StatusChanged(nats.CONNECTED)
+		defer life.bus.Conn().RemoveStatusListener(back)
+		if err := life.bus.Conn().ForceReconnect(); err != nil {
+			t.Fatal(err)
+		}
+		<-back
+		close(deletes)
+		select { // it has gone on, or tries it again
+		case goOn := <-at["settle"]:
+			close(goOn)
+		case goOn := <-at["delete"]:
+			close(goOn)
+		}
+		if n := b.logged(); n != 5 {
+			t.Errorf("the log has %d", n)
+		}
+		holds.Store(false)
+		close(takes)
+		expect(b, func(e events.JobQueued) bool { return e.Job == "between" })
+	})
+}
+
 // A server that came back while nobody listened for it is looked at as well.
 func TestALogThatHasLostItsEndUnseen(t *testing.T) {
 	eachRedis(t, func(t *testing.T, r *redisServer) {
 		b := newBed(t, r)
 		polls(&b.cfg)
 		var roll atomic.Bool
+		rolled := make(chan struct{})
 		var life *running
 		life = b.up(func(c *Component) {
 			c.after = func(step string) error {
@@ -330,6 +416,7 @@ func TestALogThatHasLostItsEndUnseen(t *testing.T) {
 					return err
 				}
 				<-back
+				close(rolled)
 				return errReader // which ends the reading that would have heard of it
 			}
 		})
@@ -339,7 +426,7 @@ func TestALogThatHasLostItsEndUnseen(t *testing.T) {
 		}
 		roll.Store(true)
 		b.submit("lost", Options{ID: "lost"})
-		b.eventually("the log has lost its end", func() bool { return b.logged() == 4 })
+		<-rolled
 		after := b.submit("after", Options{ID: "after", Delay: time.Hour})
 		expect(b, func(e events.JobQueued) bool { return e.Job == after })
 	})
