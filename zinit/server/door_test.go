@@ -345,3 +345,39 @@ func TestARemovedSocketIsMadeAgain(t *testing.T) {
 		t.Errorf("who was in before gets %s, %v", msg, err)
 	}
 }
+
+// What somebody put in the place of a removed socket is his, also at the end.
+func TestAFileInThePlaceOfTheSocketStays(t *testing.T) {
+	s := zinittest.Start(t)
+	ok(t, os.Remove(s.Socket))
+	ok(t, os.WriteFile(s.Socket, []byte("mine"), 0o600))
+	s.Stop(t)
+	if text, err := os.ReadFile(s.Socket); err != nil || string(text) != "mine" {
+		t.Errorf("%q %v", text, err)
+	}
+}
+
+// Sockets that are made again and again leave no descriptor open.
+func TestSocketsThatAreMadeAgainAreClosed(t *testing.T) {
+	s := zinittest.Start(t)
+	again := func() {
+		ok(t, os.Remove(s.Socket))
+		zinittest.Eventually(t, "the socket is there", func() error {
+			c, err := wire.Dial(t.Context(), s.Socket)
+			if err == nil {
+				_ = c.Close()
+			}
+			return err
+		})
+	}
+	again()
+	before := s.Descriptors(t)
+	again()
+	again()
+	zinittest.Eventually(t, "as many descriptors", func() error {
+		if n := s.Descriptors(t); n > before {
+			return fmt.Errorf("%d, had %d", n, before)
+		}
+		return nil
+	})
+}

@@ -77,7 +77,11 @@ func serveAll(ctx context.Context, cfg Config, rec records) (clean bool, err err
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = os.Remove(cfg.Socket) }() // under its lock, so it is ours
+	defer func() {
+		if fi, err := os.Lstat(cfg.Socket); err == nil && fi.Mode()&os.ModeSocket != 0 { // under its lock, so it is ours
+			_ = os.Remove(cfg.Socket)
+		}
+	}()
 
 	// Everything but the loop outlives ctx: the loop needs it for a clean end.
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
