@@ -111,9 +111,9 @@
 //
 // # A log without its end
 //
-// A power cut may take the last second of the log and leave Redis more of it, and a copy of its folder may be an old one. Looked at, at the start,
-// whenever the log begins to be read, and when a connection is back: Redis' position is beyond the log's last number, or the message
-// there is of no job that Redis has under it (as many have come in between). What came next would get numbers up to that position:
+// A power cut may take the last second of the log and leave Redis more of it, and a copy of its folder may be an old one. Looked at, at the start
+// and each time that a connection is back, before anything is deleted from the log: Redis' position is beyond the log's last number, or the
+// message there is of no job that Redis has under it (as many have come in between). What came next would get numbers up to that position:
 // acknowledged, never read, and taken out of the log by the end of who had the number before. So (rollback.go)
 //
 //  1. the bucket says that the log is to be read from its first message (refillKey), and which numbers two messages may have had: those
@@ -121,10 +121,11 @@
 //     whatever is known of an end;
 //  2. messages that are no jobs bring the log to Redis' position, and are purged;
 //  3. the log is read from its first message, under the same epoch: what Redis has is the same again, what came in between is new. What
-//     names no job and is called as another by its number goes into the log again, under <number>-<milliseconds of its time>.
+//     names no job and is called as another by its number goes into the log again, under <stream>-<number>-<milliseconds of its time>.
 //
 // Dying between any two of these repeats them. The jobs that the log has lost go on from Redis, which alone has them: the power cut took
-// what would bring them back. More than ten million messages behind, it is not this Redis' log: the start is refused.
+// what would bring them back. More than ten million messages behind, it is not this Redis' log: the start is refused, and
+// a daemon that works ends.
 //
 // # What a refill runs again
 //
