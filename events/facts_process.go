@@ -27,7 +27,8 @@ type ProcessExited struct {
 	// OutOfMemory: the kernel killed it because memory was used up, as far as its
 	// counters tell.
 	OutOfMemory bool `json:"out_of_memory,omitempty"`
-	// ByUs says that an order of ours ended it, so that it is nobody's crash.
+	// ByUs says that an order of ours ended it, or a stop that zinit was found to have
+	// been given, so that it is nobody's crash.
 	ByUs bool `json:"by_us"`
 	// Ago is how long before this fact it was seen to have ended: what it left is cleared first.
 	Ago Seconds `json:"ago,omitzero"`

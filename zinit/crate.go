@@ -271,10 +271,12 @@ func (z crate) stop(name string) error {
 			}
 			pending = pending || open
 		}
-		if err := z.signal(s.PID, "service.stop", named{Name: name}); err != nil {
-			return ignoring(err, ServiceIsDown)
-		}
+		err = z.signal(s.PID, "service.stop", named{Name: name})
 		switch {
+		case s.PID != 0 && errors.Is(err, ServiceIsDown):
+			// It had ended before zinit knew, and was refused: nothing is stopped.
+		case err != nil:
+			return ignoring(err, ServiceIsDown)
 		case s.PID != 0:
 			// KILL comes when its time is over; half of ours is left to see what that does.
 			most, heard := f.grace()+z.l.c.opts.StopTimeout/2, false
@@ -290,7 +292,7 @@ func (z crate) stop(name string) error {
 			case heard, s.PID == 0 && s.State.Ended() && s.Target == Down:
 				return nil // also where somebody has started it since: that is his will
 			}
-			pending = true // it had ended before
+			pending = !f.Service.Oneshot // it had ended before
 		case pending && s.State.Kind == Success: // it may as well rest, which time alone tells
 			s, err = z.await(name, crateDelayMax+2*crateLost, func(s Status) bool { return s.PID != 0 || s.Target == Down })
 			if err != nil || s.Target == Down {

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"herosup/events"
 	"herosup/zinit"
 	"herosup/zinit/wire"
@@ -37,6 +39,8 @@ type cut struct {
 	lives func(method string) bool
 	// late: the last request is done all the same, and its answer lost.
 	late bool
+	// refuses has a request answered with this error, and not passed on; nil: none is.
+	refuses func(method string) (message string)
 
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -94,6 +98,12 @@ func (c *cut) serve(client net.Conn) {
 		}
 		if !lives && !c.late {
 			return
+		}
+		if c.refuses != nil {
+			if refusal := c.refuses(r.Method); refusal != "" {
+				_ = json.NewEncoder(client).Encode(wire.Response{Version: "2.0", ID: r.ID, Error: &wire.Error{Code: int(zinit.InternalError), Message: refusal}})
+				continue
+			}
 		}
 		if _, err := server.Write(append(msg, '\n')); err != nil {
 			return
@@ -157,6 +167,7 @@ type mayhem struct {
 	once  string                        // folder of the locks that tell two at a time
 	word  string                        // of the actors' definition
 	cut   int                           // rounds that were
+	heard []string                      // what was told since the last executor began
 }
 
 var mayhemActors = []string{"work_1", "work_2", "work_3"}
@@ -254,13 +265,9 @@ func (m *mayhem) round(n int) {
 
 // drain forgets what was told.
 func (m *mayhem) drain() {
-	for {
-		select {
-		case <-m.facts.C:
-		default:
-			return
-		}
-	}
+	m.t.Helper()
+	m.hearAll()
+	m.heard = nil
 }
 
 // told waits for a fact about an actor, or the cut.
@@ -270,17 +277,44 @@ func (m *mayhem) told(one string, cut <-chan struct{}) (f events.Message) {
 	for {
 		select {
 		case raw := <-m.facts.C:
-			var err error
-			if f, err = m.facts.Open(raw); err != nil {
-				m.t.Fatal(err)
-			}
+			f = m.hear(raw)
 			if actorOf(f.Event) == one {
 				return f
 			}
 		case <-cut:
 			return events.Message{}
 		case <-late:
-			m.t.Fatalf("nothing is told of %s", one)
+			s, err := m.client.Status(m.t.Context(), prefix+one)
+			m.t.Fatalf("nothing is told of %s, of which %v run; zinit has %+v, %v; told before:\n%s",
+				one, m.running(one), s, err, strings.Join(m.heard, "\n"))
+		}
+	}
+}
+
+// hear takes in a fact: what runs by now of those that are up. A signal of an executor that
+// was killed may end a life after it was told.
+func (m *mayhem) hear(raw *nats.Msg) events.Message {
+	m.t.Helper()
+	f, err := m.facts.Open(raw)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.heard = append(m.heard, fmt.Sprintf("%T %+v, caused by %q", f.Event, f.Event, f.CausationID))
+	if e, ok := f.Event.(events.ProcessStarted); ok && !m.lives[e.Actor].IsZero() {
+		m.lives[e.Actor] = e.Incarnation
+	}
+	return f
+}
+
+// hearAll takes in what was told by now.
+func (m *mayhem) hearAll() {
+	m.t.Helper()
+	for {
+		select {
+		case raw := <-m.facts.C:
+			m.hear(raw)
+		default:
+			return
 		}
 	}
 }
@@ -343,6 +377,8 @@ func (m *mayhem) halt(one string) {
 			if e.ByUs {
 				return
 			}
+			life = events.Incarnation{}
+			stop() // it was over before the stop, whose end tells nothing then
 		case events.ProcessObserved:
 			if e.State == "absent" && e.Incarnation.IsZero() {
 				return
@@ -367,12 +403,13 @@ func (m *mayhem) running(one string) (pids []int) {
 func (m *mayhem) check() {
 	m.t.Helper()
 	for _, one := range mayhemActors {
-		life, want := m.lives[one], 0
-		if !life.IsZero() {
+		want := 0
+		if !m.lives[one].IsZero() {
 			want = 1
 		}
 		zinittest.Eventually(m.t, fmt.Sprintf("%s has %d processes", one, want), func() error {
-			pids := m.running(one)
+			m.hearAll()
+			life, pids := m.lives[one], m.running(one)
 			s, err := m.client.Status(m.t.Context(), prefix+one)
 			if err != nil && !(want == 0 && strings.Contains(err.Error(), "ServiceNotFound")) {
 				return err

@@ -52,6 +52,37 @@ func TestCrateStopOfWhatHasEndedWell(t *testing.T) {
 	neverAgain(b, name)
 }
 
+// A stop that crosses a death which that zinit has not noticed yet is refused by it, without
+// a word of the next life that it then starts: that one is stopped, too.
+func TestCrateStopOfWhatHasJustDied(t *testing.T) {
+	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	const name = "dies"
+	if err := b.client.TakeUp(t.Context(), name, zinittest.Child(t, "say", "ready")); err != nil {
+		t.Fatal(err)
+	}
+	pid := ready(b, name)
+	var died atomic.Bool
+	c := newCut(t, b.zinit.Socket, false, func(string) bool { return true })
+	c.refuses = func(method string) string {
+		if method != "service.stop" || died.Swap(true) {
+			return ""
+		}
+		kill(t, pid, syscall.SIGKILL)
+		zinittest.Eventually(t, "its death is noticed", func() error {
+			if s, err := b.client.Status(t.Context(), name); err != nil || s.PID == pid {
+				return fmt.Errorf("%+v, %w", s, err)
+			}
+			return nil
+		})
+		// Its words, seen in one of some 5,000 rounds of TestCrateExecutorKilledAtAnyStep.
+		return "signal error for service '' (signal SIGTERM): ESRCH: No such process"
+	}
+	if err := zinittest.Dial(t, c.socket).Stop(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	neverAgain(b, name)
+}
+
 // neverAgain wants that no life comes of a service: another that dies now, and is started again
 // after the shortest pause, comes later than any that was on its way.
 func neverAgain(b *bed, name string) {

@@ -127,6 +127,9 @@ func (x *Executor) sighted(ctx context.Context, all []sight, asked []events.Mess
 		} else {
 			x.seen(ctx, p, s.life)
 		}
+		if p.lives() && p.life == s.life && !s.up && !p.burying {
+			p.byUs = true // a stop is under way, of an executor before this one or of an operator
+		}
 		x.tellObserved(p, s.up, s.state.String())
 		if p.blocked = ""; s.held != nil {
 			x.tellBlocked(p, s.held)

@@ -85,6 +85,32 @@ func TestExecutorComesAndGoes(t *testing.T) {
 	}
 }
 
+// What an executor found being stopped ends by an order, whoever gave that: it is
+// nobody's crash.
+func TestExecutorFindsAStopUnderWay(t *testing.T) {
+	deaf := withLongStop(t, "ignore", "SIGTERM")
+	b := newExecutorBed(t, deaf)
+	life := b.up()
+	b.ready(1)
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: life})
+	zinittest.Eventually(t, "zinit stops it", func() error {
+		s, err := b.client.Status(t.Context(), prefix+actor)
+		if err == nil && s.Target != zinit.Down {
+			err = fmt.Errorf("%+v", s)
+		}
+		return err
+	})
+	b.stop()
+	b.execute(deaf)
+	if got := expect[events.ProcessObserved](b); got.Incarnation != life || got.WantedUp {
+		t.Fatalf("observed: %+v", got)
+	}
+	kill(t, life.PID, syscall.SIGKILL)
+	if got := expect[events.ProcessExited](b); got.Incarnation != life || !got.ByUs {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A zinit that goes is told once, one that comes back too, with all there is;
 // orders wait for it.
 func TestExecutorLosesZinit(t *testing.T) {
