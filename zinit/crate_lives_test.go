@@ -83,6 +83,41 @@ func TestCrateStopOfWhatHasJustDied(t *testing.T) {
 	neverAgain(b, name)
 }
 
+// A removal may come later than the next start that it is to prevent. That zinit ends the process
+// then, and lays its end to who has been moved into the gap: which is none that would be started for that.
+func TestCrateRemovalBehindANextStart(t *testing.T) {
+	b := newBedOver(t, zinittest.StartCrate(t, zinittest.Crate(t), t.TempDir()))
+	var late atomic.Bool
+	c := newCut(t, b.zinit.Socket, false, func(method string) bool {
+		if method == "service.delete" && late.Swap(false) {
+			zinittest.Eventually(t, "the next is started", func() error {
+				if s, err := b.client.Status(t.Context(), prefix+actor); err != nil || s.PID == 0 {
+					return fmt.Errorf("%+v, %w", s, err)
+				}
+				return nil
+			})
+		}
+		return true
+	})
+	b.socket = c.socket
+	b.execute()
+	life := b.up()
+	const last = "work_2"
+	b.order(events.StartProcess{Node: events.LocalNode, Actor: last, Pool: pool})
+	rests := expect[events.ProcessStarted](b).Incarnation
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: last, Pool: pool, Incarnation: rests})
+	expect[events.ProcessExited](b)
+	late.Store(true)
+	kill(t, life.PID, syscall.SIGKILL)
+	expect[events.ProcessExited](b)
+	b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool})
+	expect[events.ProcessObserved](b, events.ZinitLost{}, events.ZinitBack{}, events.ProcessStarted{}, events.ProcessExited{})
+	if late.Load() {
+		t.Fatal("nothing was removed")
+	}
+	neverAgain(b, prefix+last)
+}
+
 // neverAgain wants that no life comes of a service: another that dies now, and is started again
 // after the shortest pause, comes later than any that was on its way.
 func neverAgain(b *bed, name string) {

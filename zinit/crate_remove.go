@@ -27,7 +27,7 @@ func (z crate) remove(name string) error {
 	if err := z.spare(name); err != nil {
 		return err
 	}
-	if err := z.standIn(name); err != nil {
+	if err := z.standIn(name, s.Target == Up); err != nil {
 		return err
 	}
 	z.l.c.memory.lives(name)

@@ -40,13 +40,14 @@ func (m *crateMemory) isStandIn(name string) bool {
 	return m.prefix != "" && ours && isStandIn(rest)
 }
 
-// standIn sees to it that the removal of a service of ours moves nothing that runs.
-func (z crate) standIn(name string) error {
+// standIn sees to it that the removal of a service of ours moves nothing that runs. due: its
+// next start may come first, and then the end of that process is laid to who has its place.
+func (z crate) standIn(name string, due bool) error {
 	if !z.l.c.memory.standsIn(name) {
 		return nil
 	}
 	moved, all, err := z.moves(name)
-	if err != nil || moved == "" {
+	if err != nil || moved == "" && !(due && z.movesAnother(name, all)) {
 		return err
 	}
 	taken := map[string]bool{}
@@ -64,6 +65,15 @@ func (z crate) standIn(name string) error {
 		}
 		return z.set(f)
 	}
+}
+
+// movesAnother reports whether the removal moves one that somebody may start.
+func (z crate) movesAnother(name string, all []crateFull) bool {
+	if len(all) == 0 {
+		return false
+	}
+	last := all[len(all)-1].Name
+	return last != name && !z.l.c.memory.isStandIn(last)
 }
 
 // tidy removes the stand-ins that can go.

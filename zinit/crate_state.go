@@ -118,6 +118,12 @@ func (z crate) look(name string) (_ Status, shown int, err error) {
 		if s.Target, err = z.target(full); err != nil {
 			return Status{}, 0, err
 		}
+		if s.PID == 0 && s.State.Kind == Spawned && time.Since(began) < crateLost {
+			if err := z.pause(crateLost / 100); err != nil { // it is about to have one, and is no service at rest
+				return Status{}, 0, err
+			}
+			continue
+		}
 		lost := s.PID != 0 && gone(s.PID)
 		if s.PID != 0 && !lost {
 			lost, err = z.stranger(name, s.PID)
