@@ -90,12 +90,7 @@ func TestCrateRemovalBehindANextStart(t *testing.T) {
 	var late atomic.Bool
 	c := newCut(t, b.zinit.Socket, false, func(method string) bool {
 		if method == "service.delete" && late.Swap(false) {
-			zinittest.Eventually(t, "the next is started", func() error {
-				if s, err := b.client.Status(t.Context(), prefix+actor); err != nil || s.PID == 0 {
-					return fmt.Errorf("%+v, %w", s, err)
-				}
-				return nil
-			})
+			runs(b, prefix+actor, 0)
 		}
 		return true
 	})
@@ -126,17 +121,25 @@ func neverAgain(b *bed, name string) {
 	if err := b.client.TakeUp(b.t.Context(), other, zinittest.Child(b.t, "say", "ready")); err != nil {
 		b.t.Fatal(err)
 	}
-	pid := ready(b, other)
+	pid := runs(b, other, 0)
 	kill(b.t, pid, syscall.SIGKILL)
-	zinittest.Eventually(b.t, "the other is started again", func() error {
-		if s, err := b.client.Status(b.t.Context(), other); err != nil || s.PID == pid || s.PID == 0 {
+	runs(b, other, pid)
+	if s, err := b.client.Status(b.t.Context(), name); s.PID != 0 || err != nil && !errors.Is(err, zinit.ServiceNotFound) {
+		b.t.Errorf("%s is there again: %+v, %v", name, s, err)
+	}
+}
+
+// runs waits until zinit has a process of a service, another than this one.
+func runs(b *bed, name string, but int) (pid int) {
+	b.t.Helper()
+	zinittest.Eventually(b.t, name+" is started", func() error {
+		s, err := b.client.Status(b.t.Context(), name)
+		if pid = s.PID; err != nil || pid == but || pid == 0 {
 			return fmt.Errorf("%+v, %w", s, err)
 		}
 		return nil
 	})
-	if s, err := b.client.Status(b.t.Context(), name); s.PID != 0 || err != nil && !errors.Is(err, zinit.ServiceNotFound) {
-		b.t.Errorf("%s is there again: %+v, %v", name, s, err)
-	}
+	return pid
 }
 
 // An actor that is started while that zinit is about to start it again, and then stopped, stays

@@ -27,7 +27,8 @@ func (z crate) remove(name string) error {
 	if err := z.spare(name); err != nil {
 		return err
 	}
-	if err := z.standIn(name, s.Target == Up); err != nil {
+	due := s.Target == Up
+	if err := z.standIn(name, due); err != nil {
 		return err
 	}
 	z.l.c.memory.lives(name)
@@ -36,8 +37,14 @@ func (z crate) remove(name string) error {
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), crateRemoval)
 	}
 	defer cancel()
+	began := time.Now()
 	if err := (crate{ctx, z.l}).ask("service.delete", named{Name: name}, nil); err != nil {
 		return err
+	}
+	if due && time.Since(began) > crateLost { // its next start came first; whoever has its place before the end of that is noticed is lost
+		if err := z.pause(crateLost); err != nil {
+			return err
+		}
 	}
 	return z.tidy()
 }

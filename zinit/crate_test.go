@@ -69,7 +69,8 @@ func ready(b *bed, name string) (pid int) {
 	zinittest.Eventually(b.t, name+" is ready", func() error {
 		lines, err := b.client.CurrentLogs(b.t.Context(), name)
 		if !strings.Contains(strings.Join(lines, "\n"), "ready") {
-			return errors.Join(errors.New("it has not said so"), err)
+			s, down := b.client.Status(b.t.Context(), name)
+			return errors.Join(fmt.Errorf("it has said %q; zinit has %+v", lines, s), err, down)
 		}
 		return nil
 	})

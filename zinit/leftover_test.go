@@ -66,7 +66,8 @@ func headless(t *testing.T, mark string) events.Incarnation {
 
 // What carries our mark is ended, whether it hears TERM or not, and nothing else is.
 func TestEndLeftovers(t *testing.T) {
-	const ours, folder = "herosup-0badcafe-", "/state"
+	const ours = "herosup-0badcafe-"
+	folder := t.TempDir()
 	mark := func(actor string) string { return zinit.Marked(ours+actor, folder) }
 	deaf := filepath.Join(t.TempDir(), "deaf")
 	ending := map[string]events.Incarnation{
