@@ -64,7 +64,7 @@ func TestExecutorRestartsWithTheNewDefinition(t *testing.T) {
 				old = next
 			}
 			b.order(events.StopProcess{Node: events.LocalNode, Actor: actor, Pool: pool, Incarnation: old})
-			expect[events.ProcessExited](b, events.ProcessReady{})
+			expect[events.ProcessExited](b, events.ProcessReady{}, events.ProcessStarted{})
 		})
 	}
 }
