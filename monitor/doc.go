@@ -15,8 +15,9 @@
 // state, and does no I/O. It is as good as the facts: a hole in them (FactsLost
 // in the status) can leave an actor shown in its former state until that changes
 // again. Nothing else in Herosup relies on it but the scaler, which reads
-// actor.list at its start and after a hole of its own. Everything in it starts
-// with the daemon; counters are not those of all times.
+// actor.list at its start and after a hole of its own. What was told before a query
+// came is in its answer: who subscribes first and then asks misses nothing. Everything
+// in it starts with the daemon; counters are not those of all times.
 //
 // # Signs of life
 //

@@ -80,6 +80,9 @@ func (m *Monitor) Run(ctx context.Context) error {
 		case raw := <-commands.C:
 			m.pass(commands, raw)
 		case q := <-svc.C:
+			for range len(facts.C) { // told before it was asked, and so in the answer
+				m.fact(facts, <-facts.C)
+			}
 			m.query(q)
 		case <-timer.C:
 		}

@@ -72,6 +72,31 @@ func TestQueriesAreAnswered(t *testing.T) {
 }
 
 // What nobody serves is rejected exactly once; what somebody serves is his.
+// What was told before somebody asks is in the answer: who listens first and asks then has no gap.
+func TestAnswersAreNotBehind(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bed) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for n := range 50 {
+			for range 100 {
+				if err := b.keeper.Publish(moved("bash_1", "idle", "running", n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := b.keeper.Publish(moved("bash_1", "running", "idle", n)); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.keeper.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+			actors, err := ask[[]Actor](b, events.ActorList{Pool: "bash"})
+			if err != nil || len(actors) != 1 || actors[0].State != "idle" {
+				t.Fatalf("%d: %+v, %v", n, actors, err)
+			}
+		}
+	})
+}
+
 func TestGatekeeper(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bed) {
 		svc, err := b.keeper.Serve(events.ServiceConfig{Name: "keeper", Description: "test", Patterns: []events.Pattern{events.CommandsOf("actor")}})

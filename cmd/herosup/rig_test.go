@@ -286,7 +286,8 @@ func (r *rig) within(limit time.Duration, what string, done func() bool) {
 			}
 			r.fold(m)
 		case <-end.C:
-			r.t.Fatalf("waited %v for: %s\nstates %v\n%d jobs ended", limit, what, r.states, len(r.ends))
+			says, err := r.command("get", "actors").CombinedOutput()
+			r.t.Fatalf("waited %v for: %s\nstates %v\n%d jobs ended\nthe daemon says (%v):\n%s", limit, what, r.states, len(r.ends), err, says)
 		}
 	}
 }
