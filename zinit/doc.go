@@ -51,6 +51,8 @@
 //     names it. What only zinit finds unfit is told when zinit has given it up.
 //   - Each command ends in a fact: its effect, ProcessStartFailed, or
 //     CommandRejected with the reason.
+//   - What is found being stopped, by an executor before this one or by hand, ends as
+//     by an order: it is nobody's crash.
 //
 // What can be lost: an exit that happens while nobody watches (the daemon is
 // down) is not told as ProcessExited; at the next start ProcessObserved says
