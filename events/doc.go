@@ -29,7 +29,9 @@
 //
 // Between the components of one process facts and orders go straight from Publish
 // into the reader's channel (Local), and to the server once for all others: the
-// same order, the same loss, the same numbers. Their commands to actors go straight to
+// same order, the same loss, the same numbers. Among them no message reaches anybody
+// before the one it answers: that the keeper says an actor runs, because it heard that
+// its job began, is heard behind that beginning. Their commands to actors go straight to
 // the service that keeps those, and not to the server.
 //
 // # Bad input

@@ -30,7 +30,7 @@ type Local struct {
 	log  *slog.Logger
 	mute atomic.Bool // what was published last did not reach the server
 
-	mu   sync.RWMutex // the short way is walked under a read lock
+	mu   sync.RWMutex // the short way is walked by one at a time, see put
 	subs []*Subscription
 	// served are the services of this process.
 	served []*served
@@ -87,13 +87,14 @@ func (l *Local) publish(prefix string, m *nats.Msg, said remembered) error {
 	if said.subject != "" {
 		l.memo.keep(m, said)
 	}
-	l.mu.RLock()
-	defer l.mu.RUnlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.put(prefix, subject, m)
 	return nil
 }
 
-// put gives a message to the subscriptions that want it, under l.mu, and reports whether there are any.
+// put gives a message to the subscriptions that want it, and reports whether there are any. The caller holds l.mu for
+// writing: whoever has it first and answers it with a message of its own waits until all the others have it, too.
 func (l *Local) put(prefix, subject string, m *nats.Msg) (any bool) {
 	for _, s := range l.subs {
 		if s.bus.prefix == prefix && s.wants(subject) {

@@ -34,12 +34,12 @@ func (l *Local) unserve(s *served) {
 // command brings a command to the service that is here, and to the server if none is or
 // if it has no room, which refuses it then. Those here who watch see it in any case.
 func (l *Local) command(prefix, subject string, m *nats.Msg) error {
-	l.mu.RLock()
+	l.mu.Lock()
 	taken := l.hand(prefix, subject, m)
 	if !l.echoes() {
 		l.put(prefix, subject, m)
 	}
-	l.mu.RUnlock()
+	l.mu.Unlock()
 	if taken {
 		return nil
 	}

@@ -56,3 +56,49 @@ func TestCloseEndsTheShortWay(t *testing.T) {
 		t.Error("a closed bus said something")
 	}
 }
+
+// What is said in answer to a fact reaches nobody before the fact itself: the keeper says that an actor runs because
+// it heard that its job began, and whoever heard that first would count the job twice.
+func TestNothingIsHeardBeforeItsCause(t *testing.T) {
+	s := server(t)
+	out, answers, in := bus(t, s, "out"), bus(t, s, "answers"), bus(t, s, "in")
+	first := subscribe(t, answers, events.Pattern("evt.job.queued.>"))
+	for range 20 { // each makes the way from the first to the last longer
+		subscribe(t, answers, events.Pattern("evt.job.queued.>"))
+	}
+	last := subscribe(t, in, events.Pattern("evt.job.>"))
+	const n = 5000
+	done := make(chan error, 1)
+	go func() {
+		for range n {
+			m, err := first.Open(<-first.C)
+			if err != nil {
+				done <- err
+				return
+			}
+			e := m.Event.(events.JobQueued)
+			if err := answers.Publish(events.JobCancelled{Type: e.Type, Job: e.Job}); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	queued := map[string]bool{}
+	for i := range n {
+		publish(t, out, events.JobQueued{Type: "bash", Job: fmt.Sprint("j", i)})
+		for answered := false; !answered; {
+			switch e := next(t, last).Event.(type) {
+			case events.JobQueued:
+				queued[e.Job] = true
+			case events.JobCancelled:
+				if answered = true; !queued[e.Job] {
+					t.Fatalf("%s: the answer came before the fact", e.Job)
+				}
+			}
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
