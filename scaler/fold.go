@@ -136,7 +136,7 @@ func (v *View) waits(actor, why string, at time.Time) []string {
 
 func (v *View) ready(script, attempt string, depth int, at time.Time) []string {
 	if q := v.queue(script); q != nil {
-		q.add(attempt, depth, v.trusted(q, script, at))
+		q.add(attempt, depth, at, v.trusted(q, script, at))
 	}
 	return v.byType[script]
 }

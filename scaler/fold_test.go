@@ -358,6 +358,40 @@ func TestMeasurementSettlesEveryCount(t *testing.T) {
 	})
 }
 
+// A measurement that comes before the JobQueued of what it counted does not make two jobs of one.
+func TestMeasurementAheadOfItsJob(t *testing.T) {
+	queued := events.JobQueued{Type: "bash", Job: "j1"}
+	begun := events.JobStarted{Type: "bash", Job: "j1", Actor: "bash_1", Attempt: 1}
+	for _, c := range []struct {
+		order []events.Event
+		ready []int
+	}{
+		{[]events.Event{queued, begun}, []int{1, 0}},
+		{[]events.Event{begun, queued}, []int{0, 0}},
+	} {
+		v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
+		ready := func(want int, after events.Event) {
+			t.Helper()
+			if s, _ := v.Snapshot("bash", epoch); s.Ready != want {
+				t.Errorf("%d ready after %+v, want %d", s.Ready, after, want)
+			}
+		}
+		at := epoch
+		v.Fold(events.QueueMeasured{Type: "bash"}, at)
+		at = at.Add(time.Second)
+		v.Fold(events.QueueMeasured{Type: "bash", Ready: 1}, at)
+		ready(1, queued) // a rise is believed at once: some jobs have no fact at all
+		for i, e := range c.order {
+			v.Fold(e, at.Add(time.Millisecond))
+			ready(c.ready[i], e)
+		}
+		// What comes later was not in it.
+		v.Fold(events.QueueMeasured{Type: "bash", Ready: 2}, at.Add(time.Second))
+		v.Fold(events.JobQueued{Type: "bash", Job: "j2"}, at.Add(2*time.Second))
+		ready(3, queued)
+	}
+}
+
 func TestOvertakersAndTypesAreBounded(t *testing.T) {
 	v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
 	for i := range 10_000 {

@@ -22,6 +22,8 @@ type queue struct {
 	// raised: the last measurement said more than we counted and was not
 	// believed yet.
 	raised bool
+	// ahead is by how much the last measurement was above our count and was believed.
+	ahead int
 	// overtakers are attempts whose start was seen before they were queued.
 	overtakers []string
 	told       int // the number last published as unserved; 0 when none
@@ -35,12 +37,16 @@ func (q *queue) trusted(at time.Time, staleAfter time.Duration) bool {
 // add counts a job that became ready. depth is the queue's length as the
 // publisher saw it right after a batch, so behind the others of it; it is believed only without a recent
 // measurement, because starts that we have seen already may not be in it.
-func (q *queue) add(attempt string, depth int, trusted bool) {
+func (q *queue) add(attempt string, depth int, at time.Time, trusted bool) {
 	for i, o := range q.overtakers {
 		if o == attempt {
 			q.overtakers = append(q.overtakers[:i], q.overtakers[i+1:]...)
 			return
 		}
+	}
+	if q.ahead > 0 && at.Sub(q.measuredAt) <= crossing {
+		q.ahead-- // the measurement overtook this fact
+		return
 	}
 	if trusted || depth == 0 {
 		q.ready++
@@ -62,17 +68,22 @@ func (q *queue) take(attempt string, at time.Time) {
 	q.overtakers = append(q.overtakers, attempt)
 }
 
-// crossing is how long a measurement and the fact of a claim can be on their way
+// crossing is how long a measurement and the fact of a claim, or of a job that was queued, can be on their way
 // at the same time.
 const crossing = 200 * time.Millisecond
 
 // measure resets the count to what Redis holds. A rise right after a claim is
 // believed only when the next measurement says it too (unless our own count is
 // not trusted, or delayed jobs became due): one that crossed the claim on its way
-// counts a job as waiting that is running, and would start an actor for it.
+// counts a job as waiting that is running, and would start an actor for it. One that
+// is believed may have in it what is told as queued a moment later (ahead).
 func (q *queue) measure(m events.QueueMeasured, at time.Time, trusted bool) {
 	believe := !trusted || m.Ready <= q.ready || q.raised || q.delayed > 0 || at.Sub(q.tookAt) > crossing
+	q.ahead = 0
 	if q.raised = !believe; believe {
+		if trusted {
+			q.ahead = max(0, m.Ready-q.ready)
+		}
 		q.ready, q.alone = m.Ready, m.Alone
 	}
 	q.delayed = m.Delayed
