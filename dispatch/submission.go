@@ -3,6 +3,7 @@ package dispatch
 import (
 	"bytes"
 	"fmt"
+	"net/textproto"
 	"regexp"
 	"slices"
 	"strconv"
@@ -71,13 +72,21 @@ func CheckSubmission(jobType string, header nats.Header, script []byte) *events.
 	return r
 }
 
-// checkHeaders says that the log would not take the headers, and of a batch nothing behind them. Of what is in the log nobody asks it.
+// checkHeaders says that the log would not take the headers, and of a batch nothing behind them, or not as they are: a line break is
+// written as a blank, and blanks at the ends are not. Of what is in the log nobody asks it.
 func checkHeaders(header nats.Header) *events.Refusal {
-	size := 0
+	size, altered := 0, ""
 	for name, values := range header {
 		for _, v := range values {
 			size += len(name) + len(v) + len(": \r\n")
+			if (strings.ContainsAny(v, "\r\n") || textproto.TrimString(v) != v) && headerOf(name) != foreignHeader && (altered == "" || name < altered) {
+				altered = name
+			}
 		}
+	}
+	if altered != "" {
+		return bad("bad_header", fmt.Sprintf("header %s: line breaks, and blanks at the ends, do not reach the job", altered),
+			"encode the value, for example as base64, or put it into the script")
 	}
 	if size <= maxHeaders {
 		return nil

@@ -125,6 +125,10 @@ func TestRefusedSubmissions(t *testing.T) {
 		"env value":        {"bash", one("Hero-Env-A", "\xff"), "x", "bad_env", "UTF-8"},
 		"env NUL":          {"bash", one("Hero-Env-A", "a\x00"), "x", "bad_env", "NUL"},
 		"large env":        {"bash", one("Hero-Env-A", strings.Repeat("x", maxEnvValue+1)), "x", "bad_env", "at most"},
+		"env lines":        {"bash", one("Hero-Env-A", "a\nb"), "x", "bad_header", "Hero-Env-A"},
+		"env with an end":  {"bash", one("Hero-Env-A", "a\r"), "x", "bad_header", "base64"},
+		"env behind blank": {"bash", one("Hero-Env-A", "\ta"), "x", "bad_header", "base64"},
+		"env before blank": {"bash", one("Hero-Env-A", "a "), "x", "bad_header", "base64"},
 		"caller line":      {"bash", one("Hero-Caller-Id", "a\nb"), "x", "bad_header", "Hero-Caller-Id"},
 		"type":             {"a.b", nil, "x", "bad_type", "script type"},
 	} {
