@@ -205,7 +205,7 @@ func (t *teller) queuedFirst(ctx context.Context, f store.Fact) {
 		t.foreign(f.Type, []string{f.Job}, 0)
 		return
 	}
-	if f.Attempt > 1 || time.Now().Before(t.hurryTill) {
+	if time.Now().Before(t.hurryTill) {
 		return
 	}
 	wait, cancel := context.WithTimeout(ctx, queuedFirst)

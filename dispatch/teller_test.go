@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"testing"
+	"testing/synctest"
 
 	"herosup/dispatch/store"
 	"herosup/events"
@@ -74,5 +75,31 @@ func TestDrainedIsToldWithTheLastEntry(t *testing.T) {
 		if e != want[i] {
 			t.Errorf("told %d: %+v, want %+v", i, e, want[i])
 		}
+	}
+}
+
+// A job that is retried by hand is queued anew, and its attempts go on: its next start is not the first, and waits for that queuing all the
+// same. (Told ahead of it, it made the scaler start an actor too many, one time in eight.)
+func TestNoStartIsToldBeforeItsQueuing(t *testing.T) {
+	for _, f := range []store.Fact{
+		{Kind: store.FactStarted, Job: "j1", Type: "bash", Sequence: 7, Attempt: 1},
+		{Kind: store.FactStarted, Job: "j1", Type: "bash", Sequence: 7, Attempt: 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			te := &teller{c: &Component{told: newProgress()}}
+			waited := make(chan struct{})
+			go func() {
+				te.queuedFirst(t.Context(), f)
+				close(waited)
+			}()
+			synctest.Wait()
+			select {
+			case <-waited:
+				t.Errorf("attempt %d did not wait", f.Attempt)
+			default:
+			}
+			te.c.told.set(7)
+			<-waited
+		})
 	}
 }
