@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"herosup/cmd/internal/state"
@@ -63,11 +64,9 @@ func (a *app) connect(cmd *cobra.Command) (*remote, error) {
 }
 
 func dial(ctx context.Context, f *state.Folder, run state.Runtime) (*remote, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	nc, err := f.Dial(ctx, run, "herosup command")
+	nc, err := dialBus(ctx, f, run)
 	if err != nil {
-		return nil, hinted(exitFailed, err, "see `herosup doctor`, or the daemon's log")
+		return nil, err
 	}
 	b, err := events.NewBus(nc, events.Config{Prefix: run.Prefix, Source: "herosup/" + f.ID + "/cli"})
 	if err != nil {
@@ -80,6 +79,33 @@ func dial(ctx context.Context, f *state.Folder, run state.Runtime) (*remote, err
 		return nil, err
 	}
 	return &remote{folder: f, run: run, bus: b, jobs: jobs}, nil
+}
+
+// dialBus connects. NATS's client does not hear that ctx ends: it is left behind then, and gives up by itself.
+func dialBus(ctx context.Context, f *state.Folder, run state.Runtime) (*nats.Conn, error) {
+	type dialed struct {
+		nc  *nats.Conn
+		err error
+	}
+	end := make(chan dialed, 1)
+	go func() {
+		within, cancel := context.WithTimeout(ctx, answerTimeout)
+		defer cancel()
+		nc, err := f.Dial(within, run, "herosup command")
+		if err == nil && ctx.Err() != nil {
+			nc.Close() // nobody waits for it
+		}
+		end <- dialed{nc, err}
+	}()
+	select {
+	case d := <-end:
+		if d.err != nil {
+			return nil, hinted(exitFailed, d.err, "see `herosup doctor`, or the daemon's log")
+		}
+		return d.nc, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // ask sends a command and decodes its answer. A daemon holds the folder, so where
