@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -47,6 +49,9 @@ up the others; the exit status is then 1.`,
 				send = d.jobs.Submit
 			}
 			id, err := send(cmd.Context(), args[0], script, o)
+			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) { // it may be a job already
+				return hinted(statusOf(cmd.Context(), err), err, "submit it again under --id "+id+": the same job again is the same job")
+			}
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"herosup/cmd/internal/state"
+	"herosup/events/embedded"
 	"herosup/events/external"
 )
 
@@ -57,6 +58,48 @@ func TestAConnectionThatDoesNotComeIsInterrupted(t *testing.T) {
 		var said strings.Builder
 		if got := run(ctx, args, strings.NewReader(""), io.Discard, &said); got != exitInterrupted || said.String() != "error: interrupted\n" {
 			t.Errorf("%v: status %d, %q", args, got, said.String())
+		}
+	}
+}
+
+// A submission that is interrupted while the log's word, or the daemon's, is awaited may be a job already: its id is said.
+func TestAnInterruptedSubmissionNamesItsJob(t *testing.T) {
+	for _, answer := range []string{"", `{"stream":"HERO_JOBS","seq":1}`} {
+		var srv *embedded.Server
+		pretend(t, func(f *state.Folder) state.Runtime {
+			var err error
+			if srv, err = embedded.Start(embedded.Config{Dir: f.Path("nats"), State: "0a1b2c3d"}); err != nil {
+				t.Fatal(err)
+			}
+			return state.Runtime{NATS: srv.URL()}
+		})
+		defer srv.Stop()
+		bus, err := srv.Connect("test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer bus.Close()
+		ctx, interrupt := context.WithCancel(t.Context())
+		defer interrupt()
+		sub, err := bus.Conn().SubscribeSync("hero.cmd.job.submit.bash")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := bus.Conn().Flush(); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			if m, err := sub.NextMsgWithContext(t.Context()); err == nil {
+				if answer != "" {
+					_ = m.Respond([]byte(answer))
+				}
+				interrupt()
+			}
+		}()
+		var said strings.Builder
+		got := run(ctx, []string{"submit", "bash", "-e", "true", "--id", "j1"}, strings.NewReader(""), io.Discard, &said)
+		if got != exitInterrupted || !strings.Contains(said.String(), "submit job j1: ") || !strings.Contains(said.String(), "under --id j1") {
+			t.Errorf("answered %q: status %d, %q", answer, got, said.String())
 		}
 	}
 }

@@ -115,7 +115,7 @@ func (c *Client) queued(ctx context.Context, jobType, script string, o Options) 
 		case <-wait.C:
 			return id, seq, nil
 		case <-ctx.Done():
-			return id, seq, context.Cause(ctx)
+			return id, seq, fmt.Errorf("submit job %s: %w", id, context.Cause(ctx))
 		}
 	}
 }
