@@ -156,7 +156,7 @@ func (c *child) release(ctx context.Context, spec Spec) Result {
 		return notRun(fmt.Errorf("identify the interpreter: %w", err))
 	}
 	if spec.Record != nil {
-		if err := spec.Record(c.pgid, leader); err != nil {
+		if err := spec.Record(c.pgid, leader); err != nil && ctx.Err() == nil {
 			return notRun(fmt.Errorf("record process group: %w", err))
 		}
 	}

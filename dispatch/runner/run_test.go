@@ -233,6 +233,18 @@ func TestContextEndsWhileRecording(t *testing.T) {
 	}
 }
 
+// A record that can not be made until the time is up, as with a Redis that is away: that is a timeout, and no fault of the start.
+func TestTimeIsUpWhileRecording(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	spec := bash("echo no")
+	spec.Record = func(int, events.Incarnation) error { <-ctx.Done(); return context.Cause(ctx) }
+	if res := Run(ctx, spec); !res.TimedOut || !errors.Is(res.Err, context.DeadlineExceeded) || res.Ran || res.Output != "" {
+		t.Errorf("got %+v", res)
+	}
+}
+
 func TestFind(t *testing.T) {
 	t.Parallel()
 	if diff := cmp.Diff([]string{"bash", "osis", "python", "sal", "v"}, Types()); diff != "" {
