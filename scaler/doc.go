@@ -54,7 +54,7 @@
 // remembered (queue.go). QueueMeasured resets the count; only a rise that comes
 // right after a claim waits for the next measurement to say it too, because one
 // that crossed the claim on its way would start an actor for a running job, and
-// what is queued right behind a rise is taken to be in it.
+// what is queued or given back right behind a rise is taken to be in it.
 //
 // Pools of one type share its ready jobs: in the order of their names each sees
 // them minus what the actors of the others are for beside what they hold. Actors

@@ -17,20 +17,17 @@ func (v *View) Fold(e events.Event, at time.Time) []string {
 		if !e.DelayedUntil.IsZero() && at.Before(e.DelayedUntil) {
 			return nil // it is measured, and queued again when it is due
 		}
-		return v.ready(e.Type, attemptOf(e.Job, 1), e.Ready, at)
+		return v.ready(e.Type, attemptOf(e.Job, 1), e.Ready, false, at)
 	case events.JobStarted:
 		return v.started(e, at)
 	case events.JobEnded:
 		return v.freed(e.Type, e.Actor, e.Job, at)
 	case events.JobRetried:
 		pools := v.freed(e.Type, e.Actor, e.Job, at)
-		if q := v.queue(e.Type); q != nil && e.Suspected {
-			q.alone++
-		}
 		if at.Before(e.Next) {
 			return pools // as a delayed one: it is measured when it is due
 		}
-		return v.ready(e.Type, attemptOf(e.Job, e.Attempt+1), e.Ready, at)
+		return v.ready(e.Type, attemptOf(e.Job, e.Attempt+1), e.Ready, e.Suspected, at)
 	case events.JobDead:
 		return v.dead(e, at)
 	case events.JobCancelled:
@@ -134,9 +131,9 @@ func (v *View) waits(actor, why string, at time.Time) []string {
 	return v.beside(p)
 }
 
-func (v *View) ready(script, attempt string, depth int, at time.Time) []string {
+func (v *View) ready(script, attempt string, depth int, alone bool, at time.Time) []string {
 	if q := v.queue(script); q != nil {
-		q.add(attempt, depth, at, v.trusted(q, script, at))
+		q.add(attempt, depth, alone, at, v.trusted(q, script, at))
 	}
 	return v.byType[script]
 }

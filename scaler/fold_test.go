@@ -392,6 +392,51 @@ func TestMeasurementAheadOfItsJob(t *testing.T) {
 	}
 }
 
+// What a measurement counted ahead of its fact is counted once: whatever a second measurement says in between, and to run alone, too.
+func TestJobsToldBehindAMeasurement(t *testing.T) {
+	at := epoch
+	back := func(job string) events.Event {
+		return events.JobRetried{Type: "bash", Job: job, Actor: "bash_1", Attempt: 1, Suspected: true}
+	}
+	queued := func(job string) events.Event { return events.JobQueued{Type: "bash", Job: job} }
+	measured := func(ready, alone, delayed int) events.Event {
+		return events.QueueMeasured{Type: "bash", Ready: ready, Alone: alone, Delayed: delayed}
+	}
+	for _, c := range []struct {
+		name         string
+		facts        []events.Event
+		ready, alone int
+	}{
+		{"given back, to run alone", []events.Event{measured(4, 2, 0), queued("a"), back("b"), queued("c"), back("d")}, 4, 2},
+		{"in the middle of the measurement", []events.Event{back("a"), measured(2, 2, 0), back("b")}, 2, 2},
+		{"behind two measurements", []events.Event{measured(1, 0, 0), measured(2, 0, 0), queued("a"), queued("b")}, 2, 0},
+		{"taken by then", []events.Event{measured(1, 0, 0), events.JobStarted{Type: "bash", Job: "a", Actor: "bash_1", Attempt: 1}, measured(0, 0, 0), queued("a")}, 0, 0},
+		{"beside one that is due, of which nothing is told", []events.Event{measured(0, 0, 1), measured(1, 0, 0), queued("a")}, 2, 0},
+	} {
+		v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
+		v.Fold(measured(0, 0, 0), at.Add(-time.Second))
+		for _, e := range c.facts {
+			v.Fold(e, at)
+		}
+		if q := v.queues["bash"]; q.ready != c.ready || q.alone != c.alone {
+			t.Errorf("%s: %d ready (%d alone), want %d (%d)", c.name, q.ready, q.alone, c.ready, c.alone)
+		}
+	}
+}
+
+// A delayed job goes from its time to an idle actor without being told as queued. When it is run again by hand, it is.
+func TestAJobThatIsRunAgainIsCounted(t *testing.T) {
+	v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
+	v.Fold(events.QueueMeasured{Type: "bash"}, epoch)
+	v.Fold(events.JobStarted{Type: "bash", Job: "d", Actor: "bash_1", Attempt: 1}, epoch)
+	v.Fold(events.JobEnded{Type: "bash", Job: "d", Actor: "bash_1", Attempt: 1}, epoch)
+	v.Fold(events.QueueMeasured{Type: "bash"}, epoch.Add(time.Second))
+	v.Fold(events.JobQueued{Type: "bash", Job: "d"}, epoch.Add(2*time.Second))
+	if s, _ := v.Snapshot("bash", epoch.Add(2*time.Second)); s.Ready != 1 {
+		t.Errorf("%d ready, want 1", s.Ready)
+	}
+}
+
 func TestOvertakersAndTypesAreBounded(t *testing.T) {
 	v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
 	for i := range 10_000 {

@@ -22,7 +22,7 @@ type queue struct {
 	// raised: the last measurement said more than we counted and was not
 	// believed yet.
 	raised bool
-	// ahead is by how much the last measurement was above our count and was believed.
+	// ahead is by how much the last measurements were above our count and were believed.
 	ahead int
 	// overtakers are attempts whose start was seen before they were queued.
 	overtakers []string
@@ -37,7 +37,7 @@ func (q *queue) trusted(at time.Time, staleAfter time.Duration) bool {
 // add counts a job that became ready. depth is the queue's length as the
 // publisher saw it right after a batch, so behind the others of it; it is believed only without a recent
 // measurement, because starts that we have seen already may not be in it.
-func (q *queue) add(attempt string, depth int, at time.Time, trusted bool) {
+func (q *queue) add(attempt string, depth int, alone bool, at time.Time, trusted bool) {
 	for i, o := range q.overtakers {
 		if o == attempt {
 			q.overtakers = append(q.overtakers[:i], q.overtakers[i+1:]...)
@@ -47,6 +47,9 @@ func (q *queue) add(attempt string, depth int, at time.Time, trusted bool) {
 	if q.ahead > 0 && at.Sub(q.measuredAt) <= crossing {
 		q.ahead-- // the measurement overtook this fact
 		return
+	}
+	if alone {
+		q.alone++
 	}
 	if trusted || depth == 0 {
 		q.ready++
@@ -76,13 +79,19 @@ const crossing = 200 * time.Millisecond
 // believed only when the next measurement says it too (unless our own count is
 // not trusted, or delayed jobs became due): one that crossed the claim on its way
 // counts a job as waiting that is running, and would start an actor for it. One that
-// is believed may have in it what is told as queued a moment later (ahead).
+// is believed may have in it what is told as queued a moment later (ahead): all but
+// what became due, which nobody tells.
 func (q *queue) measure(m events.QueueMeasured, at time.Time, trusted bool) {
 	believe := !trusted || m.Ready <= q.ready || q.raised || q.delayed > 0 || at.Sub(q.tookAt) > crossing
-	q.ahead = 0
+	if at.Sub(q.measuredAt) > crossing {
+		q.ahead = 0
+	}
+	if at.Sub(q.tookAt) > crossing {
+		q.overtakers = nil // what they overtook would be here: it was not told
+	}
 	if q.raised = !believe; believe {
 		if trusted {
-			q.ahead = max(0, m.Ready-q.ready)
+			q.ahead += max(0, m.Ready-q.ready-max(0, q.delayed-m.Delayed))
 		}
 		q.ready, q.alone = m.Ready, m.Alone
 	}
