@@ -103,7 +103,11 @@ func TestRecordComesBeforeTheFile(t *testing.T) {
 		spec := Spec{Interpreter: []string{filepath.Join(tool(t, "early", "echo > "+mark), "early"), "{script}"}, Script: "x"}
 		var file string
 		spec.Record = func(pgid int, leader events.Incarnation) error {
-			line, err := os.ReadFile("/proc/" + strconv.Itoa(pgid) + "/cmdline")
+			var line []byte
+			var err error
+			for err == nil && len(line) == 0 { // an exec says that it is done a moment before its arguments show
+				line, err = os.ReadFile("/proc/" + strconv.Itoa(pgid) + "/cmdline")
+			}
 			if err != nil || leader.PID != pgid {
 				t.Errorf("leader %v of group %d: %v", leader, pgid, err)
 			}
