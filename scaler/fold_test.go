@@ -79,6 +79,34 @@ func TestAPoolOfSeveralTypes(t *testing.T) {
 	}
 }
 
+// Two other pools of one type do not take more of it together than waits: the jobs of a type that they do not run are left to the pool that does.
+func TestOtherPoolsTakeNoJobTwice(t *testing.T) {
+	policy := DefaultPolicy()
+	v := NewView([]Pool{
+		{Name: "a", Types: []string{"bash"}, Policy: policy},
+		{Name: "b", Types: []string{"bash"}, Policy: policy},
+		{Name: "all", Types: []string{"bash", "python"}, Policy: policy},
+		{Name: "both", Types: []string{"bash", "python"}, Policy: policy},
+	})
+	for _, name := range []string{"a", "b"} {
+		v.Fold(events.ActorStateChanged{Pool: name, Actor: ActorID(name, 1), From: "stopped", To: "starting"}, epoch)
+	}
+	for _, c := range []struct{ bash, python, want int }{{1, 1, 1}, {0, 1, 1}, {2, 1, 1}, {3, 1, 2}, {1, 0, 0}} {
+		v.Fold(events.QueueMeasured{Type: "bash", Ready: c.bash}, epoch)
+		v.Fold(events.QueueMeasured{Type: "python", Ready: c.python}, epoch)
+		if s, _ := v.Snapshot("both", epoch); s.Ready != c.want {
+			t.Errorf("of %d bash and %d python jobs %d are for the third pool, want %d", c.bash, c.python, s.Ready, c.want)
+		}
+	}
+	// Who runs both takes what the others leave.
+	v.Fold(events.QueueMeasured{Type: "bash", Ready: 2}, epoch)
+	v.Fold(events.QueueMeasured{Type: "python", Ready: 1}, epoch)
+	v.Fold(events.ActorStateChanged{Pool: "all", Actor: "all_1", From: "stopped", To: "starting"}, epoch)
+	if s, _ := v.Snapshot("both", epoch); s.Ready != 0 {
+		t.Errorf("%d jobs are for the fourth pool beside three actors that come, want none of three", s.Ready)
+	}
+}
+
 // An actor whose start waits for other services may wait for ever: what it would be for, another pool of its type takes.
 func TestABlockedActorTakesNothingFromAnotherPool(t *testing.T) {
 	policy := DefaultPolicy()

@@ -70,34 +70,40 @@ func (v *View) Names() []string { return v.names }
 // Snapshot is what Decide needs of one pool.
 func (v *View) Snapshot(name string, now time.Time) (Snapshot, Policy) {
 	p := v.pools[name]
-	ready, alone, measured := 0, 0, v.queues[p.Types[0]].measuredAt
+	left, alone, measured := map[string]int{}, 0, v.queues[p.Types[0]].measuredAt
 	for _, t := range p.Types {
 		q := v.queues[t]
-		ready, alone = ready+q.ready, alone+q.alone
+		left[t], alone = q.ready, alone+q.alone
 		if q.measuredAt.Before(measured) {
 			measured = q.measuredAt
 		}
 	}
-	for _, other := range v.beside(p) {
+	others := slices.Clone(v.beside(p)) // those of the fewest types first: they have the least choice
+	slices.SortStableFunc(others, func(a, b string) int { return len(v.pools[a].Types) - len(v.pools[b].Types) })
+	for _, other := range others {
 		if other != name {
-			ready -= min(v.pools[other].appetite(now), v.shared(p, v.pools[other]))
+			v.pools[other].eat(left, now)
 		}
 	}
-	ready = max(0, ready)
+	ready := 0
+	for _, n := range left {
+		ready += n
+	}
 	return Snapshot{
 		Pool: name, Now: now, Ready: ready, Alone: min(alone, ready), MeasuredAt: measured, RedisLost: v.redisLost,
 		Actors: p.actors(now), Paused: p.paused, Override: p.override, Blocked: p.blocked,
 	}, p.Policy
 }
 
-// shared is how many jobs wait of the types that both pools run.
-func (v *View) shared(a, b *pool) (ready int) {
-	for _, t := range a.Types {
-		if slices.Contains(b.Types, t) {
-			ready += v.queues[t].ready
+// eat takes from the jobs left of each type those that the pool's actors are for.
+func (p *pool) eat(left map[string]int, now time.Time) {
+	room := p.appetite(now)
+	for _, t := range p.Types {
+		n := min(room, left[t])
+		if n > 0 {
+			left[t], room = left[t]-n, room-n
 		}
 	}
-	return ready
 }
 
 // appetite is how many waiting jobs the pool's actors are for beside those in their hands. Those whose start waits for
