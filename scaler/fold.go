@@ -113,7 +113,7 @@ func (v *View) moved(e events.ActorStateChanged, at time.Time) []string {
 	if s == nil || p.Name != e.Pool {
 		return nil
 	}
-	s.move(State(e.From), State(e.To), at)
+	s.move(State(e.From), State(e.To), e.Incarnation, at)
 	v.facts++
 	s.heard = v.facts
 	return v.beside(p)
@@ -143,7 +143,7 @@ func (v *View) started(e events.JobStarted, at time.Time) []string {
 	if s != nil && e.Alone {
 		s.alone = e.Job
 	}
-	if s != nil && s.jobs[e.Job] {
+	if s != nil && s.has(e.Job) {
 		return nil // told anew for those who came late
 	}
 	if q := v.queue(e.Type); q != nil {
@@ -153,7 +153,7 @@ func (v *View) started(e events.JobStarted, at time.Time) []string {
 		}
 	}
 	if s != nil {
-		s.work(e.Job)
+		s.work(e.Job, e.Incarnation)
 	}
 	return v.byType[e.Type]
 }
@@ -171,7 +171,7 @@ func (v *View) registered(e events.ActorRegistered, at time.Time) []string {
 	if s == nil || !e.Anew {
 		return nil
 	}
-	s.holdsOnly(e.Holds, at)
+	s.holdsOnly(e.Holds, e.Incarnation, at)
 	return v.beside(p)
 }
 
@@ -180,7 +180,7 @@ func (v *View) registered(e events.ActorRegistered, at time.Time) []string {
 func (v *View) dead(e events.JobDead, at time.Time) []string {
 	for _, name := range v.byType[e.Type] {
 		for _, s := range v.pools[name].slots {
-			if s.jobs[e.Job] {
+			if s.has(e.Job) {
 				s.end(e.Job, at)
 			}
 		}

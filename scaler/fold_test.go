@@ -2,6 +2,7 @@ package scaler
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -462,6 +463,36 @@ func TestAJobThatIsRunAgainIsCounted(t *testing.T) {
 	v.Fold(events.JobQueued{Type: "bash", Job: "d"}, epoch.Add(2*time.Second))
 	if s, _ := v.Snapshot("bash", epoch.Add(2*time.Second)); s.Ready != 1 {
 		t.Errorf("%d ready, want 1", s.Ready)
+	}
+}
+
+// The jobs of a new process may be told before the keeper tells the end of the one before, or the new one's begin. Nothing of
+// them is forgotten, and nothing of the dead one's is kept.
+func TestJobsAheadOfTheirProcess(t *testing.T) {
+	first, second := events.Incarnation{Boot: "b", PID: 1, Start: 1}, events.Incarnation{Boot: "b", PID: 2, Start: 2}
+	to := func(state State, life events.Incarnation) events.Event {
+		return events.ActorStateChanged{Pool: "bash", Actor: "bash_1", To: string(state), Incarnation: life}
+	}
+	started := func(job string, life events.Incarnation) events.Event {
+		return events.JobStarted{Type: "bash", Job: job, Actor: "bash_1", Attempt: 1, Incarnation: life}
+	}
+	before := []events.Event{to(Starting, first), to(Idle, first), started("a", first), to(Running, first)}
+	gone, begins := to(Failed, events.Incarnation{}), to(Starting, second)
+	b, c, d := started("b", second), started("c", second), started("d", second)
+	for _, facts := range [][]events.Event{
+		{gone, begins, b, c, d}, {gone, b, begins, c, d}, {gone, b, c, d, begins}, {b, gone, c, begins, d}, {b, c, d, gone, begins}, {b, c, d, begins},
+	} {
+		v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
+		for _, e := range append(slices.Clone(before), append(facts, to(Running, second))...) {
+			v.Fold(e, epoch)
+		}
+		if s, _ := v.Snapshot("bash", epoch); s.Actors[0].Jobs != 3 {
+			t.Errorf("it holds %d jobs, want 3: %v", s.Actors[0].Jobs, facts)
+		}
+		v.Fold(to(Stopped, events.Incarnation{}), epoch)
+		if s, _ := v.Snapshot("bash", epoch); s.Actors[0].Jobs != 0 {
+			t.Errorf("it holds %d jobs when it has stopped", s.Actors[0].Jobs)
+		}
 	}
 }
 

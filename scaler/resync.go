@@ -59,7 +59,7 @@ func (v *View) adopt(a answer, at time.Time) []string {
 			if since.IsZero() || since.After(at) {
 				since = at
 			}
-			s.move(s.state, k.State, since)
+			s.move(s.state, k.State, events.Incarnation{}, since)
 		}
 		s.block(k.Blocked, at)
 		if k.Holds == 0 && s.holds() > 0 {

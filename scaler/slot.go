@@ -1,17 +1,23 @@
 package scaler
 
-import "time"
+import (
+	"maps"
+	"time"
+
+	"herosup/events"
+)
 
 // slot is what is known of one actor, and what was asked of it.
 type slot struct {
 	state State
 	// idleSince is when it last had nothing to do; a ping does not interrupt it.
 	idleSince time.Time
-	changed   time.Time       // when it came into its state
-	jobs      map[string]bool // that it holds, by id; at most maxHand
-	unnamed   int             // more that it holds, whose starts were not seen
-	alone     string          // the last that was told to run alone
-	lonely    bool            // that is one of unnamed, as far as we know
+	changed   time.Time                     // when it came into its state
+	life      events.Incarnation            // of the process that the keeper spoke of last
+	jobs      map[string]events.Incarnation // that it holds, by id, and in which life; at most maxHand
+	unnamed   int                           // more that it holds, whose starts were not seen
+	alone     string                        // the last that was told to run alone
+	lonely    bool                          // that is one of unnamed, as far as we know
 	// asked is when a start was sent of which no fact came yet, leaving the same
 	// for a stop; zero when none.
 	asked   time.Time
@@ -22,9 +28,12 @@ type slot struct {
 	heard   uint64    // number of the last fact about it, see View.facts
 }
 
-// move follows a change of the keeper's machine.
-func (s *slot) move(from, to State, at time.Time) {
+// move follows a change of the keeper's machine. life is that of the process, if there is one.
+func (s *slot) move(from, to State, life events.Incarnation, at time.Time) {
 	ours := !s.leaving.IsZero() || s.recall
+	if !life.IsZero() {
+		s.life = life
+	}
 	s.state, s.changed, s.recall = to, at, false
 	switch to {
 	case Idle:
@@ -36,7 +45,14 @@ func (s *slot) move(from, to State, at time.Time) {
 		s.recall = ours
 	case Running, Pinging, Recycling:
 	default: // its process is gone, or is a new one
-		s.free(at)
+		begins := to == Starting && !life.IsZero()
+		maps.DeleteFunc(s.jobs, func(_ string, of events.Incarnation) bool {
+			if begins {
+				return of != life
+			}
+			return of == s.life || s.life.IsZero() // another is a new one's, of which the keeper has not heard yet
+		})
+		s.unnamed, s.idleSince = 0, at
 	}
 	// A start that waits for the old process to go, and a stop that crossed a
 	// start of work, are still to come.
@@ -73,21 +89,27 @@ func (s *slot) block(why string, at time.Time) {
 	s.blocked = why
 }
 
+// has reports whether it is known by name that it holds the job.
+func (s *slot) has(job string) bool {
+	_, ok := s.jobs[job]
+	return ok
+}
+
 // work notes that it holds the job.
-func (s *slot) work(job string) {
+func (s *slot) work(job string, life events.Incarnation) {
 	if s.jobs == nil {
-		s.jobs = map[string]bool{}
+		s.jobs = map[string]events.Incarnation{}
 	}
 	s.lonely = false // another one: it has ended; or this is it
 	if len(s.jobs) < maxHand {
-		s.jobs[job] = true
+		s.jobs[job] = life
 	}
 }
 
 // end notes that the job is not in its hands any more.
 func (s *slot) end(job string, at time.Time) {
 	switch {
-	case s.jobs[job]:
+	case s.has(job):
 		delete(s.jobs, job)
 	case s.unnamed > 0:
 		s.unnamed--
@@ -98,13 +120,13 @@ func (s *slot) end(job string, at time.Time) {
 }
 
 // holdsOnly takes the word of somebody who knows all that it holds.
-func (s *slot) holdsOnly(jobs []string, at time.Time) {
+func (s *slot) holdsOnly(jobs []string, life events.Incarnation, at time.Time) {
 	if s.holds() == 0 && len(jobs) == 0 {
 		return
 	}
 	s.jobs, s.unnamed = nil, 0
 	for _, job := range jobs {
-		s.work(job)
+		s.work(job, life)
 	}
 	s.emptied(at)
 }
@@ -119,11 +141,11 @@ func (s *slot) emptied(at time.Time) {
 // forgetNames: an end may have been missed, and another job begun.
 func (s *slot) forgetNames() {
 	s.lonely = s.runsAlone()
-	s.jobs, s.unnamed = nil, min(len(s.jobs)+s.unnamed, maxHand)
+	s.jobs, s.unnamed, s.life = nil, min(len(s.jobs)+s.unnamed, maxHand), events.Incarnation{}
 }
 
 // runsAlone: it takes nothing beside what it holds.
-func (s *slot) runsAlone() bool { return s.jobs[s.alone] || s.lonely && s.unnamed > 0 }
+func (s *slot) runsAlone() bool { return s.has(s.alone) || s.lonely && s.unnamed > 0 }
 
 func (s *slot) free(at time.Time) { s.jobs, s.unnamed, s.idleSince = nil, 0, at }
 
