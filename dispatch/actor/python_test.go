@@ -51,6 +51,7 @@ func TestPythonActorRunsJobs(t *testing.T) {
 			"exit('no')":         {Status: store.StatusError, ExitCode: "1", Reason: "exit 1", Error: "SystemExit: no"},
 			"print(1); exit(0)":  {Status: store.StatusFinished, Output: "1\n", ExitCode: "0"},
 			"import sys; exit()": {Status: store.StatusFinished, ExitCode: "0"},
+			"raise TimeoutError": {Status: store.StatusError, ExitCode: "1", Reason: "exit 1", Error: "TimeoutError"},
 		} {
 			r := b.ended(b.script(script))
 			if r.Status != want.Status || r.Output != want.Output || r.ExitCode != want.ExitCode || r.Reason != want.Reason || !strings.Contains(r.Error, want.Error) {
@@ -61,8 +62,8 @@ func TestPythonActorRunsJobs(t *testing.T) {
 		if late.Status != store.StatusError || late.Reason != ReasonTimeout {
 			t.Errorf("got %+v", late)
 		}
-		if n := b.count(store.FactStarted); n != 9 {
-			t.Errorf("%d starts of 9 jobs", n)
+		if n := b.count(store.FactStarted); n != 10 {
+			t.Errorf("%d starts of 10 jobs", n)
 		}
 	})
 }
@@ -108,6 +109,26 @@ func TestKillOfAPythonActorInMidJob(t *testing.T) {
 		b.python("p_2")
 		next()
 		if r := b.ended(id); r.Attempts != 2 || r.Actor != "p_2" || r.Status != store.StatusFinished {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// A cancel of what runs ends that, and nothing of what comes behind it.
+func TestPythonActorHearsACancel(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server) {
+		b := newBed(t, srv)
+		pids, next := fifo(t)
+		b.python("p_1")
+		id := b.script("import os, time\nopen('" + pids + "', 'w').write(f'{os.getpid()}\\n')\ntime.sleep(1000)")
+		next()
+		if c := patient(b, func() (store.Cancelled, error) { return b.d.Cancel(b.Context(), id) }); c.Code != store.Running {
+			t.Errorf("%+v", c)
+		}
+		if r := b.ended(id); r.Status != store.StatusError || r.Reason != store.ReasonCancelled || r.Attempts != 1 {
+			t.Errorf("got %+v", r)
+		}
+		if r := b.ended(b.script("print(2)")); r.Output != "2\n" || r.Attempts != 1 {
 			t.Errorf("got %+v", r)
 		}
 	})

@@ -41,28 +41,41 @@ def hello(r):  # and what is in hand since an earlier epoch: a Redis that was re
     epoch = new  # an end of what was not left here (S) will change nothing
 
 def keep(r, n=0):  # on a connection of its own, as the other one waits or works: a sign of life, and the look for a rebuild
+    global unwanted
     try:
         while not time.sleep(0.5):
             if hand and redis(r, "GET", f"{o.prefix}:epoch") not in (None, epoch): hello(r)
-            if (n := n + 1) % 6 == 0: script(r, "renew", "epoch lease actor", epoch, inc, *[f"{h[1]} {h[3]}" for h in list(hand)])
+            if (n := n + 1) % 6 == 0:
+                mine = list(hand)
+                told = script(r, "renew", "epoch lease actor", epoch, inc, *[f"{h[1]} {h[3]}" for h in mine])[1:]
+                for unwanted, letter in zip(mine, "".join(told)):
+                    if letter != "O": os.kill(os.getpid(), signal.SIGUSR1)  # cancelled, or another's by now
     except BaseException:  # of a thread; without it nobody would know that we live
         traceback.print_exc(), os._exit(1)
 
 def run(attempt, timeout, id, text, *more):  # returns what exchange wants to hear of an end
+    global at_work
     out, hand[:] = io.StringIO(), [(time.monotonic(), attempt, timeout, id, text, *(more or ("", "", "")))]
     try:
+        at_work = hand[0]
         signal.setitimer(signal.ITIMER_REAL, float(timeout or 0))
         with contextlib.redirect_stdout(out): exec("print('pong', end='')" if text == "ping" else text, {"__name__": "__main__"})
     except BaseException as e:
         said = e.code if isinstance(e, SystemExit) else 1  # of exit(): a number, a text, or nothing
         if code := said & 255 if isinstance(said, int) else 1 if said else 0:
-            why = "timeout" if isinstance(e, TimeoutError) else f"exit {code}"
+            why = str(e) if isinstance(e, Ended) else f"exit {code}"
             return [f"{attempt} error {code} {id}", out.getvalue(), traceback.format_exc(), why, 0.5]
     finally:
+        at_work = None
         signal.setitimer(signal.ITIMER_REAL, 0)
     return [f"{attempt} finished 0 {id}", out.getvalue()]
 
-def late(*_): raise TimeoutError("the job's time is up")
+class Ended(BaseException): pass  # by us: the script's own TimeoutError is no timeout of the job
+
+def late(*_): raise Ended("timeout")
+
+def cancelled(*_):  # what it was meant for may have ended since
+    if at_work is not None and at_work is unwanted: raise Ended("cancelled")
 
 a = argparse.ArgumentParser()
 for flag, default in ("--redis-url", None), ("--actor-id", None), ("--type", "py"), ("--prefix", "hero"): a.add_argument(flag, default=default)
@@ -72,8 +85,8 @@ r, inc = connect(o.redis_url), f"{open('/proc/sys/kernel/random/boot_id').read()
 if o.health_check: exit(redis(r, "PING") != "PONG")
 where = {"queue": f"q:work:type:{o.type}", "held": f"held:{inc}", "idle": f"idle:{o.type}", "lease": f"lease:{o.type}",
          "actor": f"actor:{o.actor_id}", "wake": f"wake:{o.actor_id}"}
-signal.signal(signal.SIGALRM, late)
-epoch, ended = None, []
+signal.signal(signal.SIGALRM, late), signal.signal(signal.SIGUSR1, cancelled)
+epoch, ended, at_work, unwanted = None, [], None, None
 hello(r)
 threading.Thread(target=keep, args=[connect(o.redis_url)], daemon=True).start()
 while True:
