@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
 	"herosup/events"
@@ -253,6 +254,42 @@ func TestStatesFromBeforeTheStartAreRead(t *testing.T) {
 		b.say(b.dispatch, events.JobStarted{Type: "bash", Job: "j1", Actor: "bash_2", Attempt: 1}, events.JobEnded{Type: "bash", Job: "j0", Actor: "bash_1"})
 		b.want(actions(b.quiet()))
 	})
+}
+
+// What an answer knows was told to the scaler before, too, if it has not read it yet: a job that began while it asked counts once.
+func TestAJobThatBeginsDuringTheQuestionCountsOnce(t *testing.T) {
+	srv := newServer(t)
+	defer func() { srv.Shutdown(); srv.WaitForShutdown() }()
+	hub := events.NewHub(events.HubConfig{State: "test", Dial: func(_ string, more ...nats.Option) (*nats.Conn, error) {
+		return nats.Connect("", append(more, nats.InProcessServer(srv))...)
+	}})
+	defer hub.Close()
+	own, err := hub.Connect("scaler")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	dispatch, err := hub.Connect("dispatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dispatch.Close()
+	s, err := New(Config{Pools: bash(nil)}, own, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := own.Subscribe(events.Facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dispatch.Publish(events.JobStarted{Type: "bash", Job: "j1", Actor: "bash_1", Attempt: 1}); err != nil {
+		t.Fatal(err)
+	}
+	s.answered(facts, answer{actors: []known{{Name: "bash_1", State: Running, Holds: 1}}})
+	s.drain(facts, &events.Service{})
+	if snapshot, _ := s.view.Snapshot("bash", time.Now()); snapshot.Actors[0].Jobs != 1 {
+		t.Errorf("it holds %d jobs, want 1", snapshot.Actors[0].Jobs)
+	}
 }
 
 func TestNothingIsStartedWhileTheSystemStops(t *testing.T) {

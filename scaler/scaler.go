@@ -93,7 +93,7 @@ func (s *Scaler) Run(ctx context.Context) error {
 		case m := <-svc.C:
 			s.command(m)
 		case a := <-s.answers:
-			s.answered(a)
+			s.answered(facts, a)
 		case <-timer.C:
 		}
 		s.drain(facts, svc)
@@ -172,7 +172,12 @@ func (s *Scaler) touch(m events.Message, pools []string) {
 	}
 }
 
-func (s *Scaler) answered(a answer) {
+// answered takes in the actors' states, behind the facts that whoever told them had heard: a job that is among what an actor holds, and
+// is told as started after that, would count twice.
+func (s *Scaler) answered(facts *events.Subscription, a answer) {
+	for range len(facts.C) {
+		s.fact(facts, <-facts.C)
+	}
 	s.asking, s.listed = false, true
 	if a.err != nil {
 		s.log.Warn("read states of actors", "err", a.err)
