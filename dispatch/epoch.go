@@ -68,14 +68,11 @@ func (c *Component) settleEpoch(ctx context.Context, r *reporter) (start, error)
 			return start{}, context.Cause(ctx)
 		}
 	}
-	if mine == 0 { // a log of its own, beyond all before it
-		return c.rebuild(ctx, r, mine, theirs)
-	}
 	lost, err := c.mendLog(ctx, r, mine)
 	if err != nil {
 		return start{}, err
 	}
-	if mine != theirs {
+	if mine != theirs || mine == 0 {
 		return c.rebuild(ctx, r, mine, theirs)
 	}
 	c.useEpoch(mine)

@@ -49,14 +49,14 @@ func (b *bed) rollBack(keep int) {
 // A log that comes back without its end, of which Redis has more, loses nothing of what Redis has, and takes nothing without running it:
 // neither what was submitted before the daemon saw it, nor what comes then; and no end of a job takes another's message out of it.
 func TestALogThatHasLostItsEnd(t *testing.T) {
-	for _, higher := range []bool{false, true} { // than the bucket's: the epoch of Redis
+	for _, bucket := range []string{"whole", "behind", "lost"} { // what it says of Redis' epoch
 		for _, more := range []int{0, 20} { // and more than it had lost came in between
-			logHasLostItsEnd(t, higher, more)
+			logHasLostItsEnd(t, bucket, more)
 		}
 	}
 }
 
-func logHasLostItsEnd(t *testing.T, higher bool, more int) {
+func logHasLostItsEnd(t *testing.T, bucket string, more int) {
 	eachRedis(t, func(t *testing.T, r *redisServer) {
 		b := newBed(t, r)
 		first := b.up()
@@ -71,8 +71,16 @@ func logHasLostItsEnd(t *testing.T, higher bool, more int) {
 			t.Fatal(err)
 		}
 		b.rollBack(4)
-		if higher { // the bucket lost its end, too
+		switch bucket {
+		case "behind":
 			if _, _, err := b.store.RaiseEpoch(b.soon(), 7); err != nil {
+				t.Fatal(err)
+			}
+		case "lost":
+			if err := b.js.DeleteKeyValue(b.soon(), events.StateBucket); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.js.CreateKeyValue(b.soon(), jetstream.KeyValueConfig{Bucket: events.StateBucket}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -85,7 +93,7 @@ func logHasLostItsEnd(t *testing.T, higher bool, more int) {
 			return store.Outcome{Output: j.Script}, true
 		})
 		refilled := expect(b, func(e events.RedisRefilled) bool { return e.Reason != firstStart })
-		if !higher && refilled.Reason != lostEnd {
+		if bucket == "whole" && refilled.Reason != lostEnd {
 			t.Errorf("refilled for: %s", refilled.Reason)
 		}
 		after := b.submit("after", Options{ID: "after"})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -60,33 +59,45 @@ func salvage(ctx context.Context, b *Bus) error {
 	if err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
-	none := []string{b.prefix + ".log.none"}
+	log := jobsLog(b.prefix)
+	first := log.FirstSeq
+	log.FirstSeq, log.Subjects = 0, []string{b.prefix + ".log.none"}
 	s, err := js.Stream(ctx, JobsStream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		log := jobsLog(b.prefix)
-		first := log.FirstSeq
-		log.FirstSeq, log.Subjects = 0, none
-		if s, err = js.CreateStream(ctx, log); err != nil {
+	if err == nil && s.CachedInfo().State.LastSeq == 0 {
+		if err = dropEmpty(ctx, js, b, log); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("stream %s: %w", JobsStream, err)
 		}
-		if state := s.CachedInfo().State; state.LastSeq > 0 {
-			b.log.Warn("bus", "reason", "the log of jobs could not be read as it was and is made anew, with what there is", "depth", state.Msgs)
-			return nil
-		}
-		return begin(ctx, s, first)
 	}
-	if err == nil && s.CachedInfo().State.LastSeq == 0 && slices.Equal(s.CachedInfo().Config.Subjects, none) {
-		return begin(ctx, s, jobsLog(b.prefix).FirstSeq)
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil // what else may be wrong is said when it is made
 	}
-	return nil // what else may be wrong is said when it is made
-}
-
-// begin gives an empty stream its first sequence.
-func begin(ctx context.Context, s jetstream.Stream, first uint64) error {
+	if s, err = js.CreateStream(ctx, log); err != nil {
+		return fmt.Errorf("stream %s: %w", JobsStream, err)
+	}
+	if state := s.CachedInfo().State; state.LastSeq > 0 {
+		b.log.Warn("bus", "reason", "the log of jobs could not be read as it was and is made anew, with what there is", "depth", state.Msgs)
+		return nil
+	}
+	// An empty stream gets its first sequence so.
 	if err := s.Purge(ctx, jetstream.WithPurgeSequence(first)); err != nil {
 		return fmt.Errorf("stream %s: %w", JobsStream, err)
 	}
 	return nil
+}
+
+// dropEmpty takes a log away that never had anything, and says so by ErrStreamNotFound: a start was killed while it made it, or a power
+// cut came before the only block it had was on the disk. That one would begin at 1, with numbers far below what Redis has had. At first it
+// takes nothing more, or what came meanwhile would go with it.
+func dropEmpty(ctx context.Context, js jetstream.JetStream, b *Bus, closed jetstream.StreamConfig) error {
+	s, err := js.UpdateStream(ctx, closed)
+	if err != nil || s.CachedInfo().State.LastSeq > 0 {
+		return err
+	}
+	if err := js.DeleteStream(ctx, JobsStream); err != nil {
+		return err
+	}
+	b.log.Warn("bus", "reason", "the log of jobs holds nothing, not even where it began: it begins anew")
+	return jetstream.ErrStreamNotFound
 }
 
 // jobsLog is the stream of accepted jobs.

@@ -94,3 +94,63 @@ func TestTheLogThatWasHalfMade(t *testing.T) {
 		t.Errorf("the first: %+v, %v", a, err)
 	}
 }
+
+// A log that a power cut has left nothing of begins at the clock once more, or its numbers would be those of jobs that Redis has had.
+func TestTheLogThatHasLostAllItHad(t *testing.T) {
+	for name, spoil := range map[string]func(block string) error{
+		"empty": func(block string) error { return os.Truncate(block, 0) },
+		"zeros": func(block string) error {
+			info, err := os.Stat(block)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(block, make([]byte, info.Size()), 0o600)
+		},
+		"gone": os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := Config{Dir: t.TempDir()}
+			s := start(t, cfg)
+			b := system(t, s, "test")
+			if err := events.EnsureStreams(ctx5(t), b); err != nil {
+				t.Fatal(err)
+			}
+			js, err := jetstream.New(b.Conn())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var last uint64
+			for range 3 {
+				a, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("true"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = a.Sequence
+			}
+			cut := Config{Dir: t.TempDir()} // as the disk is, while the server runs
+			if err := os.CopyFS(cut.Dir, os.DirFS(cfg.Dir)); err != nil {
+				t.Fatal(err)
+			}
+			blocks, err := filepath.Glob(filepath.Join(cut.Dir, "jetstream", systemAccount, "streams", events.JobsStream, "msgs", "*.blk"))
+			if err != nil || len(blocks) == 0 {
+				t.Fatal(blocks, err)
+			}
+			for _, block := range blocks {
+				if err := spoil(block); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s = start(t, cut)
+			b = system(t, s, "test")
+			if err := events.EnsureStreams(ctx5(t), b); err != nil {
+				t.Fatal(err)
+			}
+			if js, err = jetstream.New(b.Conn()); err != nil {
+				t.Fatal(err)
+			}
+			if a, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("true")); err != nil || a.Sequence <= last {
+				t.Errorf("the next: %+v, %v; the last was %d", a, err, last)
+			}
+		})
+	}
+}
