@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,23 +40,35 @@ func terminal(t *testing.T) (ours, theirs *os.File) {
 	return ours, theirs
 }
 
+// leader owns the terminal of the program after its name, and says there how that ended. When who owns a terminal ends, what was
+// written last may be thrown away before anybody could read it: so it waits until the other end is closed.
+const leader = `trap : INT
+(exec -a "$0" "$@")
+printf '\nstatus %d\n' $? >&2
+while read -r _; do :; done`
+
+var ended = regexp.MustCompile(`\r\nstatus (\d+)\r\n`)
+
 // onTerminal runs a command on a terminal of its own, types the answer when it asks, and returns how it ended, what was on
 // the terminal (the echo included), and its standard output.
 func onTerminal(t *testing.T, cmd *exec.Cmd, question, answer string) (status int, seen, out string) {
 	t.Helper()
 	ours, theirs := terminal(t)
+	args := append([]string{"-c", leader, cmd.Args[0], cmd.Path}, cmd.Args[1:]...)
+	of := exec.Command("bash", args...)
 	var stdout bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, &stdout, theirs
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0} // Ctrl-C is a signal to whom the terminal controls
-	if err := cmd.Start(); err != nil {
+	of.Env, of.Stdin, of.Stdout, of.Stderr = cmd.Env, theirs, &stdout, theirs
+	of.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0} // Ctrl-C is a signal to whom the terminal controls
+	if err := of.Start(); err != nil {
 		t.Fatal(err)
 	}
 	_ = theirs.Close()
-	late := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() }) // and the reads below end
+	late := time.AfterFunc(20*time.Second, func() { _ = of.Process.Kill() }) // and the reads below end
 	defer late.Stop()
 	var text []byte
+	var how [][]byte
 	chunk := make([]byte, 4096)
-	for asked := false; ; {
+	for asked := false; how == nil; how = ended.FindSubmatch(text) {
 		n, err := ours.Read(chunk)
 		text = append(text, chunk[:n]...)
 		if !asked && bytes.Contains(text, []byte(question)) {
@@ -64,18 +77,17 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, question, answer string) (status in
 				t.Fatal(err)
 			}
 		}
-		if errors.Is(err, unix.EIO) || errors.Is(err, io.EOF) { // the last one who had it open is gone
-			break
-		}
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v did not end in 20 s (%v):\n%s", cmd.Args[1:], err, text)
 		}
 	}
-	_ = cmd.Wait()
-	if !late.Stop() {
-		t.Fatalf("%v did not end in 20 s:\n%s", cmd.Args[1:], text)
+	_ = ours.Close()
+	_ = of.Wait() // it is ended by a signal
+	status, err := strconv.Atoi(string(how[1]))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return cmd.ProcessState.ExitCode(), string(text), stdout.String()
+	return status, string(text), stdout.String()
 }
 
 // Commands about many jobs tell their number and ask on a terminal; without a yes nothing is changed.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"herosup/zinit"
 	"herosup/zinit/wire"
@@ -39,6 +40,7 @@ func TestMessagesOfMillions(t *testing.T) {
 		var clients sync.WaitGroup
 		for range 4 {
 			c := dial(t, s)
+			ok(t, c.SetDeadline(time.Now().Add(5*zinittest.Patience))) // the race detector makes a minute's work of all twelve
 			clients.Go(func() {
 				_, _ = c.Write([]byte(msg)) // what is wrong shows in the answer
 				if got, err := wire.NewScanner(c).Next(); err != nil || !strings.Contains(string(got), want) {
