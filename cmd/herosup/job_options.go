@@ -76,7 +76,9 @@ func (j *jobFlags) options(cmd *cobra.Command) (client.Options, error) {
 	}
 	if j.startBy != "" {
 		if within, err := time.ParseDuration(j.startBy); err == nil {
-			o.StartWithin = within
+			if o.StartWithin = within; within == 0 { // none, where it is an option
+				return o, usagef("--start-by %s: that leaves no time to begin", j.startBy)
+			}
 		} else if o.StartBy, err = time.Parse(time.RFC3339, j.startBy); err != nil {
 			return o, usagef("--start-by %q: want a duration as 10m or a time as 2026-01-02T15:04:05Z", j.startBy)
 		}
