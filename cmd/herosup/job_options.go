@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -137,6 +139,9 @@ func readScript(ctx context.Context, stdin io.Reader, name string) (string, erro
 	}
 	// One byte more than allowed tells too long from just right.
 	b, err := io.ReadAll(io.LimitReader(newInterruptible(ctx, r), events.MaxScript+1))
+	if errors.Is(err, syscall.EISDIR) {
+		return "", usagef("read script: %w", err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("read script: %w", err)
 	}

@@ -42,7 +42,7 @@ func TestAScriptThatDoesNotComeIsInterrupted(t *testing.T) {
 // What no daemon has to be asked about is wrong usage, in a run, a submission and a schedule.
 func TestASubmissionThatCanNotBeIsWrongUsage(t *testing.T) {
 	t.Setenv("HEROSUP_STATE", t.TempDir())
-	for _, args := range [][]string{{"-e", "true", "--start-by", "0s"}} {
+	for _, args := range [][]string{{"/"}, {"-e", "true", "--start-by", "0s"}} {
 		for _, command := range [][]string{{"run"}, {"submit"}, {"schedule", "add", "s", "@daily"}} {
 			var said strings.Builder
 			args := slices.Concat(command, []string{"bash"}, args)
