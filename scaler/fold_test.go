@@ -356,6 +356,74 @@ func TestCountsDoNotDependOnTheOrderOfPublishers(t *testing.T) {
 	})
 }
 
+// A measurement says what was so when it was made, and is told at any time after that; a start is told behind its queuing. Never
+// are there more jobs, waiting and in hand, than have come and were not told to have ended.
+func TestAMeasurementAtAnyTimeCountsNoJobTwice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const slots = 3
+		v := NewView([]Pool{{Name: "bash", Types: []string{"bash"}, Policy: DefaultPolicy()}})
+		v.Fold(events.QueueMeasured{Type: "bash"}, epoch.Add(-time.Second))
+		var intake, tail, depth []events.Event
+		waiting, holds, told := []string{}, map[int]string{}, map[string]bool{}
+		jobs, ended, measured := 0, 0, false
+		tell := func(from *[]events.Event) {
+			if len(*from) == 0 {
+				return
+			}
+			switch e := (*from)[0].(type) {
+			case events.JobQueued:
+				told[e.Job] = true
+			case events.JobStarted:
+				if !told[e.Job] {
+					return
+				}
+			case events.JobEnded:
+				ended++
+			}
+			v.Fold((*from)[0], epoch)
+			*from = (*from)[1:]
+			s, p := v.Snapshot("bash", epoch)
+			held := 0
+			for _, a := range s.Actors {
+				held += a.Jobs
+			}
+			if s.Ready+held > jobs-ended {
+				t.Fatalf("%d wait and %d are in hand of %d; %s", s.Ready, held, jobs-ended, Decide(s, p).Reason)
+			}
+		}
+		for range rapid.IntRange(0, 60).Draw(t, "steps") {
+			n := rapid.IntRange(1, slots).Draw(t, "actor")
+			switch rapid.SampledFrom([]string{"submit", "take", "end", "measure", "intake", "tail", "depth"}).Draw(t, "what") {
+			case "submit":
+				jobs++
+				waiting = append(waiting, fmt.Sprint("j", jobs))
+				intake = append(intake, events.JobQueued{Type: "bash", Job: fmt.Sprint("j", jobs), Ready: len(waiting)})
+			case "take":
+				if len(waiting) > 0 && holds[n] == "" {
+					holds[n], waiting = waiting[0], waiting[1:]
+					tail = append(tail, events.JobStarted{Type: "bash", Job: holds[n], Actor: ActorID("bash", n), Attempt: 1})
+				}
+			case "end":
+				if holds[n] != "" {
+					tail = append(tail, events.JobEnded{Type: "bash", Job: holds[n], Actor: ActorID("bash", n), Attempt: 1})
+					holds[n] = ""
+				}
+			case "measure":
+				if !measured { // of two, each may have crossed a claim: then the second is believed
+					measured = true
+					depth = append(depth, events.QueueMeasured{Type: "bash", Ready: len(waiting)})
+				}
+			case "intake":
+				tell(&intake)
+			case "tail":
+				tell(&tail)
+			case "depth":
+				tell(&depth)
+			}
+		}
+	})
+}
+
 // The picture is a function of the facts: two views fed alike give equal
 // decisions, and a measurement in the end makes any count right.
 func TestMeasurementSettlesEveryCount(t *testing.T) {
