@@ -107,6 +107,7 @@ func TestWhatHoldsForARevivedJobHoldsAfterARefill(t *testing.T) {
 				order = append(order, e.Job)
 			}
 		}
+		order = slices.Compact(order) // whoever lost facts over the flush is told anew what runs
 		if n := len(order); n < 2 || order[n-2] != "first" || order[n-1] != held {
 			t.Errorf("begun in the order %v", order)
 		}
