@@ -124,7 +124,8 @@
 //     names no job and is called as another by its number goes into the log again, under <stream>-<number>-<milliseconds of its time>.
 //
 // Dying between any two of these repeats them. The jobs that the log has lost go on from Redis, which alone has them: the power cut took
-// what would bring them back. More than ten million messages behind, it is not this Redis' log: the start is refused, and
+// what would bring them back. So do those of a log of which nothing is left: it begins at the clock, beyond what Redis has had
+// (events.EnsureStreams). More than ten million messages behind, it is not this Redis' log: the start is refused, and
 // a daemon that works ends.
 //
 // # What a refill runs again
