@@ -35,6 +35,13 @@ const (
 	historyBytes  = 256 << 20
 )
 
+const (
+	// errNoStore is JetStream's code for a stream whose folder it could not make.
+	errNoStore = 10049
+	// removalTime bounds the wait for the folder of a stream that was deleted: the server answers before it is gone.
+	removalTime = time.Second
+)
+
 // EnsureStreams makes the streams and the buckets on the embedded server, or brings their
 // settings up to date. The context must have a deadline: a server with a full disk gives
 // no answer at all.
@@ -71,7 +78,19 @@ func salvage(ctx context.Context, b *Bus) error {
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil // what else may be wrong is said when it is made
 	}
-	if s, err = js.CreateStream(ctx, log); err != nil {
+	soon, cancel := context.WithTimeout(ctx, removalTime)
+	defer cancel()
+	for {
+		s, err = js.CreateStream(ctx, log)
+		if e, ok := errors.AsType[*jetstream.APIError](err); !ok || e.ErrorCode != errNoStore || soon.Err() != nil {
+			break
+		}
+		select { // the server is removing the folder of the one that was dropped
+		case <-time.After(removalTime / 100):
+		case <-soon.Done():
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("stream %s: %w", JobsStream, err)
 	}
 	if state := s.CachedInfo().State; state.LastSeq > 0 {

@@ -110,15 +110,7 @@ func TestTheLogThatHasLostAllItHad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := Config{Dir: t.TempDir()}
-			s := start(t, cfg)
-			b := system(t, s, "test")
-			if err := events.EnsureStreams(ctx5(t), b); err != nil {
-				t.Fatal(err)
-			}
-			js, err := jetstream.New(b.Conn())
-			if err != nil {
-				t.Fatal(err)
-			}
+			js := withStreams(t, cfg)
 			var last uint64
 			for range 3 {
 				a, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("true"))
@@ -140,17 +132,24 @@ func TestTheLogThatHasLostAllItHad(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s = start(t, cut)
-			b = system(t, s, "test")
-			if err := events.EnsureStreams(ctx5(t), b); err != nil {
-				t.Fatal(err)
-			}
-			if js, err = jetstream.New(b.Conn()); err != nil {
-				t.Fatal(err)
-			}
+			js = withStreams(t, cut)
 			if a, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("true")); err != nil || a.Sequence <= last {
 				t.Errorf("the next: %+v, %v; the last was %d", a, err, last)
 			}
 		})
 	}
+}
+
+// withStreams starts a server that has the streams.
+func withStreams(t *testing.T, cfg Config) jetstream.JetStream {
+	t.Helper()
+	b := system(t, start(t, cfg), "test")
+	if err := events.EnsureStreams(ctx5(t), b); err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(b.Conn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
 }
