@@ -21,15 +21,7 @@ func TestTheLogOutlivesItsDescription(t *testing.T) {
 			cfg := Config{Dir: t.TempDir()}
 			log := func() (*Server, jetstream.JetStream, jetstream.StreamState) {
 				t.Helper()
-				s := start(t, cfg)
-				b := system(t, s, "test")
-				if err := events.EnsureStreams(ctx5(t), b); err != nil {
-					t.Fatal(err)
-				}
-				js, err := jetstream.New(b.Conn())
-				if err != nil {
-					t.Fatal(err)
-				}
+				s, js := withStreams(t, cfg)
 				have, err := js.Stream(ctx5(t), events.JobsStream)
 				if err != nil {
 					t.Fatal(err)
@@ -110,7 +102,7 @@ func TestTheLogThatHasLostAllItHad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := Config{Dir: t.TempDir()}
-			js := withStreams(t, cfg)
+			_, js := withStreams(t, cfg)
 			var last uint64
 			for range 3 {
 				a, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("true"))
@@ -132,7 +124,7 @@ func TestTheLogThatHasLostAllItHad(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			js = withStreams(t, cut)
+			_, js = withStreams(t, cut)
 			if a, err := js.Publish(ctx5(t), "hero.cmd.job.submit.bash", []byte("true")); err != nil || a.Sequence <= last {
 				t.Errorf("the next: %+v, %v; the last was %d", a, err, last)
 			}
@@ -141,9 +133,10 @@ func TestTheLogThatHasLostAllItHad(t *testing.T) {
 }
 
 // withStreams starts a server that has the streams.
-func withStreams(t *testing.T, cfg Config) jetstream.JetStream {
+func withStreams(t *testing.T, cfg Config) (*Server, jetstream.JetStream) {
 	t.Helper()
-	b := system(t, start(t, cfg), "test")
+	s := start(t, cfg)
+	b := system(t, s, "test")
 	if err := events.EnsureStreams(ctx5(t), b); err != nil {
 		t.Fatal(err)
 	}
@@ -151,5 +144,5 @@ func withStreams(t *testing.T, cfg Config) jetstream.JetStream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return js
+	return s, js
 }
